@@ -1,0 +1,152 @@
+"""Connections to PostgreSQL: one pool, single-statement reads in autocommit, transactions for writes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import URL, Executable, make_url, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from db.errors import translate
+
+STATEMENT_TIMEOUT = "10s"
+SERVER_SETTINGS = {
+    "application_name": "candlegraph",
+    "timezone": "UTC",
+    # Compiling a nested statement to machine code costs more than running it.
+    "jit": "off",
+    "statement_timeout": STATEMENT_TIMEOUT,
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "5s",
+}
+CONNECT_TIMEOUT_SECONDS = 5
+CHECKOUT_TIMEOUT_SECONDS = 5
+SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+
+
+@dataclass(frozen=True)
+class DatabaseProbe:
+    """What one look at the database found. message is None when all is well."""
+
+    message: str | None
+    latency_ms: float | None = None
+    version: str | None = None
+    migration: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.message is None
+
+
+def driver_url(url: str) -> URL:
+    """A URL for our driver, from any of the usual spellings (postgres://, postgresql://, with sslmode).
+
+    Raises ValueError with a readable message.
+    """
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError:
+        raise ValueError("it is not a URL like postgresql://user:password@host:5432/database") from None
+    if parsed.drivername not in ("postgres", "postgresql", "postgresql+asyncpg"):
+        raise ValueError(f"Candlegraph speaks PostgreSQL only, not {parsed.drivername}")
+    parsed = parsed.set(drivername="postgresql+asyncpg")
+    if mode := parsed.query.get("sslmode"):
+        if mode not in SSL_MODES:
+            raise ValueError(f"sslmode must be one of {', '.join(sorted(SSL_MODES))}")
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return parsed
+
+
+class Database:
+    """A pool of connections. Nothing connects before the first statement."""
+
+    def __init__(self, url: URL, *, pool_size: int = 10, max_overflow: int = 0, embedded: bool = False) -> None:
+        self.embedded = embedded
+        self.engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=CHECKOUT_TIMEOUT_SECONDS,
+            # A read is one statement: no BEGIN before it, and no ROLLBACK when its connection goes back.
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            connect_args={"server_settings": SERVER_SETTINGS, "timeout": CONNECT_TIMEOUT_SECONDS},
+        )
+        self._transactions = self.engine.execution_options(isolation_level="READ COMMITTED")
+
+    async def fetch_value(self, statement: Executable) -> Any:
+        """The first column of the first row. Raises a db.errors.DatabaseError.
+
+        A connection that turns out to be dead costs one more try: a read may be repeated.
+        """
+        try:
+            try:
+                return await self._first_value(statement)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return await self._first_value(statement)
+        except Exception as error:
+            raise translate(error) from error
+
+    async def fetch_rows(self, statement: Executable) -> list[Any]:
+        """All rows, as tuples. Raises a db.errors.DatabaseError."""
+        try:
+            async with self.engine.connect() as connection:
+                return list((await connection.execute(statement)).all())
+        except Exception as error:
+            raise translate(error) from error
+
+    async def _first_value(self, statement: Executable) -> Any:
+        async with self.engine.connect() as connection:
+            return (await connection.execute(statement)).scalar()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end of the block, rolled back by an exception."""
+        async with self._transactions.begin() as connection:
+            yield connection
+
+    async def probe(self, timeout_seconds: float = 1.0) -> DatabaseProbe:
+        """Look at the database without ever hanging on it."""
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                version, migrated = (await self.fetch_rows(text(_PROBE)))[0]
+                latency_ms = (time.perf_counter() - started) * 1000
+                migration = (
+                    await self.fetch_value(text("SELECT max(version_num) FROM alembic_version")) if migrated else None
+                )
+        except TimeoutError:
+            return DatabaseProbe(f"No answer within {timeout_seconds:g} s.")
+        except Exception as error:  # whatever it is, a probe reports it
+            return DatabaseProbe(
+                str(error) if type(error).__module__ == "db.errors" else "The database cannot be reached."
+            )
+        message = None if migration else "The database has no tables yet: run candlegraph db upgrade."
+        return DatabaseProbe(message, round(latency_ms, 3), version, migration)
+
+    @property
+    def pool_size(self) -> int:
+        return self._pool.size()
+
+    @property
+    def pool_in_use(self) -> int:
+        return self._pool.checkedout()
+
+    @property
+    def _pool(self) -> QueuePool:
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+_PROBE = "SELECT current_setting('server_version'), to_regclass('alembic_version') IS NOT NULL"

@@ -1,0 +1,62 @@
+"""What can go wrong between us and PostgreSQL.
+
+DatabaseError
+├── DatabaseUnavailable   nobody answers, or every connection is busy for too long
+├── StatementTimeout      the statement was cancelled: it ran, or waited for a lock, too long
+└── Refused               the statement itself refused, see db/refusals.py
+"""
+
+import json
+from typing import Any
+
+from sqlalchemy import exc
+
+REFUSED = "CG001"
+TIMEOUTS = {"57014", "55P03", "25P03", "25P04"}
+GONE = {"57P01", "57P02", "57P03", "57P05", "53300"}
+
+
+class DatabaseError(Exception):
+    """The database could not answer."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be reached."""
+
+
+class StatementTimeout(DatabaseError):
+    """The statement took too long and was cancelled."""
+
+
+class Refused(DatabaseError):
+    """The statement refused what it was asked for; message and details are written for the client."""
+
+    def __init__(self, code: str, message: str, details: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+
+
+def translate(error: Exception) -> Exception:
+    """The error of this module that says what happened, or the error itself where it is a fault of ours."""
+    match error:
+        case exc.TimeoutError():
+            return DatabaseUnavailable("Every connection to the database is busy.")
+        case exc.DBAPIError():
+            return _translate_driver(error)
+        case OSError():
+            return DatabaseUnavailable("The database cannot be reached.")
+    return error
+
+
+def _translate_driver(error: exc.DBAPIError) -> Exception:
+    driver_error = getattr(error.orig, "__cause__", None)
+    state: str = getattr(driver_error, "sqlstate", None) or ""
+    if state == REFUSED:
+        details = json.loads(getattr(driver_error, "detail", None) or "{}")
+        return Refused(details.pop("code"), str(driver_error), details)
+    if state in TIMEOUTS or isinstance(driver_error, TimeoutError):
+        return StatementTimeout("The statement took too long and was cancelled.")
+    if state in GONE or state.startswith("08") or error.connection_invalidated:
+        return DatabaseUnavailable("The connection to the database was lost.")
+    return error

@@ -1,0 +1,75 @@
+"""Schema changes: one linear history in migrations/, run by Alembic on one of our connections."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from db.engine import Database
+from db.models import Base
+
+FOLDER = Path(__file__).resolve().parent.parent / "migrations"
+# One migration at a time: several servers may start together.
+_LOCK = 0xCA9D1E
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("file_template", "%%(year)d-%%(month).2d-%%(day).2d_%%(hour).2d%%(minute).2d_%%(slug)s")
+    config.set_main_option("path_separator", "os")
+    config.attributes.update(connection=connection, metadata=Base.metadata)
+    return config
+
+
+def head() -> str:
+    """The newest revision that this version of Candlegraph knows."""
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    assert newest is not None
+    return newest
+
+
+async def current(database: Database) -> str | None:
+    """The revision that the database is at; None when it is empty."""
+    if await database.fetch_value(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    revision: str | None = await database.fetch_value(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+async def upgrade(database: Database, revision: str = "head") -> None:
+    await _run(database, lambda config: command.upgrade(config, revision))
+
+
+async def downgrade(database: Database, revision: str = "base") -> None:
+    await _run(database, lambda config: command.downgrade(config, revision))
+
+
+async def check(database: Database) -> None:
+    """Raise alembic.util.CommandError if the models and the migrated database differ."""
+    await _run(database, command.check)
+
+
+async def new_revision(database: Database, message: str) -> None:
+    """Write a migration that takes the database to what the models say now."""
+    await _run(database, lambda config: command.revision(config, message, autogenerate=True))
+
+
+async def _run(database: Database, run: Callable[[Config], object]) -> None:
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        # An index on a large table outlasts the timeouts that queries have.
+        await connection.execute(
+            text("SELECT set_config(name, '0', false) FROM (VALUES ('statement_timeout'), ('lock_timeout')) t(name)")
+        )
+        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        await connection.commit()
+        try:
+            await connection.run_sync(lambda sync: run(_config(sync)))
+            await connection.commit()
+        finally:
+            # Closing ends the session's settings and its lock; a pooled connection would keep both.
+            await connection.invalidate()

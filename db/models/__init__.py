@@ -1,0 +1,27 @@
+"""The tables, one noun a file. Attributes carry the field's words; columns carry the names in the database."""
+
+from db.models.alerts import Alert
+from db.models.base import Base
+from db.models.candles import Candle
+from db.models.cryptocurrencies import Cryptocurrency
+from db.models.models import Model
+from db.models.predictions import Prediction
+from db.models.sentiment import Sentiment
+from db.models.signals import Signal
+from db.models.strategies import Strategy
+from db.models.trades import Trade
+from db.models.users import User
+
+__all__ = [
+    "Alert",
+    "Base",
+    "Candle",
+    "Cryptocurrency",
+    "Model",
+    "Prediction",
+    "Sentiment",
+    "Signal",
+    "Strategy",
+    "Trade",
+    "User",
+]

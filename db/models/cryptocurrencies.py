@@ -1,0 +1,25 @@
+from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, func, true
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.intervals import INTERVALS
+from db.models.base import Base, Created, Key, one_of
+
+
+class Cryptocurrency(Base):
+    __tablename__ = "cryptocurrencies"
+    __table_args__ = (
+        UniqueConstraint("symbol"),
+        UniqueConstraint("coin_gecko_id"),
+        Index(None, "symbol", "is_active"),
+        CheckConstraint(one_of("base_interval", *INTERVALS), "base_interval"),
+        CheckConstraint("symbol <> '' AND symbol = upper(symbol)", "symbol"),
+    )
+
+    id: Mapped[Key]
+    symbol: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(100))
+    coin_gecko_id: Mapped[str | None] = mapped_column(String(100))
+    is_active: Mapped[bool] = mapped_column(server_default=true())
+    base_interval: Mapped[str] = mapped_column(String(3))
+    created_at: Mapped[Created]
+    updated_at: Mapped[Created] = mapped_column(onupdate=func.now())

@@ -1,0 +1,36 @@
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, true
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base, Created, Key, one_of
+
+MONEY = Numeric(38, 18)
+
+
+class Trade(Base):
+    __tablename__ = "trades"
+    __table_args__ = (
+        Index(None, "cryptocurrency_id", "timestamp", "trade_id"),
+        Index(None, "signal_id", "timestamp", "trade_id"),
+        Index(None, "timestamp", "trade_id"),
+        CheckConstraint("isfinite(timestamp)", "timestamp"),
+        CheckConstraint(one_of("trade_type", "BUY", "SELL"), "trade_type"),
+        CheckConstraint(one_of("status", "PENDING", "EXECUTED", "FAILED"), "status"),
+        CheckConstraint("price > 0 AND price <> 'NaN'", "price"),
+        CheckConstraint("quantity > 0 AND quantity <> 'NaN'", "quantity"),
+        CheckConstraint("pnl <> 'NaN'", "pnl"),
+    )
+
+    id: Mapped[Key] = mapped_column("trade_id")
+    cryptocurrency_id: Mapped[int] = mapped_column(ForeignKey("cryptocurrencies.id", ondelete="RESTRICT"))
+    signal_id: Mapped[int | None] = mapped_column(ForeignKey("signals.signal_id", ondelete="SET NULL"))
+    side: Mapped[str] = mapped_column("trade_type", String(4))
+    price: Mapped[Decimal] = mapped_column(MONEY)
+    quantity: Mapped[Decimal] = mapped_column(MONEY)
+    status: Mapped[str] = mapped_column(String(8))
+    is_paper: Mapped[bool] = mapped_column("is_paper_trade", server_default=true())
+    pnl: Mapped[Decimal | None] = mapped_column(MONEY)
+    timestamp: Mapped[datetime]
+    created_at: Mapped[Created]

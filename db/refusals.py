@@ -1,0 +1,20 @@
+"""Refusing from inside a statement.
+
+Some input can only be judged beside the rows that it meets: whether an interval is shorter than a coin's stored candles,
+or how many candles a range holds. The statement judges it, and refuses by an exception that carries a code and details
+for the client (db.errors.Refused). The function is created by the first migration.
+"""
+
+from typing import Any
+
+from sqlalchemy import Boolean, ColumnElement, func
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+def refuse(code: str, message: Any, **details: Any) -> ColumnElement[bool]:
+    """An expression that never has a value: evaluating it ends the statement.
+
+    Guard it with CASE, since PostgreSQL may evaluate the operands of AND and OR in any order.
+    """
+    pairs = [part for key, value in {"code": code, **details}.items() for part in (key, value)]
+    return func.candlegraph_refuse(message, func.jsonb_build_object(*pairs, type_=JSONB), type_=Boolean)

@@ -1,0 +1,69 @@
+"""A real PostgreSQL for the whole run, and a freshly copied, migrated database for every test that asks for one."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, text
+
+from db import migrate
+from db.embedded import EmbeddedPostgres
+from db.engine import Database
+
+TEMPLATE = "template_candlegraph"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real candles that are not part of the project."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real candles are not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """The server's own database, for creating others beside it."""
+    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("embedded"))
+    yield embedded.open()
+    embedded.close()
+
+
+@pytest.fixture(scope="session")
+def template(postgres: URL) -> URL:
+    """A migrated, empty database that others are copied from."""
+
+    async def prepare() -> URL:
+        url = await create_database(postgres, TEMPLATE)
+        database = Database(url, pool_size=1)
+        await migrate.upgrade(database)
+        await database.close()
+        return url
+
+    return asyncio.run(prepare())
+
+
+@pytest.fixture
+async def database_url(postgres: URL, template: URL) -> URL:
+    return await create_database(postgres, f"test_{next(_numbers)}", template=TEMPLATE)
+
+
+@pytest.fixture
+async def database(database_url: URL) -> AsyncIterator[Database]:
+    """An empty, migrated database. The test must give back every connection that it takes."""
+    database = Database(database_url, pool_size=5)
+    yield database
+    assert database.pool_in_use == 0
+    await database.close()
+
+
+async def create_database(postgres: URL, name: str, template: str = "template0") -> URL:
+    server = Database(postgres, pool_size=1)
+    async with server.engine.connect() as connection:
+        await connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    await server.close()
+    return postgres.set(database=name)
