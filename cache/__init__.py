@@ -1,0 +1,1 @@
+"""Knows keys, bytes and time, and nothing of our domain."""

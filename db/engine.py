@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import URL, Executable, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import QueuePool
 
 from db.errors import translate
+
+DatabaseUrl: TypeAlias = URL
 
 STATEMENT_TIMEOUT = "10s"
 SERVER_SETTINGS = {
@@ -65,19 +67,21 @@ def driver_url(url: str) -> URL:
 class Database:
     """A pool of connections. Nothing connects before the first statement."""
 
-    def __init__(self, url: URL, *, pool_size: int = 10, max_overflow: int = 0, embedded: bool = False) -> None:
+    def __init__(
+        self, url: URL, *, pool_size: int = 10, max_overflow: int = 0, embedded: bool = False, echo: bool = False
+    ) -> None:
         self.embedded = embedded
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
             max_overflow=max_overflow,
+            echo=echo,
             pool_timeout=CHECKOUT_TIMEOUT_SECONDS,
             # A read is one statement: no BEGIN before it, and no ROLLBACK when its connection goes back.
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             connect_args={"server_settings": SERVER_SETTINGS, "timeout": CONNECT_TIMEOUT_SECONDS},
         )
-        self._transactions = self.engine.execution_options(isolation_level="READ COMMITTED")
 
     async def fetch_value(self, statement: Executable) -> Any:
         """The first column of the first row. Raises a db.errors.DatabaseError.
@@ -97,20 +101,32 @@ class Database:
     async def fetch_rows(self, statement: Executable) -> list[Any]:
         """All rows, as tuples. Raises a db.errors.DatabaseError."""
         try:
-            async with self.engine.connect() as connection:
+            async with self.connect() as connection:
                 return list((await connection.execute(statement)).all())
         except Exception as error:
             raise translate(error) from error
 
     async def _first_value(self, statement: Executable) -> Any:
-        async with self.engine.connect() as connection:
+        async with self.connect() as connection:
             return (await connection.execute(statement)).scalar()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in autocommit. Raises a db.errors.DatabaseError where there is none to be had."""
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self.engine.connect())
+            except Exception as error:
+                raise translate(error) from error
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed at the end of the block, rolled back by an exception."""
-        async with self._transactions.begin() as connection:
-            yield connection
+        async with self.connect() as connection:
+            await connection.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                yield connection
 
     async def probe(self, timeout_seconds: float = 1.0) -> DatabaseProbe:
         """Look at the database without ever hanging on it."""

@@ -59,7 +59,7 @@ async def new_revision(database: Database, message: str) -> None:
 
 
 async def _run(database: Database, run: Callable[[Config], object]) -> None:
-    async with database.engine.connect() as connection:
+    async with database.connect() as connection:
         await connection.execution_options(isolation_level="READ COMMITTED")
         # An index on a large table outlasts the timeouts that queries have.
         await connection.execute(

@@ -1,8 +1,14 @@
-from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, func, true
+from datetime import timedelta
+
+from sqlalchemy import CheckConstraint, Computed, Index, Interval, String, UniqueConstraint, func, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.intervals import INTERVALS
 from db.models.base import Base, Created, Key, one_of
+
+_LENGTHS = " ".join(
+    f"WHEN '{name}' THEN interval '{length.total_seconds():.0f} seconds'" for name, length in INTERVALS.items()
+)
 
 
 class Cryptocurrency(Base):
@@ -21,5 +27,9 @@ class Cryptocurrency(Base):
     coin_gecko_id: Mapped[str | None] = mapped_column(String(100))
     is_active: Mapped[bool] = mapped_column(server_default=true())
     base_interval: Mapped[str] = mapped_column(String(3))
+    # The same as a length, so that statements can reckon with it.
+    base_length: Mapped[timedelta] = mapped_column(
+        Interval, Computed(f"CASE base_interval {_LENGTHS} END", persisted=True)
+    )
     created_at: Mapped[Created]
     updated_at: Mapped[Created] = mapped_column(onupdate=func.now())

@@ -7,6 +7,12 @@ from sqlalchemy.dialects import postgresql
 revision = "0001_foundation"
 down_revision = None
 
+BASE_LENGTH = """CASE base_interval
+    WHEN 'M1' THEN interval '60 seconds' WHEN 'M5' THEN interval '300 seconds'
+    WHEN 'M15' THEN interval '900 seconds' WHEN 'M30' THEN interval '1800 seconds'
+    WHEN 'H1' THEN interval '3600 seconds' WHEN 'H4' THEN interval '14400 seconds'
+    WHEN 'D1' THEN interval '86400 seconds' WHEN 'W1' THEN interval '604800 seconds' END"""
+
 # db/refusals.py explains it. VOLATILE, so that the planner never evaluates it beforehand.
 REFUSE = """
 CREATE FUNCTION candlegraph_refuse(message text, details jsonb) RETURNS boolean
@@ -28,6 +34,7 @@ def upgrade() -> None:
         sa.Column("coin_gecko_id", sa.String(length=100), nullable=True),
         sa.Column("is_active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("base_interval", sa.String(length=3), nullable=False),
+        sa.Column("base_length", sa.Interval(), sa.Computed(BASE_LENGTH, persisted=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint(

@@ -1,0 +1,21 @@
+"""Constants, written into a statement: PostgreSQL knows their types then. Never for what a client sends."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, DateTime, Interval, Text, literal_column
+
+
+def text_constant(value: str) -> ColumnElement[str]:
+    return literal_column(f"{_quoted(value)}::text", Text)
+
+
+def interval_constant(value: timedelta) -> ColumnElement[timedelta]:
+    return literal_column(f"interval '{value // timedelta(microseconds=1)} microseconds'", Interval)
+
+
+def time_constant(value: datetime) -> ColumnElement[datetime]:
+    return literal_column(f"timestamptz {_quoted(value.isoformat())}", DateTime(timezone=True))
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

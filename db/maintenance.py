@@ -1,0 +1,97 @@
+"""Looking after the database: what is in it, whether it is sound, and what may go."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from db import migrate
+from db.engine import Database
+from db.models import Base
+from db.settle import allow_time
+
+
+@dataclass(frozen=True)
+class TableStats:
+    table: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that should hold, and how often it does not."""
+
+    what: str
+    violations: int
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Rows that are older than the retention, whether they were deleted or only counted."""
+
+    candles: int
+    sentiment: int
+
+
+async def stats(database: Database) -> list[TableStats]:
+    async with database.transaction() as connection:
+        await allow_time(connection)
+        found = []
+        for table in Base.metadata.sorted_tables:
+            row = await connection.execute(
+                text(f"SELECT count(*), pg_total_relation_size('{table.name}') FROM {table.name}")  # noqa: S608 - our own names
+            )
+            rows, size = row.one()
+            found.append(TableStats(table.name, rows, size))
+    return found
+
+
+async def verify(database: Database) -> list[Check]:
+    """What the constraints of single rows cannot hold."""
+    checks = [Check("the newest migration has run", int(await migrate.current(database) != migrate.head()))]
+    async with database.transaction() as connection:
+        await allow_time(connection)
+        for what, query in _CHECKS.items():
+            violations = await connection.execute(text(query))
+            checks.append(Check(what, violations.scalar_one()))
+    return checks
+
+
+async def clean(database: Database, *, candles: timedelta, sentiment: timedelta, dry_run: bool) -> Cleaned:
+    """Delete candles and sentiment older than this, or only count them. Settled predictions keep their price."""
+    async with database.transaction() as connection:
+        await allow_time(connection)
+        counts = []
+        for table, age in (("market_data", candles), ("sentiment_data", sentiment)):
+            deleted = await connection.execute(
+                text(f"DELETE FROM {table} WHERE timestamp < now() - CAST(:age AS interval)"),  # noqa: S608 - our own names
+                {"age": age},
+            )
+            counts.append(deleted.rowcount)
+        if dry_run:
+            await connection.rollback()
+    return Cleaned(*counts)
+
+
+async def reset(database: Database) -> None:
+    """Empty the database, and create the tables again."""
+    await migrate.downgrade(database)
+    await migrate.upgrade(database)
+
+
+_CHECKS = {
+    "every candle opens at a boundary of its coin's interval": """
+        SELECT count(*) FROM market_data m JOIN cryptocurrencies c ON c.id = m.cryptocurrency_id
+        WHERE date_bin(c.base_length, m.timestamp, timestamptz '0001-01-01 00:00:00+00') <> m.timestamp""",
+    "no candle opens in the future": "SELECT count(*) FROM market_data WHERE timestamp > now()",
+    "settled errors follow from their prices": """
+        SELECT count(*) FROM predictions
+        WHERE abs(error - 100 * (predicted_price - actual_price) / actual_price) > 1e-6 * greatest(1, abs(error))""",
+    "signals are about the coin of their prediction": """
+        SELECT count(*) FROM signals s JOIN predictions p ON p.id = s.prediction_id
+        WHERE s.cryptocurrency_id <> p.cryptocurrency_id""",
+    "trades are in the coin of their signal": """
+        SELECT count(*) FROM trades t JOIN signals s ON s.signal_id = t.signal_id
+        WHERE t.cryptocurrency_id <> s.cryptocurrency_id""",
+}

@@ -1,0 +1,53 @@
+"""Is the data itself alive?"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, Integer, Select, cast, func, select
+from sqlalchemy.orm import aliased
+
+from db.models import Candle, Cryptocurrency, Prediction
+from db.queries.predictions import has_status
+
+STALE_AFTER_INTERVALS = 3
+
+
+def freshness() -> Select[Any]:
+    """One row: the newest candle of all, its age, and how many predictions are overdue."""
+    age = func.extract("epoch", func.now() - _newest_candle_of_all())
+    return select(
+        _newest_candle_of_all().label("newest_candle_at"),
+        cast(age, Double).label("newest_candle_age_seconds"),
+        _overdue().label("overdue_predictions"),
+    )
+
+
+def stale() -> Select[Any]:
+    """Active coins whose newest candle closed more than three base intervals ago."""
+    coin = aliased(Cryptocurrency)
+    closed = _newest_candle(coin) + coin.base_length
+    is_stale = closed < func.now() - STALE_AFTER_INTERVALS * coin.base_length
+    return select(coin).where(coin.is_active, is_stale).order_by(coin.id)
+
+
+def _newest_candle(coin: Any) -> ColumnElement[datetime]:
+    """The open time of a coin's newest candle: one look at the primary key."""
+    candle = aliased(Candle)
+    newest = select(func.max(candle.open_time)).where(candle.cryptocurrency_id == coin.id)
+    return newest.correlate(coin).scalar_subquery()
+
+
+def _newest_candle_of_all() -> ColumnElement[datetime]:
+    coin = aliased(Cryptocurrency)
+    return select(func.max(_newest_candle(coin))).select_from(coin).scalar_subquery()
+
+
+def _overdue() -> ColumnElement[int]:
+    """Predictions whose target passed by more than one base interval, and that wait for their candle.
+
+    Void ones wait for nothing: an alarm that counted them could never be cleared.
+    """
+    coin, prediction = aliased(Cryptocurrency), aliased(Prediction)
+    rows = select(func.count(type_=Integer)).join_from(coin, prediction, coin.id == prediction.cryptocurrency_id)
+    is_overdue = prediction.target_at < func.now() - coin.base_length
+    return rows.where(is_overdue, has_status(prediction, "PENDING")).scalar_subquery()

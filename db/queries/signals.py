@@ -1,0 +1,53 @@
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import aliased
+
+from db.models import Signal
+from db.queries.listings import (
+    ALWAYS,
+    Listing,
+    Span,
+    among,
+    at_least,
+    by_time,
+    equal,
+    narrowed,
+    of_symbol,
+    within,
+)
+
+
+def by_id(key: Any) -> Select[Any]:
+    signal = aliased(Signal)
+    return select(signal).where(signal.id == key)
+
+
+def listing(
+    *,
+    cryptocurrency_id: Any = None,
+    prediction_id: Any = None,
+    model_id: Any = None,
+    of_strategy: Any = None,
+    symbol: Any = None,
+    types: Sequence[str] | None = None,
+    strategy_id: Any = None,
+    min_confidence: Any = None,
+    timestamp: Span = ALWAYS,
+    newest_first: bool = True,
+) -> Listing:
+    """Signals in the order of their time. of_strategy is the parent, strategy_id a filter: both may be given."""
+    signal = aliased(Signal)
+    criteria = [
+        equal(signal.cryptocurrency_id, cryptocurrency_id),
+        equal(signal.prediction_id, prediction_id),
+        equal(signal.model_id, model_id),
+        equal(signal.strategy_id, of_strategy),
+        of_symbol(signal.cryptocurrency_id, symbol),
+        among(signal.type, types),
+        equal(signal.strategy_id, strategy_id),
+        at_least(signal.confidence, min_confidence),
+        *within(signal.timestamp, timestamp),
+    ]
+    return by_time(narrowed(select(signal), criteria), "signals", newest_first=newest_first)

@@ -1,0 +1,111 @@
+"""Settling: what the price really was at a prediction's target time, and how far off the prediction was."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import CursorResult, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.intervals import INTERVALS
+
+# One settling at a time: a second one waits, then finds nothing left to write.
+_LOCK = 0x5E771E
+# A candle is recorded when its statement runs, and seen when its transaction commits. No transaction of ours takes an
+# hour, so what is recorded this long before the newest settling has been looked at.
+_LATE = timedelta(hours=1)
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+
+
+async def settle(connection: AsyncConnection, *, everything: bool = False) -> int:
+    """Fill in the actual price and the error of predictions whose target has passed; return how many were written.
+
+    The actual price is the close of the last base candle that had closed by the target time, unless that was more than
+    one base interval earlier. Looked at are the unsettled predictions and those that a candle recorded lately touches,
+    because it arrived late or changed; with everything, those that any candle touches. A settled prediction may get
+    another price, but is never unsettled.
+
+    The connection must be in a READ COMMITTED transaction, as Database.transaction() gives it: the lock lasts until
+    its end.
+    """
+    await allow_time(connection)
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    recorded_since = _LONG_AGO if everything else await _newest_settling(connection) - _LATE
+    written: CursorResult[tuple[()]] = await connection.execute(
+        _SETTLE,
+        {
+            "recorded_since": recorded_since,
+            "interval_names": list(INTERVALS),
+            "interval_lengths": list(INTERVALS.values()),
+        },
+    )
+    return written.rowcount
+
+
+async def allow_time(connection: AsyncConnection) -> None:
+    """Until its end, let this transaction run and wait longer than one that a client waits for."""
+    await connection.execute(
+        text("SELECT set_config('statement_timeout', '10min', true), set_config('lock_timeout', '1min', true)")
+    )
+
+
+async def _newest_settling(connection: AsyncConnection) -> datetime:
+    """Now, if nothing is settled yet: then no candle can touch a settled prediction."""
+    newest = await connection.execute(text("SELECT coalesce(max(settled_at), now()) FROM predictions"))
+    found: datetime = newest.scalar_one()
+    return found
+
+
+# A candle that opens at t decides targets from its close, t + length, to t + 2 * length. The touched targets are merged
+# to one range a coin and day: that bounds the memory of a run after a large import. Ranges may overlap, so a candidate
+# may come twice, which an UPDATE does not mind; removing the second costs more than looking at it.
+#
+# OFFSET 0 keeps the planner from turning the search by index, one for each range, into a scan of all predictions.
+#
+# The limits on prices keep the percentage within a double. Beyond them PostgreSQL raises an error, and one absurd row
+# would stop all settling. They also leave out a close of 0, which no percentage can refer to.
+_SETTLE = text("""
+WITH coins AS (
+    SELECT c.id, i.length
+    FROM cryptocurrencies c
+    JOIN unnest(CAST(:interval_names AS text[]), CAST(:interval_lengths AS interval[])) AS i (name, length)
+        ON i.name = c.base_interval
+), touched AS (
+    SELECT c.id, min(m.timestamp) + c.length AS first_target, max(m.timestamp) + 2 * c.length AS last_target
+    FROM coins c
+    JOIN market_data m ON m.cryptocurrency_id = c.id AND m.created_at >= :recorded_since
+    GROUP BY c.id, c.length, date_trunc('day', m.timestamp)
+), candidates AS (
+    SELECT p.id, p.cryptocurrency_id, p.target_timestamp, p.predicted_price, p.actual_price
+    FROM predictions p
+    WHERE p.actual_price IS NULL AND p.target_timestamp <= now()
+    UNION ALL
+    SELECT p.id, p.cryptocurrency_id, p.target_timestamp, p.predicted_price, p.actual_price
+    FROM touched t
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM predictions p
+        WHERE p.cryptocurrency_id = t.id
+          AND p.target_timestamp BETWEEN t.first_target AND least(t.last_target, now())
+          AND p.actual_price IS NOT NULL
+        OFFSET 0
+    ) p
+), actuals AS (
+    SELECT p.id, m.close_price AS price
+    FROM candidates p
+    JOIN coins c ON c.id = p.cryptocurrency_id
+    CROSS JOIN LATERAL (
+        SELECT m.close_price
+        FROM market_data m
+        WHERE m.cryptocurrency_id = p.cryptocurrency_id
+          AND m.timestamp BETWEEN p.target_timestamp - 2 * c.length AND p.target_timestamp - c.length
+        ORDER BY m.timestamp DESC
+        LIMIT 1
+    ) m
+    WHERE m.close_price IS DISTINCT FROM p.actual_price
+      AND m.close_price BETWEEN 1e-150 AND 1e150
+      AND p.predicted_price <= 1e150
+)
+UPDATE predictions p
+SET actual_price = a.price, error = 100 * (p.predicted_price - a.price) / a.price, settled_at = now()
+FROM actuals a
+WHERE p.id = a.id
+""")

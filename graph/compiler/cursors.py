@@ -1,0 +1,70 @@
+"""Cursors: a position in a keyset order, as a text that clients keep and return.
+
+A cursor is the base64 form of "<order>|<key>|<key>…". It names its order, so that a cursor of another connection is
+refused; times are microseconds since 1970.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, bindparam, cast, func, literal, literal_column
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+MAX_LENGTH = 512
+
+
+class InvalidCursor(ValueError):
+    """The text is not a cursor of this order."""
+
+
+def cursor_of(order: str, keys: Sequence[ColumnElement[Any]]) -> ColumnElement[str]:
+    """The expression that writes a row's cursor."""
+    return base64_text(func.concat_ws(literal_column("'|'"), literal(order, Text), *(_written(key) for key in keys)))
+
+
+def base64_text(text: ColumnElement[str]) -> ColumnElement[str]:
+    """The expression that encodes a text; PostgreSQL breaks base64 into lines of 76, we do not."""
+    encoded = func.encode(func.convert_to(text, literal_column("'UTF8'")), literal_column("'base64'"))
+    return func.translate(encoded, literal_column("E'\\n'"), literal_column("''"), type_=Text)
+
+
+def position_in(order: str, keys: Sequence[ColumnElement[Any]], cursor: str) -> list[ColumnElement[Any]]:
+    """The key values that a cursor carries, bound as parameters. Raises InvalidCursor."""
+    name, *parts = _decoded(cursor).split("|")
+    if name != order or len(parts) != len(keys):
+        raise InvalidCursor
+    return [
+        bindparam(None, _read(part, key), type_=key.type, unique=True) for part, key in zip(parts, keys, strict=True)
+    ]
+
+
+def _written(key: ColumnElement[Any]) -> ColumnElement[Any]:
+    if isinstance(key.type, DateTime):
+        return cast(func.extract("epoch", key) * 1_000_000, BigInteger)
+    return key
+
+
+def _read(part: str, key: ColumnElement[Any]) -> Any:
+    if not WHOLE_NUMBER.fullmatch(part) or not -(2**63) <= int(part) < 2**63:
+        raise InvalidCursor
+    if not isinstance(key.type, DateTime):
+        return int(part)
+    try:
+        return EPOCH + int(part) * MICROSECOND
+    except OverflowError:
+        raise InvalidCursor from None
+
+
+def _decoded(cursor: str) -> str:
+    if len(cursor) > MAX_LENGTH:
+        raise InvalidCursor
+    try:
+        return base64.b64decode(cursor, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidCursor from None

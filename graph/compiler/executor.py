@@ -1,0 +1,118 @@
+"""Where GraphQL's executor hands over: a field whose resolver returns rows becomes a statement."""
+
+from typing import Any, Protocol
+
+import orjson
+from aiodataloader import DataLoader
+from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo, get_nullable_type, is_non_null_type
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import Path
+from sqlalchemy import Executable, Select
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+
+from graph.compiler.pages import Page
+from graph.compiler.parents import Parents
+from graph.compiler.statement import Selection
+from graph.compiler.symbols import Variants
+
+# Marks a field, in its metadata, whose resolver reads keys of its parent.
+RELATION = "relation"
+
+
+class Reader(Protocol):
+    """What the executor needs of a database."""
+
+    async def fetch_value(self, statement: Executable) -> Any: ...
+    async def fetch_rows(self, statement: Executable) -> list[Any]: ...
+
+
+class HasDatabase(Protocol):
+    """What the executor needs of the context of a request."""
+
+    @property
+    def database(self) -> Reader: ...
+
+
+class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Answers rows by one statement a root field, and relations of concrete parents by one for all parents."""
+
+    context_value: HasDatabase
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A selection of the operation has one list of fields, however many parents it is completed for.
+        self._loaders: dict[int, tuple[FieldDetailsList, DataLoader[Any, Any]]] = {}
+
+    def complete_value(
+        self,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        # Rows come first: they answer for the whole selection below, non-null and lists included.
+        if isinstance(result, Select | Page | Variants):
+            return self._fetch(return_type, field_details_list, path, result)
+        if type(result) is orjson.Fragment:
+            return result
+        return super().complete_value(return_type, field_details_list, info, path, result, position_context)
+
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: FieldDetailsList,
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        if source is not None and source is not self.root_value and _is_relation(parent_type, field_details_list):
+            return self._load(parent_type, source, field_details_list, path)
+        return super().execute_field(parent_type, source, field_details_list, path, position_context)
+
+    async def _fetch(self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, rows: Any) -> Any:
+        statement = Selection(self).statement(return_type, fields, path, rows)
+        return _fragment(return_type, await self.context_value.database.fetch_value(statement))
+
+    async def _load(self, parent_type: GraphQLObjectType, source: Any, fields: FieldDetailsList, path: Path) -> Any:
+        return_type = parent_type.fields[fields[0].node.name.value].type
+        try:
+            return _fragment(return_type, await self._loader(parent_type, fields, path).load(source))
+        except Exception as error:
+            self.handle_field_error(error, return_type, fields, path)
+            return None
+
+    def _loader(self, parent_type: GraphQLObjectType, fields: FieldDetailsList, path: Path) -> DataLoader[Any, Any]:
+        if id(fields) not in self._loaders:
+
+            async def load_all(sources: list[Any]) -> list[str | None]:
+                return await self._fetch_for(sources, parent_type, fields, path)
+
+            self._loaders[id(fields)] = fields, DataLoader(load_all, get_cache_key=id)
+        return self._loaders[id(fields)][1]
+
+    async def _fetch_for(
+        self, sources: list[Any], parent_type: GraphQLObjectType, fields: FieldDetailsList, path: Path
+    ) -> list[str | None]:
+        parents, selection = Parents(sources), Selection(self)
+        rows = selection.resolve(parent_type, fields, path, parents)
+        return_type = parent_type.fields[fields[0].node.name.value].type
+        value = selection.json(return_type, fields, path, rows, (parents.table,))
+        answers = dict(await self.context_value.database.fetch_rows(parents.statement(value)))
+        return [answers[position] for position in range(len(sources))]
+
+
+def _is_relation(parent_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
+    field = parent_type.fields.get(fields[0].node.name.value)
+    definition = field and field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    return definition is not None and RELATION in definition.metadata
+
+
+def _fragment(return_type: GraphQLOutputType, text: str | None) -> orjson.Fragment | None:
+    if text is not None:
+        return orjson.Fragment(text)
+    if is_non_null_type(return_type):
+        raise TypeError(f"A {get_nullable_type(return_type)} that must exist does not.")
+    return None

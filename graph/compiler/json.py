@@ -1,0 +1,72 @@
+"""JSON, written by PostgreSQL."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from graphql import GraphQLID, GraphQLLeafType
+from sqlalchemy import ColumnElement, Numeric, Select, Text, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.types import Float, String
+
+Fields: TypeAlias = Sequence[tuple[str, ColumnElement[Any]]]
+
+# A column's name holds 63 bytes; GraphQL's names are ASCII and may be longer.
+MAX_COLUMN_NAME = 63
+# A function takes 100 arguments: 50 pairs.
+MAX_PAIRS = 50
+EMPTY_LIST: ColumnElement[Any] = literal_column("'[]'::json", JSON)
+
+
+def json_object(fields: Fields) -> ColumnElement[Any]:
+    """One object with these fields, in this order."""
+    chunks = [fields[start : start + MAX_PAIRS] for start in range(0, len(fields), MAX_PAIRS)] or [fields]
+    objects = [
+        func.json_build_object(*(part for field in chunk for part in _pair(*field)), type_=JSON) for chunk in chunks
+    ]
+    if len(objects) == 1:
+        return objects[0]
+    # Each text but the last loses its closing brace, each but the first its opening one.
+    texts = [cast(part, Text) for part in objects]
+    joined = func.concat_ws(
+        ",",
+        func.left(texts[0], -1),
+        *(func.substr(func.left(text, -1), 2) for text in texts[1:-1]),
+        func.substr(texts[-1], 2),
+    )
+    return cast(joined, JSON)
+
+
+def _pair(name: str, value: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    # A name of GraphQL holds letters, digits and underscores only, so it may stand in the statement.
+    return literal_column(f"'{name}'"), value
+
+
+def json_rows(rows: Select[Any], fields: Fields, outer: Sequence[Any], *, many: bool) -> ColumnElement[Any]:
+    """The selected rows with these fields: a list, or one object or null. outer: the tables of enclosing statements."""
+    if fields and all(len(name) <= MAX_COLUMN_NAME for name, _ in fields):
+        inner = _nested(rows, [value.label(name) for name, value in fields], outer)
+        value = inner.table_valued() if many else func.row_to_json(inner.table_valued(), type_=JSON)
+    else:
+        inner = _nested(rows, [json_object(fields).label("object")], outer)
+        value = inner.c.object
+    return json_values(value, inner, many=many)
+
+
+def json_values(value: ColumnElement[Any], inner: Any, *, many: bool) -> ColumnElement[Any]:
+    """The JSON values of a subquery: a list, or one value or null."""
+    answer = func.coalesce(func.json_agg(value), EMPTY_LIST, type_=JSON) if many else value
+    return select(answer).select_from(inner).scalar_subquery()
+
+
+def _nested(rows: Select[Any], columns: Sequence[ColumnElement[Any]], outer: Sequence[Any]) -> Any:
+    # A subquery in FROM does not correlate by itself.
+    return rows.with_only_columns(*columns, maintain_column_froms=True).correlate(*outer).subquery()
+
+
+def json_leaf(leaf_type: GraphQLLeafType, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column as its GraphQL type is written: exact decimals and ids are texts."""
+    if isinstance(value.type, Numeric) and not isinstance(value.type, Float):
+        return cast(func.trim_scale(value), Text)
+    if leaf_type is GraphQLID and not isinstance(value.type, String):
+        return cast(value, Text)
+    return value

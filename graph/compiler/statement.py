@@ -1,0 +1,148 @@
+"""From a selection to an expression.
+
+A field's resolver runs once for each selection of it, with a symbol for its self; what it returns is nested into the
+statement of its parent. Fragments, aliases, @include and @skip are collected by graphql-core.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from graphql import (
+    GraphQLError,
+    GraphQLLeafType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    get_named_type,
+    get_nullable_type,
+    is_leaf_type,
+    is_list_type,
+    located_error,
+)
+from graphql.execution import Executor
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.values import get_argument_values
+from graphql.pyutils import Path
+from sqlalchemy import ColumnElement, FromClause, Select, Text, case, cast, func, literal, null, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from graph.compiler.json import EMPTY_LIST, Fields, json_leaf, json_object, json_rows, json_values
+from graph.compiler.pages import Page, PageRows
+from graph.compiler.symbols import Each, Part, Row, Variants, columns_of
+
+# Generous for people, and an end for selections that grow without one.
+MAX_FIELDS = 5_000
+MAX_DEPTH = 40
+
+Tables: TypeAlias = Sequence[FromClause]
+
+
+class TooLarge(Exception):
+    """The operation selects more than one statement should answer."""
+
+
+class Selection:
+    """The selection below one root field, on its way to being a statement."""
+
+    def __init__(self, executor: Executor[Any]) -> None:
+        self._executor = executor
+        self._fields = 0
+
+    def statement(
+        self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any
+    ) -> Select[tuple[str]]:
+        """The statement that answers a root field: one row with one text, or null."""
+        return select(cast(self.json(return_type, fields, path, value), Text))
+
+    def json(
+        self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any, outer: Tables = ()
+    ) -> ColumnElement[Any]:
+        """The JSON of what a field's resolver returned. outer: the tables of the enclosing statements."""
+        named_type: Any = get_named_type(return_type)
+        many = is_list_type(get_nullable_type(return_type))
+        match value:
+            case Select():
+                found = self._select(named_type, fields, path, columns_of(value), (*outer, *value.get_final_froms()))
+                return json_rows(value, found, outer, many=many)
+            case Page():
+                rows = PageRows(value, outer)
+                found = self._select(named_type, fields, path, rows, outer)
+                return json_rows(rows.statement, found, outer, many=False)
+            case Each(source, table, order_by, where):
+                shown = json_object(self._select(named_type, fields, path, source, (*outer, table)))
+                listed = func.json_agg(aggregate_order_by(shown, order_by)).filter(where)
+                return func.coalesce(listed, EMPTY_LIST)
+            case Part(source, exists):
+                shown = json_object(self._select(named_type, fields, path, source, outer))
+                return shown if exists is None else case((exists, shown))
+            case Variants():
+                return self._variants(fields, path, value, outer, many=many)
+        if not is_leaf_type(named_type):
+            raise TypeError(f"{named_type} comes from rows, but its resolver returned a {type(value).__name__}.")
+        return _leaf(named_type, value)
+
+    def _variants(
+        self, fields: FieldDetailsList, path: Path, value: Variants, outer: Tables, *, many: bool
+    ) -> ColumnElement[Any]:
+        keys = (*outer, *value.select.get_final_froms())
+        cases = [
+            (value.kind == name, self.json(self._object_type(name), fields, path, rows, keys))
+            for name, rows in value.variants.items()
+        ]
+        row = (case(*cases) if cases else null()).label("row")
+        inner = value.select.with_only_columns(row, maintain_column_froms=True).correlate(*outer).subquery()
+        return json_values(inner.c.row, inner, many=many)
+
+    def _object_type(self, name: str) -> GraphQLObjectType:
+        object_type = self._executor.schema.type_map[name]
+        assert isinstance(object_type, GraphQLObjectType), f"{name} is not an object"
+        return object_type
+
+    def _select(
+        self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row, outer: Tables
+    ) -> Fields:
+        """The selected fields of an object, each with its expression."""
+        selected = self._executor.collect_subfields(object_type, fields).grouped_field_set
+        self._fields += len(selected)
+        if self._fields > MAX_FIELDS or len(path.as_list()) > MAX_DEPTH:
+            raise TooLarge
+        return [
+            (key, self._field(object_type, details, Path(path, key, object_type.name), source, outer))
+            for key, details in selected.items()
+        ]
+
+    def _field(
+        self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row, outer: Tables
+    ) -> ColumnElement[Any]:
+        if fields[0].node.name.value == "__typename":
+            return literal(object_type.name, Text)
+        nodes = [field.node for field in fields]
+        try:
+            value = self.resolve(object_type, fields, path, source)
+            return self.json(object_type.fields[nodes[0].name.value].type, fields, path, value, outer)
+        except GraphQLError:
+            raise
+        except Exception as error:
+            raise located_error(error, nodes, path.as_list()) from error
+
+    def resolve(self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row) -> Any:
+        """What the resolver of a field returns for this parent."""
+        first = fields[0]
+        field = object_type.fields[first.node.name.value]
+        assert field.resolve is not None, "Strawberry gives every field a resolver"
+        arguments = (
+            get_argument_values(field, first.node, self._executor.variable_values, first.fragment_variable_values)
+            if field.args
+            else {}
+        )
+        info = self._executor.build_resolve_info(field, [field.node for field in fields], object_type, path)
+        return field.resolve(source, info, **arguments)
+
+
+def _leaf(leaf_type: GraphQLLeafType, value: Any) -> ColumnElement[Any]:
+    if value is None:
+        return null()
+    if hasattr(value, "__clause_element__"):
+        value = value.__clause_element__()
+    if isinstance(value, ColumnElement):
+        return json_leaf(leaf_type, value)
+    return literal(value)

@@ -1,0 +1,34 @@
+"""What a request carries."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+
+from cache.redis import Cache
+from db.engine import Database
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the server says of itself."""
+
+    version: str
+    environment: str
+    started_at: float
+    name: str = "candlegraph"
+
+    @property
+    def uptime_seconds(self) -> float:
+        return round(time.monotonic() - self.started_at, 3)
+
+
+@dataclass(frozen=True)
+class Context:
+    database: Database
+    cache: Cache
+    service: Service
+
+
+Info = strawberry.Info[Context, Any]

@@ -1,0 +1,76 @@
+"""Errors as clients see them: a message that may be shown, and extensions.code that stays.
+
+GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED   the document
+BAD_USER_INPUT                                    a variable that does not fit its type
+INVALID_TIME, INVALID_RANGE, INVALID_PAGE_SIZE, INVALID_CURSOR, INVALID_ID, INVALID_LIMIT, TOO_MANY_IDS   an argument
+INTERVAL_TOO_SHORT, TOO_MANY_CANDLES              an argument, beside the rows that it meets
+QUERY_TOO_LARGE                                   the operation
+STATEMENT_TIMEOUT, DATABASE_UNAVAILABLE           the database
+INTERNAL_SERVER_ERROR                             a fault of ours: masked, and logged under the id that is shown
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from db.errors import DatabaseUnavailable, Refused, StatementTimeout
+from graph.compiler.statement import TooLarge
+
+MAX_ERRORS = 10
+log = structlog.get_logger("candlegraph.graph")
+
+
+class InputError(Exception):
+    """An argument that cannot be used. argument is its path: ["filter", "timestamp", "from"]."""
+
+    def __init__(self, code: str, message: str, argument: Sequence[str] = (), **extensions: Any) -> None:
+        super().__init__(message)
+        # graphql-core copies this attribute into the error that it makes of this one.
+        self.extensions: dict[str, Any] = {"code": code, **extensions}
+        if argument:
+            self.extensions["argument"] = list(argument)
+
+
+def present(errors: Sequence[GraphQLError], *, request_code: str = "BAD_USER_INPUT") -> list[dict[str, Any]]:
+    """The errors as they are sent. request_code is for those of the request itself, which name no cause."""
+    return [_present(error, request_code) for error in errors[:MAX_ERRORS]]
+
+
+def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
+    match list(_causes(error)):
+        case [*_, InputError() as cause]:
+            return _formatted(error, str(error.message), cause.extensions)
+        case [*_, Refused() as cause]:
+            return _formatted(error, str(cause), {"code": cause.code, **cause.details})
+        case [*_, StatementTimeout() as cause]:
+            return _formatted(error, str(cause), {"code": "STATEMENT_TIMEOUT"})
+        case [*_, DatabaseUnavailable() as cause]:
+            return _formatted(error, str(cause), {"code": "DATABASE_UNAVAILABLE"})
+        case [*_, TooLarge() | RecursionError()]:
+            return _formatted(error, "The operation selects too much at once: split it.", {"code": "QUERY_TOO_LARGE"})
+        case []:
+            code = "GRAPHQL_PARSE_FAILED" if isinstance(error, GraphQLSyntaxError) else request_code
+            return _formatted(error, error.message, {"code": code, **(error.extensions or {})})
+    return _masked(error)
+
+
+def _causes(error: GraphQLError) -> Iterator[Exception]:
+    cause = error.original_error
+    while cause is not None:
+        if not isinstance(cause, GraphQLError):
+            yield cause
+        cause = getattr(cause, "original_error", None)
+
+
+def _formatted(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
+    return {**error.formatted, "message": message, "extensions": extensions}
+
+
+def _masked(error: GraphQLError) -> dict[str, Any]:
+    error_id = uuid.uuid4().hex[:12]
+    log.error("unexpected_error", error_id=error_id, path=error.path, exc_info=error.original_error)
+    message = f"Something went wrong on our side. Its id in the log is {error_id}."
+    return _formatted(error, message, {"code": "INTERNAL_SERVER_ERROR", "id": error_id})

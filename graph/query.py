@@ -1,0 +1,90 @@
+"""The fields that every query begins with."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from db.queries import alerts, cryptocurrencies, models, predictions, signals, strategies, trades
+from db.queries.listings import Listing
+from graph.compiler.symbols import Rows, Variants
+from graph.context import Info
+from graph.errors import InputError
+from graph.fields import Node, criteria_of, relation, resolved
+from graph.pagination import Order, TimeOrder, connection, is_newest_first
+from graph.types.alerts import Alert, AlertFilterArgument
+from graph.types.cryptocurrencies import Cryptocurrency, CryptocurrencyFilter
+from graph.types.health import Health, look
+from graph.types.models import Model
+from graph.types.nodes import nodes
+from graph.types.predictions import Prediction, PredictionFilterArgument
+from graph.types.signals import Signal, SignalFilterArgument
+from graph.types.strategies import Strategy
+from graph.types.trades import Trade, TradeFilterArgument
+
+MAX_IDS = 100
+
+Symbol = Annotated[str, strawberry.argument(description="A ticker symbol, such as BTC, in any case.")]
+GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="What an id field gave.")]
+GlobalIds = Annotated[list[strawberry.ID], strawberry.argument(description=f"What id fields gave: at most {MAX_IDS}.")]
+CryptocurrencyFilterArgument = Annotated[
+    CryptocurrencyFilter | None, strawberry.argument(name="filter", description="Only the coins that meet it.")
+]
+
+
+@strawberry.type(description="Where every query begins.")
+class Query:
+    @relation(Cryptocurrency | None, "The coin with this symbol; null if there is none.")
+    def cryptocurrency(self, symbol: Symbol) -> Rows:
+        return cryptocurrencies.by_symbol(symbol)
+
+    @connection(Cryptocurrency, "Coins, in the order in which they were added.")
+    def cryptocurrencies(self, filter_: CryptocurrencyFilterArgument = None) -> Listing:
+        return cryptocurrencies.listing(**criteria_of(filter_))
+
+    @connection(Prediction, "Predictions of all models for all coins.")
+    def predictions(
+        self, filter_: PredictionFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
+    ) -> Listing:
+        return predictions.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
+
+    @connection(Signal, "Signals about all coins.")
+    def signals(self, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
+        return signals.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
+
+    @connection(Trade, "Trades in all coins.")
+    def trades(self, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
+        return trades.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
+
+    @connection(Alert, "Alerts.")
+    def alerts(self, filter_: AlertFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
+        return alerts.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
+
+    @connection(Strategy, "Trading strategies, in the order in which they were created.")
+    def strategies(self) -> Listing:
+        return strategies.listing()
+
+    @connection(Model, "Prediction models, in the order in which they were registered.")
+    def models(self) -> Listing:
+        return models.listing()
+
+    @relation(Model | None, "One version of a model; null if there is none.")
+    def model(
+        self,
+        name: Annotated[str, strawberry.argument(description="The model's name.")],
+        version: Annotated[str, strawberry.argument(description="The model's version.")],
+    ) -> Rows:
+        return models.by_name(name, version)
+
+    @relation(Node | None, "Whatever has this global id; null if nothing has it.")
+    def node(self, id_: GlobalId) -> Variants:
+        return nodes([id_], "id")
+
+    @relation(list[Node | None], "Whatever has these global ids, in their order; null where nothing has one.")
+    def nodes(self, ids: GlobalIds) -> Variants:
+        if len(ids) > MAX_IDS:
+            raise InputError("TOO_MANY_IDS", f"At most {MAX_IDS} ids at a time, not {len(ids)}.", ["ids"])
+        return nodes(ids, "ids")
+
+    @resolved(Health, "How the server, its database, its cache and its data are.")
+    async def health(self, info: Info) -> Any:
+        return await look(info.context)

@@ -1,0 +1,77 @@
+"""Scalars: instants and exact decimals."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+from graph.errors import InputError
+
+RELATIVE = re.compile(r"now(?:([+-])([0-9]{1,12})([smhdw]))?", re.ASCII)
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_time(value: Any) -> datetime:
+    """An instant, in UTC. Raises InputError."""
+    if not isinstance(value, str):
+        raise InputError("INVALID_TIME", "A time is a text, such as 2026-01-31T12:00:00Z or now-30d.")
+    try:
+        if relative := RELATIVE.fullmatch(value):
+            return _relative(*relative.groups())
+        at = datetime.fromisoformat(value)
+        if at.tzinfo is None:
+            raise InputError("INVALID_TIME", "A time needs an offset from UTC, such as Z or +02:00.")
+        return at.astimezone(UTC)
+    except ValueError:
+        message = (
+            "This is not a time: write ISO 8601, such as 2026-01-31T12:00:00Z, or relative to now, such as now-30d."
+        )
+        raise InputError("INVALID_TIME", message) from None
+    except OverflowError:
+        raise InputError("INVALID_TIME", "This time lies outside the years 1 to 9999.") from None
+
+
+def _relative(sign: str | None, count: str | None, unit: str | None) -> datetime:
+    now = datetime.now(UTC)
+    if count is None or unit is None:
+        return now
+    distance = timedelta(**{UNITS[unit]: int(count)})
+    return now + distance if sign == "+" else now - distance
+
+
+def write_time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat()
+
+
+def parse_decimal(value: Any) -> Decimal:
+    """An exact, finite number. Raises InputError."""
+    try:
+        number = Decimal(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite():
+        raise InputError("INVALID_DECIMAL", 'An exact number is a text of digits, such as "0.25".')
+    return number
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description=(
+            "An instant, written in ISO 8601, UTC. Input: any offset, or relative to the server's clock: "
+            '"now", "now-30d", "now-6h", "now+1d" (units s m h d w). A time without an offset is refused.'
+        ),
+        parse_value=parse_time,
+        serialize=write_time,
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description="An exact decimal number, written as a string.",
+        parse_value=parse_decimal,
+        serialize=str,
+    ),
+}

@@ -1,0 +1,34 @@
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+
+
+@strawberry.enum(description="Candle length, in UTC.")
+class Interval(Enum):
+    M1 = strawberry.enum_value("M1", description="One minute.")
+    M5 = strawberry.enum_value("M5", description="Five minutes.")
+    M15 = strawberry.enum_value("M15", description="A quarter of an hour.")
+    M30 = strawberry.enum_value("M30", description="Half an hour.")
+    H1 = strawberry.enum_value("H1", description="One hour.")
+    H4 = strawberry.enum_value("H4", description="Four hours, from midnight.")
+    D1 = strawberry.enum_value("D1", description="One day, from midnight.")
+    W1 = strawberry.enum_value("W1", description="One week, from Monday midnight.")
+
+
+@strawberry.type(description="Open, high, low, close and volume of one interval of time.")
+class Candle:
+    open_time: datetime = strawberry.field(description="When the interval begins: inclusive.")
+    close_time: datetime = strawberry.field(description="When the interval ends: exclusive.")
+    open: float = strawberry.field(description="The first price.")
+    high: float = strawberry.field(description="The highest price.")
+    low: float = strawberry.field(description="The lowest price.")
+    close: float = strawberry.field(description="The last price.")
+    volume: float = strawberry.field(description="What was traded, in units of the coin.")
+    market_cap: float | None = strawberry.field(
+        description="Price times supply at the close, where the source tells it."
+    )
+    source: str = strawberry.field(
+        description='Where the candle comes from; "mixed" if it was built from several sources.'
+    )
+    is_closed: bool = strawberry.field(description="Whether the interval is over, so that the candle is final.")

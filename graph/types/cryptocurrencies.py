@@ -1,0 +1,97 @@
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from db.queries import candles, predictions, sentiment, signals, trades
+from db.queries.listings import Listing
+from graph.compiler.symbols import Row, Rows
+from graph.errors import InputError
+from graph.fields import Node, TimeRange, checked_span, criteria_of, relation, span_of
+from graph.pagination import Order, TimeOrder, connection, is_newest_first
+from graph.types.candles import Candle, Interval
+from graph.types.predictions import Prediction, PredictionFilterArgument
+from graph.types.sentiment import Sentiment
+from graph.types.signals import Signal, SignalFilterArgument
+from graph.types.trades import Trade, TradeFilterArgument
+
+
+@strawberry.input(description="Narrows cryptocurrencies: one must meet everything that is given.")
+class CryptocurrencyFilter:
+    symbols: list[str] | None = strawberry.field(default=None, description="With one of these symbols, in any case.")
+    is_active: bool | None = strawberry.field(default=None, description="Active, or retired.")
+    search: str | None = strawberry.field(
+        default=None, description="With this text in the symbol or name, in any case."
+    )
+
+    def criteria(self) -> dict[str, Any]:
+        return {"symbols": self.symbols, "is_active": self.is_active, "search": self.search}
+
+
+@strawberry.type(description="A coin, and all that is known about it.")
+class Cryptocurrency(Node):
+    symbol: str = strawberry.field(description="Its ticker symbol, such as BTC: unique.")
+    name: str = strawberry.field(description="Its name, such as Bitcoin.")
+    coin_gecko_id: str | None = strawberry.field(description="Its id at CoinGecko.")
+    is_active: bool = strawberry.field(description="False once it has been retired.")
+    base_interval: Interval = strawberry.field(
+        description="The length of its stored candles; longer ones are put together from them."
+    )
+    created_at: datetime = strawberry.field(description="When it was added.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+
+    @relation(Candle | None, "Its newest stored candle.")
+    def latest(self: Row) -> Rows:
+        return candles.latest(self)
+
+    @relation(
+        list[Candle],
+        "Candles that open in the half-open range [from, to), oldest first. A longer interval than baseInterval is put "
+        "together: first open, highest high, lowest low, last close, summed volume. Without from, to and last: the "
+        "newest 500. More than 10,000 are refused, and the error suggests an interval that fits.",
+    )
+    def candles(
+        self: Row,
+        interval: Annotated[
+            Interval | None,
+            strawberry.argument(description="Their length: baseInterval by default; shorter is refused."),
+        ] = None,
+        from_: Annotated[
+            datetime | None, strawberry.argument(name="from", description="The first open time: inclusive.")
+        ] = None,
+        to: Annotated[datetime | None, strawberry.argument(description="The end of the open times: exclusive.")] = None,
+        last: Annotated[
+            int | None, strawberry.argument(description="Only the newest of the range: 1 to 10,000.")
+        ] = None,
+    ) -> Rows:
+        if last is not None and not 1 <= last <= candles.MAX_CANDLES:
+            message = f"last must be between 1 and {candles.MAX_CANDLES:,}, but is {last}."
+            raise InputError("INVALID_LIMIT", message, ["last"])
+        span = checked_span(from_, to) if from_ or to else None
+        return candles.between(self, interval=interval and interval.name, span=span, last=last)
+
+    @connection(Prediction, "What models predicted for it.")
+    def predictions(
+        self: Row, filter_: PredictionFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
+    ) -> Listing:
+        newest_first = is_newest_first(order_by)
+        return predictions.listing(cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_))
+
+    @connection(Signal, "Signals about it.")
+    def signals(self: Row, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
+        newest_first = is_newest_first(order_by)
+        return signals.listing(cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_))
+
+    @connection(Trade, "Trades in it.")
+    def trades(self: Row, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
+        newest_first = is_newest_first(order_by)
+        return trades.listing(cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_))
+
+    @connection(Sentiment, "What was said about it, newest first.")
+    def sentiment(
+        self: Row,
+        source: Annotated[str | None, strawberry.argument(description="Only from this source.")] = None,
+        timestamp: Annotated[TimeRange | None, strawberry.argument(description="Only within this range.")] = None,
+    ) -> Listing:
+        span = span_of(timestamp, ["timestamp"])
+        return sentiment.listing(cryptocurrency_id=self.id, source=source, timestamp=span)

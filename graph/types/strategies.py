@@ -1,0 +1,30 @@
+from datetime import datetime
+
+import strawberry
+from strawberry.scalars import JSON
+
+from db.queries import signals, trades
+from db.queries.listings import Listing
+from graph.compiler.symbols import Row
+from graph.fields import Node, criteria_of
+from graph.pagination import connection
+from graph.types.signals import Signal, SignalFilterArgument
+from graph.types.trades import Trade, TradeFilterArgument
+
+
+@strawberry.type(description="A way of turning predictions into signals and trades.")
+class Strategy(Node):
+    name: str = strawberry.field(description="Its name.")
+    description: str | None = strawberry.field(description="What it does, in words.")
+    parameters: JSON = strawberry.field(description="What it was set to.")
+    is_active: bool = strawberry.field(description="Whether it gives signals now.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    updated_at: datetime = strawberry.field(description="When it last changed.")
+
+    @connection(Signal, "Signals that it gave, newest first.")
+    def signals(self: Row, filter_: SignalFilterArgument = None) -> Listing:
+        return signals.listing(of_strategy=self.id, **criteria_of(filter_))
+
+    @connection(Trade, "Trades that follow its signals, newest first.")
+    def trades(self: Row, filter_: TradeFilterArgument = None) -> Listing:
+        return trades.listing(of_strategy=self.id, **criteria_of(filter_))

@@ -1,0 +1,149 @@
+"""The command line."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from db.candle_import import KEPT_REFUSALS, BadRows, ImportRefused, ImportReport, import_candles
+from db.engine import Database
+from db.errors import DatabaseError
+from db.settle import settle as settle_predictions
+from graph.schema import create_schema
+from graph.types.candles import Interval
+from server import cli_db
+from server.examples import EXAMPLES
+from server.logging import configure_logging
+from server.serving import listen, run
+from server.settings import SettingsError, read_settings
+from server.startup import connected, postgres, prepare, with_database
+
+app = typer.Typer(
+    help="Candlegraph: a GraphQL API for cryptocurrency candles, predictions with their outcomes, signals and trades.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_db.app, name="db")
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder of the embedded PostgreSQL.  [default: .candlegraph]", show_default=False),
+]
+
+
+def main() -> None:
+    """Run a command; what goes wrong in an expected way is told in one line."""
+    try:
+        app()
+    except (SettingsError, DatabaseError, ImportRefused) as error:
+        errors.print(f"[red]Error:[/red] {error}", markup=True)
+        sys.exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that serve.", min=1, max=64)] = 1,
+    data_dir: DataDir = None,
+    demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Load demo data into an empty database.")] = True,
+) -> None:
+    """Serve the API and GraphiQL: starts PostgreSQL if none is configured, migrates, and loads demo data if empty."""
+    settings = read_settings(data_dir=data_dir)
+    configure_logging(settings.level)
+    config, bound = listen(host, port, workers)
+    console.print("[bold]Candlegraph[/bold]")
+    with postgres(settings, console):
+        with_demo = demo and settings.environment != "production"
+        asyncio.run(connected(settings, lambda database: prepare(database, console, with_demo=with_demo)))
+        _print_invitation(*bound.getsockname()[:2])
+        run(config, bound)
+
+
+def _print_invitation(host: str, port: int) -> None:
+    console.print("  Three queries to paste:")
+    for example in EXAMPLES:
+        console.print(example.rstrip(), markup=False, style="dim", soft_wrap=True)
+    shown = f"[{host}]" if ":" in host else host
+    console.print(f"\n  Ready: [bold]http://{shown}:{port}/graphql[/bold] (Ctrl-C stops it)")
+
+
+@app.command("import-candles")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A CSV file with a header.")],
+    symbol: Annotated[str, typer.Option(help="Ticker symbol, such as BTC; the coin is added if it is new.")],
+    interval: Annotated[Interval, typer.Option(help="Length of the candles in the file.")],
+    name: Annotated[str | None, typer.Option(help="Name of a new coin, such as Bitcoin.")] = None,
+    source: Annotated[str, typer.Option(help="Where the candles come from.")] = "csv",
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Import the valid rows of a file that has others.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Import candles: columns open, high, low, close, volume, and timestamp, time, date or open_time.
+
+    Times are ISO 8601 with an offset, or seconds or milliseconds since 1970. Importing a file again changes nothing.
+    """
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=errors, transient=True
+    ) as bar:
+        task = bar.add_task(f"Importing {file.name}", total=file.stat().st_size)
+
+        async def work(database: Database) -> ImportReport:
+            return await import_candles(
+                database,
+                file,
+                symbol=symbol,
+                interval=interval.name,
+                name=name,
+                source=source,
+                skip_bad_rows=skip_bad_rows,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+
+        try:
+            report = with_database(read_settings(data_dir=data_dir), errors, work)
+        except BadRows as error:
+            _print_refusals(error.report)
+            raise
+    _print_refusals(report)
+    console.print(
+        f"{symbol.upper()}: {report.inserted:,} inserted, {report.updated:,} updated, "
+        f"{report.unchanged:,} unchanged, {report.refused:,} refused; {report.settled:,} predictions settled"
+    )
+
+
+def _print_refusals(report: ImportReport) -> None:
+    for line, reason in report.refusals:
+        errors.print(f"line {line}: {reason}", markup=False)
+    if report.refused > KEPT_REFUSALS:
+        errors.print(f"… and {report.refused - KEPT_REFUSALS:,} more", markup=False)
+
+
+@app.command()
+def settle(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Check every prediction again, not only what is new or touched lately.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Fill in the actual prices of predictions whose target time has passed."""
+
+    async def work(database: Database) -> int:
+        async with database.transaction() as connection:
+            return await settle_predictions(connection, everything=everything)
+
+    settled = with_database(read_settings(data_dir=data_dir), errors, work)
+    console.print(f"{settled:,} predictions settled")
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    sys.stdout.write(create_schema().as_str() + "\n")

@@ -1,0 +1,45 @@
+"""Runs the application under uvicorn, in one process or several, and stops it cleanly."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+GRACE_SECONDS = 10
+
+
+def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.socket]:
+    """The server's configuration and its socket, bound: a port that is taken is told before anything else is done."""
+    config = uvicorn.Config(
+        "server.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return config, config.bind_socket()
+
+
+def run(config: uvicorn.Config, bound: socket.socket) -> None:
+    """Serve until SIGTERM or Ctrl-C. Returns once every request in flight is answered, or the grace is over."""
+    # uvicorn raises the signal again when it is done; what was begun before must still be ended.
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
+    if config.workers > 1:
+        Multiprocess(config, sockets=[bound]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=[bound])
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def _exit(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

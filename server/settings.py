@@ -1,0 +1,87 @@
+"""The only place that reads the environment. Settings enter once, in create_app; below it, all receive values."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from db.engine import DatabaseUrl, driver_url
+
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class SettingsError(Exception):
+    """The environment or .env holds values that cannot be used; the message names them, a line each."""
+
+
+class Settings(BaseSettings):
+    """Read from the environment, then from .env in the working directory, by these names in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    database_url: SecretStr | None = None
+    database_pool_size: int = Field(default=10, ge=1, le=500)
+    database_max_overflow: int = Field(default=0, ge=0, le=500)
+    redis_url: SecretStr | None = None
+    redis_max_connections: int = Field(default=50, ge=1, le=10_000)
+    cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    debug: bool = False
+    environment: Literal["development", "test", "staging", "production"] = "development"
+    secret_key: SecretStr | None = Field(default=None, min_length=32)
+    candlegraph_data_dir: Path = Path(".candlegraph")
+
+    @property
+    def database(self) -> DatabaseUrl | None:
+        """Where the database is; None for the embedded one."""
+        return driver_url(self.database_url.get_secret_value()) if self.database_url else None
+
+    @property
+    def level(self) -> str:
+        return "DEBUG" if self.debug else self.log_level
+
+    @property
+    def redis(self) -> str | None:
+        return self.redis_url.get_secret_value() if self.redis_url else None
+
+    @field_validator("database_url")
+    @classmethod
+    def _must_be_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            driver_url(url.get_secret_value())
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _must_be_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError("it is not a URL like redis://host:6379/0")
+        return url
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, origins: Any) -> Any:
+        return (
+            [origin.strip() for origin in origins.split(",") if origin.strip()] if isinstance(origins, str) else origins
+        )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, level: Any) -> Any:
+        return level.upper() if isinstance(level, str) else level
+
+
+def read_settings(*, data_dir: Path | None = None) -> Settings:
+    """The settings; what is given here goes first, in processes that this one starts too. Raises SettingsError."""
+    if data_dir is not None:
+        os.environ["CANDLEGRAPH_DATA_DIR"] = str(data_dir)
+    try:
+        return Settings()
+    except ValidationError as error:
+        # The values are left out: they may be secrets.
+        lines = [
+            f"  {str(part['loc'][0]).upper()}: {part['msg'].removeprefix('Value error, ')}" for part in error.errors()
+        ]
+        raise SettingsError("\n".join(["These settings cannot be used:", *lines])) from None

@@ -1,0 +1,320 @@
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from db import candle_import
+from db.candle_csv import Refusal
+from db.candle_import import BadRows, ImportRefused, ImportReport, import_candles
+from db.engine import Database, driver_url
+from db.errors import DatabaseUnavailable
+
+HEADER = "time,open,high,low,close,volume"
+NOON = datetime(2025, 6, 28, 12, tzinfo=UTC)
+CANDLES = text("""
+SELECT timestamp, open_price, high_price, low_price, close_price, volume, market_cap, data_source
+FROM market_data ORDER BY timestamp
+""")
+STORED = text("SELECT (SELECT count(*) FROM cryptocurrencies), (SELECT count(*) FROM market_data)")
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(*rows: str, header: str = HEADER) -> Path:
+        path = tmp_path / "candles.csv"
+        path.write_text("\n".join([header, *rows]) + "\n")
+        return path
+
+    return write
+
+
+def row(hour: int, close: float = 11.0) -> str:
+    return f"{(NOON + timedelta(hours=hour)).isoformat()},10,99,9,{close},5"
+
+
+async def load(database: Database, path: Path, **options: Any) -> ImportReport:
+    return await import_candles(database, path, **{"symbol": "BTC", "interval": "H1"} | options)
+
+
+async def stored(database: Database) -> tuple[int, int]:
+    """How many cryptocurrencies and candles there are."""
+    return tuple((await database.fetch_rows(STORED))[0])
+
+
+async def test_a_new_series(database: Database, write: Write) -> None:
+    report = await load(database, write(row(1), row(0)), symbol=" btc ", name="Bitcoin", source="kraken")
+    assert report == ImportReport(inserted=2)
+    assert await database.fetch_rows(CANDLES) == [
+        (NOON + timedelta(hours=hour), 10.0, 99.0, 9.0, 11.0, 5.0, None, "kraken") for hour in (0, 1)
+    ]
+    coins = text("SELECT symbol, name, base_interval, is_active FROM cryptocurrencies")
+    assert await database.fetch_rows(coins) == [("BTC", "Bitcoin", "H1", True)]
+
+
+async def test_the_name_is_the_symbol_if_none_is_given(database: Database, write: Write) -> None:
+    await load(database, write(row(0)))
+    await load(database, write(row(0)), name="Another")
+    assert await database.fetch_rows(text("SELECT name FROM cryptocurrencies")) == [("BTC",)]
+
+
+async def test_the_same_file_again_changes_nothing(database: Database, write: Write) -> None:
+    versions = text("SELECT xmin::text, created_at FROM market_data")
+    path = write(row(0), row(1), row(2))
+    await load(database, path)
+    written = await database.fetch_rows(versions)
+    assert await load(database, path) == ImportReport(unchanged=3)
+    assert await database.fetch_rows(versions) == written
+
+
+async def test_new_changed_and_equal_candles(database: Database, write: Write) -> None:
+    await load(database, write(row(0), row(1)))
+    recorded = text("SELECT created_at FROM market_data ORDER BY timestamp")
+    before = await database.fetch_rows(recorded)
+    report = await load(database, write(row(0), row(1, close=12.0), row(2)))
+    assert report == ImportReport(inserted=1, updated=1, unchanged=1)
+    assert [candle.close_price for candle in await database.fetch_rows(CANDLES)] == [11.0, 12.0, 11.0]
+    after = await database.fetch_rows(recorded)
+    assert after[0] == before[0]
+    assert after[1] > before[1]
+
+
+@pytest.mark.parametrize("place", range(1, 6))
+async def test_any_changed_value_is_an_update(database: Database, write: Write, place: int) -> None:
+    values = [NOON.isoformat(), "10", "12", "9", "11", "5"]
+    await load(database, write(",".join(values)))
+    values[place] = str(float(values[place]) + 0.5)
+    assert await load(database, write(",".join(values))) == ImportReport(updated=1)
+    ((_, *found, _, _),) = await database.fetch_rows(CANDLES)
+    assert found == [float(value) for value in values[1:]]
+
+
+async def test_another_source_is_an_update(database: Database, write: Write) -> None:
+    await load(database, write(row(0)))
+    assert await load(database, write(row(0)), source="kraken") == ImportReport(updated=1)
+    assert (await database.fetch_rows(CANDLES))[0].data_source == "kraken"
+
+
+async def test_a_market_cap_stays_where_a_file_says_nothing_about_it(database: Database, write: Write) -> None:
+    header = HEADER + ",Market Cap"
+    await load(database, write(row(0) + ",1e12", row(1) + ",", header=header))
+    assert await load(database, write(row(0), row(1))) == ImportReport(unchanged=2)
+    assert [candle.market_cap for candle in await database.fetch_rows(CANDLES)] == [1e12, None]
+    assert await load(database, write(row(0) + ",2e12", header=header)) == ImportReport(updated=1)
+
+
+async def test_a_bad_row_leaves_everything_as_it_was(database: Database, write: Write) -> None:
+    path = write(row(0), row(1, close=100.0), row(2), "truncated", row(0))
+    with pytest.raises(BadRows, match=r"^3 rows are not valid, so nothing was imported\.$") as error:
+        await load(database, path)
+    assert error.value.report == ImportReport(
+        refused=3,
+        refusals=[
+            Refusal(3, "the close 100.0 is above the high 99.0"),
+            Refusal(5, "its number of fields is 1, not 6"),
+            Refusal(6, "its time is the same as that of line 2"),
+        ],
+    )
+    assert await stored(database) == (0, 0)
+
+
+async def test_bad_rows_can_be_skipped(database: Database, write: Write) -> None:
+    report = await load(database, write(row(0), "truncated", row(2)), skip_bad_rows=True)
+    assert (report.inserted, report.refused, report.refusals[0].line) == (2, 1, 3)
+    assert await stored(database) == (1, 2)
+
+
+async def test_a_file_of_bad_rows_only_is_refused_even_so(database: Database, write: Write) -> None:
+    with pytest.raises(BadRows, match="1 row is not valid"):
+        await load(database, write("truncated"), skip_bad_rows=True)
+    assert await stored(database) == (0, 0)
+
+
+@pytest.mark.parametrize("skip_bad_rows", [False, True])
+async def test_many_bad_rows_are_counted_and_the_first_are_kept(
+    database: Database, write: Write, monkeypatch: pytest.MonkeyPatch, skip_bad_rows: bool
+) -> None:
+    monkeypatch.setattr(candle_import, "BATCH_ROWS", 70)
+    with pytest.raises(BadRows) as error:
+        await load(database, write(*["truncated"] * 250), skip_bad_rows=skip_bad_rows)
+    assert error.value.report.refused == 250
+    assert [refusal.line for refusal in error.value.report.refusals] == list(range(2, 102))
+
+
+async def test_batches_are_one_import(database: Database, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candle_import, "BATCH_ROWS", 2)
+    told: list[tuple[int, int]] = []
+    path = write(*(row(hour) for hour in range(5)))
+    report = await load(database, path, progress=lambda done, total: told.append((done, total)))
+    assert report == ImportReport(inserted=5)
+    size = path.stat().st_size
+    assert [done for done, _ in told] == sorted({done for done, _ in told}), "progress moves on"
+    assert len(told) == 3
+    assert told[-1] == (size, size)
+    with pytest.raises(BadRows):
+        await load(database, write(*(row(hour, close=12.0) for hour in range(4)), "truncated"))
+    assert {candle.close_price for candle in await database.fetch_rows(CANDLES)} == {11.0}
+
+
+async def test_another_interval_is_refused(database: Database, write: Write) -> None:
+    await load(database, write(row(0)))
+    with pytest.raises(ImportRefused, match="BTC has H1 candles, and these are M1: one series holds one interval"):
+        await load(database, write(row(1)), interval="M1")
+    assert await stored(database) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"symbol": ""}, "'' is no symbol: 1 to 20 letters, digits, dots, hyphens or underscores"),
+        ({"symbol": "B" * 21}, "is no symbol"),
+        ({"symbol": "BTC/USD"}, "is no symbol"),
+        ({"symbol": "ß"}, "is no symbol"),
+        ({"interval": "1h"}, "'1h' is no interval: it is one of M1, M5, M15, M30, H1, H4, D1, W1"),
+        ({"name": " "}, "' ' is no name: 1 to 100 printable characters"),
+        ({"name": "n" * 101}, "is no name"),
+        ({"name": "a\0b"}, r"'a\\x00b' is no name"),
+        ({"source": ""}, "'' is no source: 1 to 50 printable characters"),
+        ({"source": "s" * 51}, "is no source"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(
+    database: Database, write: Write, options: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ImportRefused, match=message):
+        await load(database, write(row(0)), **options)
+    assert await stored(database) == (0, 0)
+
+
+@pytest.mark.parametrize("symbol", ["1INCH", "brk.b", "BTC-USD", "BTC_1M", "B" * 20])
+async def test_symbols(database: Database, write: Write, symbol: str) -> None:
+    await load(database, write(row(0)), symbol=symbol)
+    assert await database.fetch_rows(text("SELECT symbol FROM cryptocurrencies")) == [(symbol.upper(),)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "The file is empty"),
+        (HEADER.encode(), "The file has a header, but no candles"),
+        (b"\xff\xfe", "Line 1 is not UTF-8 text"),
+        (f"{HEADER}\n{row(0)}\n\0".encode(), "Line 3 holds a NUL byte"),
+    ],
+)
+async def test_a_file_that_makes_no_sense_is_refused(
+    database: Database, tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "candles.csv"
+    path.write_bytes(content)
+    with pytest.raises(ImportRefused, match=message):
+        await load(database, path, skip_bad_rows=True)
+    assert await stored(database) == (0, 0)
+
+
+async def test_a_file_that_cannot_be_opened_is_refused(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(ImportRefused, match=r"missing\.csv cannot be read: No such file or directory"):
+        await load(database, tmp_path / "missing.csv")
+    with pytest.raises(ImportRefused, match="is not a file"):
+        await load(database, tmp_path)
+
+
+async def test_an_import_settles_what_it_touches(database: Database, write: Write) -> None:
+    await load(database, write(row(0)))
+    async with database.transaction() as connection:
+        await connection.execute(text("INSERT INTO models (name, version) VALUES ('test', '1')"))
+        await connection.execute(
+            text("""
+            INSERT INTO predictions (
+                cryptocurrency_id, model_id, prediction_timestamp, target_timestamp, predicted_price
+            ) SELECT c.id, m.id, '2025-06-28 12:00Z', '2025-06-28 14:00Z', 22 FROM cryptocurrencies c, models m
+            """)
+        )
+    settled = text("SELECT actual_price, error FROM predictions")
+    assert (await load(database, write(row(0)))).settled == 1
+    assert await database.fetch_rows(settled) == [(11.0, 100.0)]
+    assert (await load(database, write(row(1, close=20.0)))).settled == 1, "a candle that arrived late"
+    assert await database.fetch_rows(settled) == [(20.0, 10.0)]
+    assert (await load(database, write(row(1, close=40.0)))).settled == 1, "a candle that changed"
+    assert await database.fetch_rows(settled) == [(40.0, -45.0)]
+    assert (await load(database, write(row(1, close=40.0)))).settled == 0
+
+
+async def test_imports_of_a_new_series_at_once(database: Database, write: Write) -> None:
+    path = write(*(row(hour) for hour in range(1000)))
+    reports = await asyncio.gather(*(load(database, path) for _ in range(4)))
+    assert sorted(report.inserted for report in reports) == [0, 0, 0, 1000]
+    assert sorted(report.unchanged for report in reports) == [0, 1000, 1000, 1000]
+    assert await stored(database) == (1, 1000)
+
+
+async def test_imports_of_a_new_series_with_two_intervals_at_once(database: Database, write: Write) -> None:
+    path = write(row(0))
+    results = await asyncio.gather(
+        *(load(database, path, interval=interval) for interval in ("H1", "M1", "H1", "M1")), return_exceptions=True
+    )
+    assert sum(isinstance(result, ImportReport) for result in results) == 2
+    assert sum(isinstance(result, ImportRefused) for result in results) == 2
+
+
+async def test_timeouts_and_staging_end_with_the_import(database: Database, write: Write) -> None:
+    for number in range(5):
+        await load(database, write(row(number)))
+        with pytest.raises(BadRows):
+            await load(database, write("truncated"))
+        left = text("SELECT current_setting('statement_timeout'), to_regclass('pg_temp.incoming_candles')::text")
+        assert await database.fetch_rows(left) == [("10s", None)]
+
+
+async def test_a_database_that_is_not_there(tmp_path: Path, write: Write) -> None:
+    nowhere = Database(driver_url(f"postgresql://postgres@/postgres?host={tmp_path}"), pool_size=1)
+    with pytest.raises(DatabaseUnavailable, match=r"^The database cannot be reached\.$"):
+        await load(nowhere, write(row(0)))
+    await nowhere.close()
+
+
+async def test_a_connection_that_ends_during_the_import(
+    database: Database, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candle_import, "BATCH_ROWS", 1)
+    others = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()"
+    )
+    read_rows = candle_import.read_candles
+
+    def end_connections(*arguments: Any, **options: Any) -> Any:
+        """Runs in the thread that reads, between two batches."""
+        for number, candle in enumerate(read_rows(*arguments, **options)):
+            if number == 1:
+                asyncio.run_coroutine_threadsafe(database.fetch_rows(others), loop).result()
+            yield candle
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(candle_import, "read_candles", end_connections)
+    with pytest.raises(DatabaseUnavailable):
+        await load(database, write(row(0), row(1)))
+    assert await stored(database) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "interval", "count"),
+    [("BTC-1h", "H1", 1000), ("ETH-1h", "H1", 1000), ("SOL-1h", "H1", 1000), ("BTC-1m-2023-03", "M1", 30_240)],
+)
+async def test_real_files_as_they_are(
+    database: Database, shared_data: Path, name: str, interval: str, count: int
+) -> None:
+    path = shared_data / f"{name}.csv"
+    started = time.perf_counter()
+    assert await load(database, path, interval=interval) == ImportReport(inserted=count)
+    assert time.perf_counter() - started < 3
+    assert await load(database, path, interval=interval) == ImportReport(unchanged=count)
+    first, last = path.read_text().splitlines()[1 :: count - 1]
+    found = await database.fetch_rows(CANDLES)
+    for line, candle in ((first, found[0]), (last, found[-1])):
+        opened, *prices = line.split(",")
+        assert tuple(candle) == (datetime.fromisoformat(opened), *map(float, prices), None, "csv")
