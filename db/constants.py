@@ -1,12 +1,19 @@
 """Constants, written into a statement: PostgreSQL knows their types then. Never for what a client sends."""
 
+import json
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, Interval, Text, literal_column
+from sqlalchemy.dialects.postgresql import JSONB
 
 
 def text_constant(value: str) -> ColumnElement[str]:
     return literal_column(f"{_quoted(value)}::text", Text)
+
+
+def json_constant(value: Any) -> ColumnElement[Any]:
+    return literal_column(f"{_quoted(json.dumps(value))}::jsonb", JSONB)
 
 
 def interval_constant(value: timedelta) -> ColumnElement[timedelta]:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import exc
 
 REFUSED = "CG001"
+NOT_A_CHARACTER = "22021"
 TIMEOUTS = {"57014", "55P03", "25P03", "25P04"}
 GONE = {"57P01", "57P02", "57P03", "57P05", "53300"}
 
@@ -50,11 +51,13 @@ def translate(error: Exception) -> Exception:
 
 
 def _translate_driver(error: exc.DBAPIError) -> Exception:
-    driver_error = getattr(error.orig, "__cause__", None)
+    driver_error = error.orig.__cause__ if error.orig is not None else None
     state: str = getattr(driver_error, "sqlstate", None) or ""
-    if state == REFUSED:
+    if driver_error is not None and state == REFUSED:
         details = json.loads(getattr(driver_error, "detail", None) or "{}")
-        return Refused(details.pop("code"), str(driver_error), details)
+        return Refused(details.pop("code"), str(driver_error.args[0]), details)
+    if state == NOT_A_CHARACTER:
+        return Refused("INVALID_TEXT", "A text may not hold the character U+0000.", {})
     if state in TIMEOUTS or isinstance(driver_error, TimeoutError):
         return StatementTimeout("The statement took too long and was cancelled.")
     if state in GONE or state.startswith("08") or error.connection_invalidated:

@@ -42,9 +42,10 @@ def present(errors: Sequence[GraphQLError], *, request_code: str = "BAD_USER_INP
 def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
     match list(_causes(error)):
         case [*_, InputError() as cause]:
-            return _formatted(error, str(error.message), cause.extensions)
+            return _formatted(error, error.message, {**cause.extensions, **(error.extensions or {})})
         case [*_, Refused() as cause]:
-            return _formatted(error, str(cause), {"code": cause.code, **cause.details})
+            path = cause.details.pop("path", error.path)
+            return {**_formatted(error, str(cause), {"code": cause.code, **cause.details}), "path": path}
         case [*_, StatementTimeout() as cause]:
             return _formatted(error, str(cause), {"code": "STATEMENT_TIMEOUT"})
         case [*_, DatabaseUnavailable() as cause]:

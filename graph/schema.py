@@ -14,6 +14,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from graph.compiler.executor import StatementExecutor
+from graph.documents import DocumentChecks
 from graph.query import Query
 from graph.scalars import SCALARS
 
@@ -35,6 +36,7 @@ def create_schema() -> Schema:
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
             lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+            DocumentChecks,
         ],
     )
     _drop_null_defaults(schema._schema)

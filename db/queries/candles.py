@@ -1,5 +1,6 @@
 """Candles of a coin: as they are stored, or put together into longer ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import aliased
 
-from db.constants import interval_constant, text_constant, time_constant
+from db.constants import interval_constant, json_constant, text_constant, time_constant
 from db.intervals import GRID_ORIGIN, INTERVALS
 from db.models import Candle
 from db.queries.listings import Span, within
@@ -39,16 +40,23 @@ def latest(coin: Any) -> Select[Any]:
     return between(coin, last=1)
 
 
-def between(coin: Any, *, interval: str | None = None, span: Span | None = None, last: Any = None) -> Select[Any]:
+def between(
+    coin: Any,
+    *,
+    interval: str | None = None,
+    span: Span | None = None,
+    last: Any = None,
+    path: Sequence[str | int] = (),
+) -> Select[Any]:
     """A coin's candles that open within the span, oldest first; last: only the newest of them.
 
     interval: the length to put them together into; None for the stored one. A longer candle is built from everything
     that is stored in it, even where the span ends inside it. Refuses an interval shorter than the coin's candles, and
-    more than 10,000 candles where last does not limit them.
+    more than 10,000 candles where last does not limit them. path: what a refusal is said of.
     """
     if span is None and last is None:
         last = NEWEST
-    wanted = _Wanted(coin, interval, span or Span())
+    wanted = _Wanted(coin, interval, span or Span(), path)
     candles = wanted.candles(last)
     # Nothing to limit here: the refusal stands where PostgreSQL evaluates it once, before it reads a row.
     rows = select(candles).limit(wanted.refusal(of_many=last is None)).correlate_except(candles).subquery()
@@ -62,6 +70,7 @@ class _Wanted:
     coin: Any
     interval: str | None
     span: Span
+    path: Sequence[str | int]
 
     @property
     def length(self) -> ColumnElement[timedelta]:
@@ -118,8 +127,7 @@ class _Wanted:
             self.coin.base_interval,
             text_constant("."),
         )
-        argument = func.jsonb_build_array(text_constant("interval"))
-        return refuse("INTERVAL_TOO_SHORT", message, argument=argument, baseInterval=self.coin.base_interval)
+        return self._refuse("INTERVAL_TOO_SHORT", message, baseInterval=self.coin.base_interval)
 
     def _refuse_many(self) -> ColumnElement[bool]:
         message = f"The range holds more than {MAX_CANDLES:,} candles: take a longer interval, or a shorter range."
@@ -127,7 +135,10 @@ class _Wanted:
             (and_(length > self.length, self._extent() < length * (MAX_CANDLES - 1)), text_constant(name))
             for name, length in ((name, interval_constant(length)) for name, length in INTERVALS.items())
         ]
-        return refuse("TOO_MANY_CANDLES", text_constant(message), suggestedInterval=case(*fitting))
+        return self._refuse("TOO_MANY_CANDLES", text_constant(message), suggestedInterval=case(*fitting))
+
+    def _refuse(self, code: str, message: ColumnElement[str], **details: Any) -> ColumnElement[bool]:
+        return refuse(code, message, path=json_constant(self.path), argument=json_constant(["interval"]), **details)
 
     def _are_too_many(self) -> ColumnElement[bool]:
         """By the extent of the range first, two looks at the index; by counting only where that is too wide."""

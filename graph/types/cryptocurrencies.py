@@ -6,6 +6,7 @@ import strawberry
 from db.queries import candles, predictions, sentiment, signals, trades
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row, Rows
+from graph.context import Info
 from graph.errors import InputError
 from graph.fields import Node, TimeRange, checked_span, criteria_of, relation, span_of
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
@@ -52,6 +53,7 @@ class Cryptocurrency(Node):
     )
     def candles(
         self: Row,
+        info: Info,
         interval: Annotated[
             Interval | None,
             strawberry.argument(description="Their length: baseInterval by default; shorter is refused."),
@@ -68,7 +70,9 @@ class Cryptocurrency(Node):
             message = f"last must be between 1 and {candles.MAX_CANDLES:,}, but is {last}."
             raise InputError("INVALID_LIMIT", message, ["last"])
         span = checked_span(from_, to) if from_ or to else None
-        return candles.between(self, interval=interval and interval.name, span=span, last=last)
+        return candles.between(
+            self, interval=interval and interval.name, span=span, last=last, path=info.path.as_list()
+        )
 
     @connection(Prediction, "What models predicted for it.")
     def predictions(
