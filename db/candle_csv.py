@@ -62,13 +62,13 @@ def read_candles(file: BinaryIO, interval: str, *, now: datetime) -> Iterator[Ca
         empty = False
         try:
             yield rows.candle(number, line)
-        except _BadRowError as error:
+        except _BadRow as error:
             yield Refusal(number, str(error))
     if empty:
         raise CandleFileError("The file has a header, but no candles.")
 
 
-class _BadRowError(Exception):
+class _BadRow(Exception):
     """One row is refused; the message is the reason."""
 
 
@@ -85,7 +85,7 @@ class _Columns:
     def of(cls, header: str) -> "_Columns":
         try:
             names = _fields(header)
-        except _BadRowError as error:
+        except _BadRow as error:
             raise CandleFileError(f"The header cannot be read: {error}.") from None
         places: dict[str, list[int]] = {}
         for place, name in enumerate(names):
@@ -123,7 +123,7 @@ class _Rows:
         fields = _fields(line)
         columns = self._columns
         if len(fields) != columns.count:
-            raise _BadRowError(f"its number of fields is {len(fields)}, not {columns.count}")
+            raise _BadRow(f"its number of fields is {len(fields)}, not {columns.count}")
         open_time = self._open_time(fields[columns.time])
         opened, high, low, closed, volume = [
             _number(name, fields[at]) for name, at in zip(PRICE_COLUMNS, columns.prices, strict=True)
@@ -133,15 +133,15 @@ class _Rows:
         if columns.market_cap is not None and fields[columns.market_cap].strip():
             market_cap = _number("market cap", fields[columns.market_cap])
         if earlier := self._lines.claim((open_time - GRID_ORIGIN) // self._length, number):
-            raise _BadRowError(f"its time is the same as that of line {earlier}")
+            raise _BadRow(f"its time is the same as that of line {earlier}")
         return CandleRow(open_time, opened, high, low, closed, volume, market_cap)
 
     def _open_time(self, text: str) -> datetime:
         at = _time(text.strip())
         if not opens_on_grid(at, self._length):
-            raise _BadRowError(f"no {self._interval} candle opens at {_shown(text)}")
+            raise _BadRow(f"no {self._interval} candle opens at {_shown(text)}")
         if at > self._now:
-            raise _BadRowError(f"the time {_shown(text)} is in the future")
+            raise _BadRow(f"the time {_shown(text)} is in the future")
         return at
 
 
@@ -200,7 +200,7 @@ def _fields(line: str) -> list[str]:
     try:
         return next(csv.reader([line], strict=True))
     except csv.Error:
-        raise _BadRowError("its quotation marks do not match") from None
+        raise _BadRow("its quotation marks do not match") from None
 
 
 def _time(text: str) -> datetime:
@@ -209,12 +209,12 @@ def _time(text: str) -> datetime:
             return _epoch_time(text)
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
-            raise _BadRowError(f"the time {_shown(text)} has no offset from UTC, as in 2025-06-28T15:00:00Z")
+            raise _BadRow(f"the time {_shown(text)} has no offset from UTC, as in 2025-06-28T15:00:00Z")
         return at.astimezone(UTC)
     except ValueError:
-        raise _BadRowError(f"{_shown(text)} is not a time that can be read") from None
+        raise _BadRow(f"{_shown(text)} is not a time that can be read") from None
     except OverflowError:
-        raise _BadRowError(f"the time {_shown(text)} is out of range") from None
+        raise _BadRow(f"the time {_shown(text)} is out of range") from None
 
 
 def _epoch_time(text: str) -> datetime:
@@ -230,11 +230,11 @@ def _number(name: str, text: str) -> float:
         # float() would take 1_000.
         number = float(text.replace("_", "?"))
     except ValueError:
-        raise _BadRowError(f"the {name} {_shown(text)} is not a number") from None
+        raise _BadRow(f"the {name} {_shown(text)} is not a number") from None
     if not math.isfinite(number):
-        raise _BadRowError(f"the {name} {_shown(text)} is not a finite number")
+        raise _BadRow(f"the {name} {_shown(text)} is not a finite number")
     if number < 0:
-        raise _BadRowError(f"the {name} {_shown(text)} is negative")
+        raise _BadRow(f"the {name} {_shown(text)} is negative")
     return number
 
 
@@ -242,10 +242,10 @@ def _check_range(opened: float, high: float, low: float, closed: float) -> None:
     if low <= opened <= high and low <= closed <= high:
         return
     if high < low:
-        raise _BadRowError(f"the high {high} is below the low {low}")
+        raise _BadRow(f"the high {high} is below the low {low}")
     name, price = ("close", closed) if low <= opened <= high else ("open", opened)
     where = f"above the high {high}" if price > high else f"below the low {low}"
-    raise _BadRowError(f"the {name} {price} is {where}")
+    raise _BadRow(f"the {name} {price} is {where}")
 
 
 def _shown(text: str, limit: int = 40) -> str:

@@ -49,7 +49,7 @@ class ImportReport:
         self.refusals += refusals[: KEPT_REFUSALS - len(self.refusals)]
 
 
-class ImportRefused(Exception):  # noqa: N818  (it is a refusal, as db.errors.Refused is)
+class ImportRefused(Exception):
     """Nothing was imported; the message is written for the person who asked."""
 
 
@@ -185,10 +185,18 @@ async def _copy(connection: AsyncConnection, candles: list[CandleRow]) -> None:
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
         await driver.copy_records_to_table("incoming_candles", records=candles, columns=CandleRow._fields)
-    except asyncpg.QueryCanceledError as error:
-        raise StatementTimeout("The statement took too long and was cancelled.") from error
-    except (asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError) as error:
-        raise DatabaseUnavailable("The connection to the database was lost.") from error
+    except BaseException as error:
+        # In the middle of a COPY the driver cannot always roll back, and SQLAlchemy would put the connection back into
+        # the pool inside its transaction. Without the connection, the server rolls back by itself.
+        await connection.invalidate()
+        match error:
+            case asyncpg.QueryCanceledError():
+                raise StatementTimeout("The statement took too long and was cancelled.") from error
+            case OSError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
+                raise DatabaseUnavailable("The connection to the database was lost.") from error
+            case asyncpg.OperatorInterventionError() | asyncpg.PostgresConnectionError():
+                raise DatabaseUnavailable("The connection to the database was lost.") from error
+        raise
 
 
 _ENSURE_SERIES = text("""

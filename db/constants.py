@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Interval, Text, literal_column
+from sqlalchemy import ColumnElement, DateTime, Integer, Interval, Text, literal_column
 from sqlalchemy.dialects.postgresql import JSONB
 
 
@@ -18,6 +18,11 @@ def json_constant(value: Any) -> ColumnElement[Any]:
 
 def interval_constant(value: timedelta) -> ColumnElement[timedelta]:
     return literal_column(f"interval '{value // timedelta(microseconds=1)} microseconds'", Interval)
+
+
+def number_constant(value: int) -> ColumnElement[int]:
+    """For reckoning with intervals: SQLAlchemy takes a bare number beside one for an interval too."""
+    return literal_column(str(value), Integer)
 
 
 def time_constant(value: datetime) -> ColumnElement[datetime]:

@@ -84,7 +84,7 @@ WITH coins AS (
         SELECT *
         FROM predictions p
         WHERE p.cryptocurrency_id = t.id
-          AND p.target_timestamp BETWEEN t.first_target AND least(t.last_target, now())
+          AND p.target_timestamp BETWEEN t.first_target AND t.last_target
           AND p.actual_price IS NOT NULL
         OFFSET 0
     ) p

@@ -3,16 +3,20 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, text
 
-from db import migrate
+from db import demo, migrate
 from db.embedded import EmbeddedPostgres
 from db.engine import Database
+from tests.application import Client, serving
 
 TEMPLATE = "template_candlegraph"
+# The demo data ends here: answers can be written down.
+DEMO_NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 
@@ -45,6 +49,27 @@ def template(postgres: URL) -> URL:
         return url
 
     return asyncio.run(prepare())
+
+
+@pytest.fixture(scope="session")
+def demo_url(postgres: URL, template: URL) -> URL:
+    """A database with the demo data, for tests that only read."""
+
+    async def prepare() -> URL:
+        url = await create_database(postgres, "demo", template=TEMPLATE)
+        database = Database(url, pool_size=1)
+        await demo.load(database, DEMO_NOW)
+        await database.close()
+        return url
+
+    return asyncio.run(prepare())
+
+
+@pytest.fixture
+async def client(demo_url: URL) -> AsyncIterator[Client]:
+    """A client of the application on the demo data."""
+    async with serving(demo_url) as client:
+        yield client
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""The tables, one noun a file. Attributes carry the field's words; columns carry the names in the database."""
+"""The tables, one noun a file.
+
+Attributes carry the field's words, columns the names in the database. Where the two differ, the column's key is the
+attribute's name too, so that statements speak the same words.
+"""
 
 from db.models.alerts import Alert
 from db.models.base import Base

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, DateTime, Double, Identity, MetaData, Text, func
+from sqlalchemy import BigInteger, DateTime, Double, FromClause, Identity, MetaData, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -19,6 +19,14 @@ NAMING = {
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map = {datetime: DateTime(timezone=True), float: Double, str: Text, dict[str, Any]: JSONB}
+
+    @classmethod
+    def rows(cls) -> FromClause:
+        """The table under a name of its own, for one place in a statement. Its columns are found by their attributes.
+
+        SQLAlchemy's aliased() would do as much, at ten times the cost: statements are built while clients wait.
+        """
+        return cls.__table__.alias()
 
 
 Key = Annotated[int, mapped_column(BigInteger, Identity(always=False), primary_key=True)]

@@ -17,11 +17,11 @@ class Model(Base):
     id: Mapped[Key]
     name: Mapped[str] = mapped_column(String(100))
     version: Mapped[str] = mapped_column(String(50))
-    type: Mapped[str | None] = mapped_column("model_type", String(50))
+    type: Mapped[str | None] = mapped_column("model_type", String(50), key="type")
     accuracy: Mapped[float | None]
     precision: Mapped[float | None]
     recall: Mapped[float | None]
     auc: Mapped[float | None]
-    trained_at: Mapped[datetime | None] = mapped_column("trained_on")
-    extra: Mapped[dict[str, Any] | None] = mapped_column("extra_data")
+    trained_at: Mapped[datetime | None] = mapped_column("trained_on", key="trained_at")
+    extra: Mapped[dict[str, Any] | None] = mapped_column("extra_data", key="extra")
     created_at: Mapped[Created]

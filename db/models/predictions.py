@@ -11,12 +11,12 @@ class Prediction(Base):
     __tablename__ = "predictions"
     __table_args__ = (
         # Each ends in the primary key, so that it serves a keyset order whole.
-        Index(None, "cryptocurrency_id", "target_timestamp", "id"),
-        Index(None, "cryptocurrency_id", "prediction_timestamp", "id"),
-        Index(None, "model_id", "target_timestamp", "id"),
-        Index(None, "model_id", "prediction_timestamp", "id"),
-        Index(None, "prediction_timestamp", "id"),
-        Index("ix_predictions_unsettled", "target_timestamp", postgresql_where=text("actual_price IS NULL")),
+        Index(None, "cryptocurrency_id", "target_at", "id"),
+        Index(None, "cryptocurrency_id", "predicted_at", "id"),
+        Index(None, "model_id", "target_at", "id"),
+        Index(None, "model_id", "predicted_at", "id"),
+        Index(None, "predicted_at", "id"),
+        Index("ix_predictions_unsettled", "target_at", postgresql_where=text("actual_price IS NULL")),
         CheckConstraint("isfinite(prediction_timestamp) AND isfinite(target_timestamp)", "times"),
         CheckConstraint("target_timestamp > prediction_timestamp", "target_is_later"),
         CheckConstraint(finite("predicted_price"), "predicted_price"),
@@ -32,12 +32,12 @@ class Prediction(Base):
     id: Mapped[Key]
     cryptocurrency_id: Mapped[int] = mapped_column(ForeignKey("cryptocurrencies.id", ondelete="RESTRICT"))
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id", ondelete="RESTRICT"))
-    predicted_at: Mapped[datetime] = mapped_column("prediction_timestamp")
-    target_at: Mapped[datetime] = mapped_column("target_timestamp")
+    predicted_at: Mapped[datetime] = mapped_column("prediction_timestamp", key="predicted_at")
+    target_at: Mapped[datetime] = mapped_column("target_timestamp", key="target_at")
     predicted_price: Mapped[float]
-    confidence: Mapped[float | None] = mapped_column("confidence_score")
-    features: Mapped[dict[str, Any] | None] = mapped_column("features_used")
+    confidence: Mapped[float | None] = mapped_column("confidence_score", key="confidence")
+    features: Mapped[dict[str, Any] | None] = mapped_column("features_used", key="features")
     actual_price: Mapped[float | None]
-    error_percent: Mapped[float | None] = mapped_column("error")
+    error_percent: Mapped[float | None] = mapped_column("error", key="error_percent")
     settled_at: Mapped[datetime | None]
     created_at: Mapped[Created]

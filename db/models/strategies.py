@@ -10,8 +10,8 @@ class Strategy(Base):
     __tablename__ = "trading_strategies"
     __table_args__ = (UniqueConstraint("user_id", "name"),)
 
-    id: Mapped[Key] = mapped_column("strategy_id")
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.user_id", ondelete="RESTRICT"))
+    id: Mapped[Key] = mapped_column("strategy_id", key="id")
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
     name: Mapped[str] = mapped_column(String(100))
     description: Mapped[str | None]
     parameters: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))

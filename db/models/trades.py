@@ -12,9 +12,9 @@ MONEY = Numeric(38, 18)
 class Trade(Base):
     __tablename__ = "trades"
     __table_args__ = (
-        Index(None, "cryptocurrency_id", "timestamp", "trade_id"),
-        Index(None, "signal_id", "timestamp", "trade_id"),
-        Index(None, "timestamp", "trade_id"),
+        Index(None, "cryptocurrency_id", "timestamp", "id"),
+        Index(None, "signal_id", "timestamp", "id"),
+        Index(None, "timestamp", "id"),
         CheckConstraint("isfinite(timestamp)", "timestamp"),
         CheckConstraint(one_of("trade_type", "BUY", "SELL"), "trade_type"),
         CheckConstraint(one_of("status", "PENDING", "EXECUTED", "FAILED"), "status"),
@@ -23,14 +23,14 @@ class Trade(Base):
         CheckConstraint("pnl <> 'NaN'", "pnl"),
     )
 
-    id: Mapped[Key] = mapped_column("trade_id")
+    id: Mapped[Key] = mapped_column("trade_id", key="id")
     cryptocurrency_id: Mapped[int] = mapped_column(ForeignKey("cryptocurrencies.id", ondelete="RESTRICT"))
-    signal_id: Mapped[int | None] = mapped_column(ForeignKey("signals.signal_id", ondelete="SET NULL"))
-    side: Mapped[str] = mapped_column("trade_type", String(4))
+    signal_id: Mapped[int | None] = mapped_column(ForeignKey("signals.id", ondelete="SET NULL"))
+    side: Mapped[str] = mapped_column("trade_type", String(4), key="side")
     price: Mapped[Decimal] = mapped_column(MONEY)
     quantity: Mapped[Decimal] = mapped_column(MONEY)
     status: Mapped[str] = mapped_column(String(8))
-    is_paper: Mapped[bool] = mapped_column("is_paper_trade", server_default=true())
+    is_paper: Mapped[bool] = mapped_column("is_paper_trade", server_default=true(), key="is_paper")
     pnl: Mapped[Decimal | None] = mapped_column(MONEY)
     timestamp: Mapped[datetime]
     created_at: Mapped[Created]

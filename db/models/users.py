@@ -7,7 +7,7 @@ from db.models.base import Base, Created, Key
 class User(Base):
     __tablename__ = "users"
 
-    id: Mapped[Key] = mapped_column("user_id")
+    id: Mapped[Key] = mapped_column("user_id", key="id")
     username: Mapped[str] = mapped_column(String(50))
     email: Mapped[str | None] = mapped_column(String(100))
     password_hash: Mapped[str]

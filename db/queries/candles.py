@@ -21,9 +21,8 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
-from sqlalchemy.orm import aliased
 
-from db.constants import interval_constant, json_constant, text_constant, time_constant
+from db.constants import interval_constant, json_constant, number_constant, text_constant, time_constant
 from db.intervals import GRID_ORIGIN, INTERVALS
 from db.models import Candle
 from db.queries.listings import Span, within
@@ -94,26 +93,26 @@ class _Wanted:
         return cast(case(*refusals), Integer) if refusals else None
 
     def _stored(self, last: Any) -> Select[Any]:
-        candle = aliased(Candle)
+        candle = Candle.rows()
         columns = [
-            getattr(candle, name).label(name)
+            candle.c[name].label(name)
             for name in ("open_time", "open", "high", "low", "close", "volume", "market_cap", "source")
         ]
-        return _newest(self._of_coin(select(*columns), candle, self.span), candle.open_time, last)
+        return _newest(self._of_coin(select(*columns), candle, self.span), candle.c.open_time, last)
 
     def _built(self, last: Any) -> Select[Any]:
-        candle = aliased(Candle)
-        bucket = self._bucket(candle.open_time)
-        one_source = func.min(candle.source) == func.max(candle.source)
+        candle = Candle.rows()
+        bucket = self._bucket(candle.c.open_time)
+        one_source = func.min(candle.c.source) == func.max(candle.c.source)
         columns = [
             bucket.label("open_time"),
-            _first(candle.open, candle.open_time).label("open"),
-            func.max(candle.high).label("high"),
-            func.min(candle.low).label("low"),
-            _first(candle.close, candle.open_time.desc()).label("close"),
-            func.sum(candle.volume).label("volume"),
-            _first(candle.market_cap, candle.open_time.desc()).label("market_cap"),
-            case((one_source, func.min(candle.source)), else_=text_constant("mixed")).label("source"),
+            _first(candle.c.open, candle.c.open_time).label("open"),
+            func.max(candle.c.high).label("high"),
+            func.min(candle.c.low).label("low"),
+            _first(candle.c.close, candle.c.open_time.desc()).label("close"),
+            func.sum(candle.c.volume).label("volume"),
+            _first(candle.c.market_cap, candle.c.open_time.desc()).label("market_cap"),
+            case((one_source, func.min(candle.c.source)), else_=text_constant("mixed")).label("source"),
         ]
         whole_buckets = Span(self._next_bucket(self.span.since), self._next_bucket(self.span.until))
         rows = self._of_coin(select(*columns), candle, whole_buckets).group_by(bucket)
@@ -132,7 +131,10 @@ class _Wanted:
     def _refuse_many(self) -> ColumnElement[bool]:
         message = f"The range holds more than {MAX_CANDLES:,} candles: take a longer interval, or a shorter range."
         fitting = [
-            (and_(length > self.length, self._extent() < length * (MAX_CANDLES - 1)), text_constant(name))
+            (
+                and_(length > self.length, self._extent() < length * number_constant(MAX_CANDLES - 1)),
+                text_constant(name),
+            )
             for name, length in ((name, interval_constant(length)) for name, length in INTERVALS.items())
         ]
         return self._refuse("TOO_MANY_CANDLES", text_constant(message), suggestedInterval=case(*fitting))
@@ -142,21 +144,21 @@ class _Wanted:
 
     def _are_too_many(self) -> ColumnElement[bool]:
         """By the extent of the range first, two looks at the index; by counting only where that is too wide."""
-        candle = aliased(Candle)
-        buckets = func.count(self._bucket(candle.open_time).distinct())
+        candle = Candle.rows()
+        buckets = func.count(self._bucket(candle.c.open_time).distinct())
         count = self._of_coin(select(buckets), candle, self.span).scalar_subquery()
-        is_narrow = func.coalesce(self._extent() < self.length * MAX_CANDLES, True)
+        is_narrow = func.coalesce(self._extent() < self.length * number_constant(MAX_CANDLES), True)
         return case((is_narrow, false()), else_=count > MAX_CANDLES)
 
     def _extent(self) -> ColumnElement[timedelta]:
         """From the first to the last candle that is stored in the range; null where there is none."""
-        candle = aliased(Candle)
-        extent = func.max(candle.open_time) - func.min(candle.open_time)
+        candle = Candle.rows()
+        extent = func.max(candle.c.open_time) - func.min(candle.c.open_time)
         return self._of_coin(select(extent), candle, self.span).scalar_subquery()
 
     def _of_coin(self, rows: Select[Any], candle: Any, span: Span) -> Select[Any]:
-        criteria = [criterion for criterion in within(candle.open_time, span) if criterion is not None]
-        return rows.where(candle.cryptocurrency_id == self.coin.id, *criteria).correlate_except(candle)
+        criteria = [criterion for criterion in within(candle.c.open_time, span) if criterion is not None]
+        return rows.where(candle.c.cryptocurrency_id == self.coin.id, *criteria).correlate_except(candle)
 
     def _bucket(self, at: Any) -> ColumnElement[datetime]:
         """The open time of the candle of the wanted length that holds this time."""

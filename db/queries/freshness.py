@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Double, Integer, Select, cast, func, select
-from sqlalchemy.orm import aliased
 
+from db.constants import number_constant
 from db.models import Candle, Cryptocurrency, Prediction
 from db.queries.predictions import has_status
 
-STALE_AFTER_INTERVALS = 3
+STALE_AFTER_INTERVALS = number_constant(3)
 
 
 def freshness() -> Select[Any]:
@@ -24,21 +24,21 @@ def freshness() -> Select[Any]:
 
 def stale() -> Select[Any]:
     """Active coins whose newest candle closed more than three base intervals ago."""
-    coin = aliased(Cryptocurrency)
-    closed = _newest_candle(coin) + coin.base_length
-    is_stale = closed < func.now() - STALE_AFTER_INTERVALS * coin.base_length
-    return select(coin).where(coin.is_active, is_stale).order_by(coin.id)
+    coin = Cryptocurrency.rows()
+    closed = _newest_candle(coin) + coin.c.base_length
+    is_stale = closed < func.now() - STALE_AFTER_INTERVALS * coin.c.base_length
+    return select(coin).where(coin.c.is_active, is_stale).order_by(coin.c.id)
 
 
 def _newest_candle(coin: Any) -> ColumnElement[datetime]:
     """The open time of a coin's newest candle: one look at the primary key."""
-    candle = aliased(Candle)
-    newest = select(func.max(candle.open_time)).where(candle.cryptocurrency_id == coin.id)
+    candle = Candle.rows()
+    newest = select(func.max(candle.c.open_time)).where(candle.c.cryptocurrency_id == coin.c.id)
     return newest.correlate(coin).scalar_subquery()
 
 
 def _newest_candle_of_all() -> ColumnElement[datetime]:
-    coin = aliased(Cryptocurrency)
+    coin = Cryptocurrency.rows()
     return select(func.max(_newest_candle(coin))).select_from(coin).scalar_subquery()
 
 
@@ -47,7 +47,7 @@ def _overdue() -> ColumnElement[int]:
 
     Void ones wait for nothing: an alarm that counted them could never be cleared.
     """
-    coin, prediction = aliased(Cryptocurrency), aliased(Prediction)
-    rows = select(func.count(type_=Integer)).join_from(coin, prediction, coin.id == prediction.cryptocurrency_id)
-    is_overdue = prediction.target_at < func.now() - coin.base_length
-    return rows.where(is_overdue, has_status(prediction, "PENDING")).scalar_subquery()
+    coin, prediction = Cryptocurrency.rows(), Prediction.rows()
+    rows = select(func.count(type_=Integer)).join_from(coin, prediction, coin.c.id == prediction.c.cryptocurrency_id)
+    is_overdue = prediction.c.target_at < func.now() - coin.c.base_length
+    return rows.where(is_overdue, has_status(prediction.c, "PENDING")).scalar_subquery()

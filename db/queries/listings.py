@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, func, select
-from sqlalchemy.orm import aliased
 
 from db.models import Cryptocurrency
 
@@ -66,8 +65,8 @@ def of_symbol(cryptocurrency_id: Any, symbol: Any) -> Criterion:
     """The rows of one coin; an unknown symbol has none."""
     if symbol is None:
         return None
-    coin = aliased(Cryptocurrency)
+    coin = Cryptocurrency.rows()
     found: ColumnElement[bool] = cryptocurrency_id == (
-        select(coin.id).where(coin.symbol == func.upper(symbol)).scalar_subquery()
+        select(coin.c.id).where(coin.c.symbol == func.upper(symbol)).scalar_subquery()
     )
     return found

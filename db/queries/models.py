@@ -1,25 +1,24 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.orm import aliased
 
 from db.models import Model
 from db.queries.listings import Listing
 
 
 def by_id(key: Any) -> Select[Any]:
-    model = aliased(Model)
-    return select(model).where(model.id == key)
+    model = Model.rows()
+    return select(model).where(model.c.id == key)
 
 
 def by_name(name: Any, version: Any) -> Select[Any]:
-    model = aliased(Model)
-    return select(model).where(model.name == name, model.version == version)
+    model = Model.rows()
+    return select(model).where(model.c.name == name, model.c.version == version)
 
 
 def listing() -> Listing:
     """Models in the order in which they were registered."""
-    return Listing(select(aliased(Model)), "models", ("id",))
+    return Listing(select(Model.rows()), "models", ("id",))
 
 
 def name_of(key: Any) -> ColumnElement[str]:
@@ -31,5 +30,5 @@ def version_of(key: Any) -> ColumnElement[str]:
 
 
 def _attribute_of(key: Any, attribute: str) -> ColumnElement[str]:
-    model = aliased(Model)
-    return select(getattr(model, attribute)).where(model.id == key).correlate_except(model).scalar_subquery()
+    model = Model.rows()
+    return select(model.c[attribute]).where(model.c.id == key).correlate_except(model).scalar_subquery()

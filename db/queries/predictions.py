@@ -1,16 +1,17 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
-from sqlalchemy.orm import aliased
 
-from db.constants import text_constant
+from db.constants import number_constant, text_constant
 from db.models import Candle, Cryptocurrency, Model, Prediction
 from db.queries.listings import ALWAYS, Criterion, Listing, Span, at_least, by_time, equal, narrowed, of_symbol, within
 
+TWO = number_constant(2)
+
 
 def by_id(key: Any) -> Select[Any]:
-    prediction = aliased(Prediction)
-    return select(prediction).where(prediction.id == key)
+    prediction = Prediction.rows()
+    return select(prediction).where(prediction.c.id == key)
 
 
 def listing(
@@ -26,16 +27,16 @@ def listing(
     newest_first: bool = True,
 ) -> Listing:
     """Predictions in the order in which they were made. model: a name, a version or both."""
-    prediction = aliased(Prediction)
+    prediction = Prediction.rows()
     criteria = [
-        equal(prediction.cryptocurrency_id, cryptocurrency_id),
-        equal(prediction.model_id, model_id),
-        of_symbol(prediction.cryptocurrency_id, symbol),
-        _of_model(prediction, *model),
-        None if status is None else has_status(prediction, status),
-        at_least(prediction.confidence, min_confidence),
-        *within(prediction.predicted_at, predicted_at),
-        *within(prediction.target_at, target_at),
+        equal(prediction.c.cryptocurrency_id, cryptocurrency_id),
+        equal(prediction.c.model_id, model_id),
+        of_symbol(prediction.c.cryptocurrency_id, symbol),
+        _of_model(prediction.c.model_id, *model),
+        None if status is None else has_status(prediction.c, status),
+        at_least(prediction.c.confidence, min_confidence),
+        *within(prediction.c.predicted_at, predicted_at),
+        *within(prediction.c.target_at, target_at),
     ]
     rows = narrowed(select(prediction), criteria)
     return by_time(rows, "predictions", newest_first=newest_first, key="predicted_at")
@@ -43,9 +44,9 @@ def listing(
 
 def status_of(prediction: Any) -> ColumnElement[str]:
     """PENDING, SETTLED or VOID. Void: no candle tells the price, and later ones are stored, so none will."""
-    candle = aliased(Candle)
-    known = exists(_closing_at(candle, prediction, prediction.target_at, candle.id))
-    later = exists(_of_coin(candle, prediction, candle.id).where(candle.open_time >= prediction.target_at))
+    candle = Candle.rows()
+    known = exists(_closing_at(candle, prediction, prediction.target_at, candle.c.id))
+    later = exists(_of_coin(candle, prediction, candle.c.id).where(candle.c.open_time >= prediction.target_at))
     return case(
         (prediction.actual_price.is_not(None), text_constant("SETTLED")),
         (and_(prediction.target_at <= func.now(), ~known, later), text_constant("VOID")),
@@ -67,30 +68,30 @@ def direction_correct(prediction: Any) -> ColumnElement[bool]:
 
     Null where one of the two moves is zero, or that close is missing.
     """
-    candle = aliased(Candle)
-    predicted = func.nullif(func.sign(prediction.predicted_price - candle.close), 0)
-    actual = func.nullif(func.sign(prediction.actual_price - candle.close), 0)
+    candle = Candle.rows()
+    predicted = func.nullif(func.sign(prediction.predicted_price - candle.c.close), 0)
+    actual = func.nullif(func.sign(prediction.actual_price - candle.c.close), 0)
     return _closing_at(candle, prediction, prediction.predicted_at, predicted == actual).scalar_subquery()
 
 
 def _closing_at(candle: Any, prediction: Any, at: Any, column: Any) -> Select[Any]:
     """The last base candle that had closed at a time, if that was no more than one base interval before."""
-    coin = aliased(Cryptocurrency)
-    recent = candle.open_time.between(at - 2 * coin.base_length, at - coin.base_length)
-    rows = select(column).join_from(coin, candle, coin.id == candle.cryptocurrency_id)
-    rows = rows.where(coin.id == prediction.cryptocurrency_id, recent).order_by(candle.open_time.desc()).limit(1)
+    coin = Cryptocurrency.rows()
+    recent = candle.c.open_time.between(at - TWO * coin.c.base_length, at - coin.c.base_length)
+    rows = select(column).join_from(coin, candle, coin.c.id == candle.c.cryptocurrency_id)
+    rows = rows.where(coin.c.id == prediction.cryptocurrency_id, recent).order_by(candle.c.open_time.desc()).limit(1)
     return rows.correlate_except(coin, candle)
 
 
 def _of_coin(candle: Any, prediction: Any, column: Any) -> Select[Any]:
-    rows = select(column).where(candle.cryptocurrency_id == prediction.cryptocurrency_id)
+    rows = select(column).where(candle.c.cryptocurrency_id == prediction.cryptocurrency_id)
     return rows.correlate_except(candle)
 
 
-def _of_model(prediction: Any, name: Any, version: Any) -> Criterion:
+def _of_model(model_id: Any, name: Any, version: Any) -> Criterion:
     if name is None and version is None:
         return None
-    model = aliased(Model)
-    found = narrowed(select(model.id), [equal(model.name, name), equal(model.version, version)])
-    named: ColumnElement[bool] = prediction.model_id.in_(found)
+    model = Model.rows()
+    found = narrowed(select(model.c.id), [equal(model.c.name, name), equal(model.c.version, version)])
+    named: ColumnElement[bool] = model_id.in_(found)
     return named

@@ -2,7 +2,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, select
-from sqlalchemy.orm import aliased
 
 from db.models import Signal
 from db.queries.listings import (
@@ -20,8 +19,8 @@ from db.queries.listings import (
 
 
 def by_id(key: Any) -> Select[Any]:
-    signal = aliased(Signal)
-    return select(signal).where(signal.id == key)
+    signal = Signal.rows()
+    return select(signal).where(signal.c.id == key)
 
 
 def listing(
@@ -38,16 +37,16 @@ def listing(
     newest_first: bool = True,
 ) -> Listing:
     """Signals in the order of their time. of_strategy is the parent, strategy_id a filter: both may be given."""
-    signal = aliased(Signal)
+    signal = Signal.rows()
     criteria = [
-        equal(signal.cryptocurrency_id, cryptocurrency_id),
-        equal(signal.prediction_id, prediction_id),
-        equal(signal.model_id, model_id),
-        equal(signal.strategy_id, of_strategy),
-        of_symbol(signal.cryptocurrency_id, symbol),
-        among(signal.type, types),
-        equal(signal.strategy_id, strategy_id),
-        at_least(signal.confidence, min_confidence),
-        *within(signal.timestamp, timestamp),
+        equal(signal.c.cryptocurrency_id, cryptocurrency_id),
+        equal(signal.c.prediction_id, prediction_id),
+        equal(signal.c.model_id, model_id),
+        equal(signal.c.strategy_id, of_strategy),
+        of_symbol(signal.c.cryptocurrency_id, symbol),
+        among(signal.c.type, types),
+        equal(signal.c.strategy_id, strategy_id),
+        at_least(signal.c.confidence, min_confidence),
+        *within(signal.c.timestamp, timestamp),
     ]
     return by_time(narrowed(select(signal), criteria), "signals", newest_first=newest_first)

@@ -1,15 +1,14 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.orm import aliased
 
 from db.models import Signal, Trade
 from db.queries.listings import ALWAYS, Criterion, Listing, Span, by_time, equal, narrowed, of_symbol, within
 
 
 def by_id(key: Any) -> Select[Any]:
-    trade = aliased(Trade)
-    return select(trade).where(trade.id == key)
+    trade = Trade.rows()
+    return select(trade).where(trade.c.id == key)
 
 
 def listing(
@@ -26,26 +25,26 @@ def listing(
     newest_first: bool = True,
 ) -> Listing:
     """Trades in the order of their time. of_strategy is the parent, strategy_id a filter: both may be given."""
-    trade = aliased(Trade)
+    trade = Trade.rows()
     criteria = [
-        equal(trade.cryptocurrency_id, cryptocurrency_id),
-        equal(trade.signal_id, signal_id),
-        _of_strategy(trade, of_strategy),
-        of_symbol(trade.cryptocurrency_id, symbol),
-        equal(trade.side, side),
-        equal(trade.status, status),
-        equal(trade.is_paper, is_paper),
-        _of_strategy(trade, strategy_id),
-        *within(trade.timestamp, timestamp),
+        equal(trade.c.cryptocurrency_id, cryptocurrency_id),
+        equal(trade.c.signal_id, signal_id),
+        _of_strategy(trade.c.signal_id, of_strategy),
+        of_symbol(trade.c.cryptocurrency_id, symbol),
+        equal(trade.c.side, side),
+        equal(trade.c.status, status),
+        equal(trade.c.is_paper, is_paper),
+        _of_strategy(trade.c.signal_id, strategy_id),
+        *within(trade.c.timestamp, timestamp),
     ]
     return by_time(narrowed(select(trade), criteria), "trades", newest_first=newest_first)
 
 
-def _of_strategy(trade: Any, strategy_id: Any) -> Criterion:
+def _of_strategy(signal_id: Any, strategy_id: Any) -> Criterion:
     """A trade belongs to the strategy of its signal."""
     if strategy_id is None:
         return None
-    signal = aliased(Signal)
-    signals = select(signal.id).where(signal.strategy_id == strategy_id).correlate_except(signal)
-    found: ColumnElement[bool] = trade.signal_id.in_(signals)
+    signal = Signal.rows()
+    signals = select(signal.c.id).where(signal.c.strategy_id == strategy_id).correlate_except(signal)
+    found: ColumnElement[bool] = signal_id.in_(signals)
     return found

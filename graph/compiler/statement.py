@@ -32,6 +32,8 @@ from graph.compiler.symbols import Each, Part, Row, Variants, columns_of
 # Generous for people, and an end for selections that grow without one.
 MAX_FIELDS = 5_000
 MAX_DEPTH = 40
+# Nested selects: each costs a millisecond or two to build, in which nobody else is served.
+MAX_SELECTS = 200
 
 Tables: TypeAlias = Sequence[FromClause]
 
@@ -46,6 +48,7 @@ class Selection:
     def __init__(self, executor: Executor[Any]) -> None:
         self._executor = executor
         self._fields = 0
+        self._selects = 0
 
     def statement(
         self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any
@@ -59,9 +62,13 @@ class Selection:
         """The JSON of what a field's resolver returned. outer: the tables of the enclosing statements."""
         named_type: Any = get_named_type(return_type)
         many = is_list_type(get_nullable_type(return_type))
+        if isinstance(value, Select | Page | Variants):
+            self._selects += 1
+            if self._selects > MAX_SELECTS:
+                raise TooLarge
         match value:
             case Select():
-                found = self._select(named_type, fields, path, columns_of(value), (*outer, *value.get_final_froms()))
+                found = self._select(named_type, fields, path, columns_of(value), (*outer, *value.columns_clause_froms))
                 return json_rows(value, found, outer, many=many)
             case Page():
                 rows = PageRows(value, outer)
@@ -83,7 +90,7 @@ class Selection:
     def _variants(
         self, fields: FieldDetailsList, path: Path, value: Variants, outer: Tables, *, many: bool
     ) -> ColumnElement[Any]:
-        keys = (*outer, *value.select.get_final_froms())
+        keys = (*outer, *value.select.columns_clause_froms)
         cases = [
             (value.kind == name, self.json(self._object_type(name), fields, path, rows, keys))
             for name, rows in value.variants.items()

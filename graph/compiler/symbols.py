@@ -54,13 +54,13 @@ class Each:
 
 def columns_of(select: Rows) -> Row:
     """The symbol that stands for a row of this select: its columns, by the names of their attributes."""
-    entity = select.column_descriptions[0]["entity"]
+    entity = select.column_descriptions[0].get("entity")
     return select.selected_columns if entity is None else entity
 
 
 def named_columns(select: Rows) -> Rows:
     """The same rows, with every column under the name of its attribute: ready to be a subquery that stands for them."""
-    entity = select.column_descriptions[0]["entity"]
+    entity = select.column_descriptions[0].get("entity")
     if entity is None:
         return select
     keys = [attribute.key for attribute in inspect(entity).mapper.column_attrs]

@@ -1,0 +1,61 @@
+"""The application in a test: spoken to over HTTP, without a socket."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import httpx
+from asgi_lifespan import LifespanManager
+from sqlalchemy import URL, event
+
+from db.engine import Database
+from server.app import create_app
+from server.settings import Settings
+
+
+class Client(httpx.AsyncClient):
+    """An HTTP client with a short way to send an operation."""
+
+    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The whole answer to an operation, decoded."""
+        response = await self.post("/graphql", json={"query": query, "variables": variables})
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def data(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of an operation that has no errors."""
+        answer = await self.ask(query, **variables)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def error(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The one error of an operation."""
+        answer = await self.ask(query, **variables)
+        assert len(answer.get("errors", [])) == 1, answer
+        error: dict[str, Any] = answer["errors"][0]
+        return error
+
+
+@asynccontextmanager
+async def serving(url: URL, **settings: Any) -> AsyncIterator[Client]:
+    """A client of an application on this database."""
+    database_url = url.render_as_string(hide_password=False)
+    app = create_app(Settings(_env_file=None, database_url=database_url, environment="test", **settings))
+    async with LifespanManager(app), Client(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """The statements that are executed within the block."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)

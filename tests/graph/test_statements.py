@@ -1,0 +1,83 @@
+"""How many statements an operation costs: one for any nesting below a root field."""
+
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import URL
+
+from cache.redis import Cache
+from db.engine import Database
+from graph.context import Context, Service
+from graph.schema import create_schema
+from tests.application import counted
+
+DEEP = """
+    cryptocurrencies(first: 5) {
+      totalCount pageInfo { hasNextPage endCursor } edges { cursor node { symbol } }
+      nodes {
+        latest { close } candles(interval: D1, last: 3) { close source }
+        predictions(first: 3) {
+          nodes {
+            status model { name predictions(first: 1) { nodes { id } } }
+            actual { price errorPercent directionCorrect }
+            signals(first: 2) { nodes { strategy { name } trades { totalCount nodes { value pnl signal { id } } } } }
+          }
+        }
+        sentiment(last: 2) { nodes { score cryptocurrency { symbol } } }
+      }
+    }
+"""
+
+OPERATIONS = [
+    ("{ __typename }", 0),
+    ('{ cryptocurrency(symbol: "BTC") { name } }', 1),
+    ('{ cryptocurrency(symbol: "NONE") { name candles { close } } }', 1),
+    ("{" + DEEP + "}", 1),
+    ("{ a: signals { nodes { id } } b: trades { totalCount } }", 2),
+    ("{ alerts { totalCount } strategies { nodes { signals { nodes { id } } trades { nodes { id } } } } }", 2),
+    ("{ models { nodes { predictions(last: 1) { nodes { cryptocurrency { latest { close } } } } signals { totalCount } } } }", 1),
+    ('{ model(name: "naive", version: "1.0") { accuracy predictions(filter: { status: SETTLED }) { totalCount } } }', 1),
+    ('{ node(id: "Q3J5cHRvY3VycmVuY3k6MQ==") { id ... on Cryptocurrency { symbol candles(last: 1) { close } } } }', 1),
+    ('{ nodes(ids: ["Q3J5cHRvY3VycmVuY3k6MQ==", "U2lnbmFsOjE="]) { __typename id ... on Signal { type } } }', 1),
+    # Two of them are the look at the database itself, two the data and its stale coins in one statement each.
+    ("{ health { status } }", 2),
+    ("{ health { data { newestCandleAt overduePredictions stale { symbol latest { closeTime } } } } }", 3),
+]
+
+
+@pytest.mark.parametrize(("operation", "statements"), OPERATIONS, ids=[operation[:60] for operation, _ in OPERATIONS])
+async def test_statements_of_an_operation(demo_url: URL, operation: str, statements: int) -> None:
+    database = Database(demo_url, pool_size=2)
+    context = Context(database, Cache(None), Service("test", "test", 0))
+    with counted(database) as executed:
+        result = await create_schema().execute(operation, context_value=context)
+    assert result.errors is None
+    assert len(executed) == statements
+    assert database.pool_in_use == 0
+    await database.close()
+
+
+async def test_a_count_is_made_only_when_it_is_selected(demo_url: URL) -> None:
+    database = Database(demo_url, pool_size=2)
+    context = Context(database, Cache(None), Service("test", "test", 0))
+    for selection, is_counted in (("nodes { id }", False), ("nodes { id } totalCount", True)):
+        with counted(database) as executed:
+            await create_schema().execute("{ signals { %s } }" % selection, context_value=context)
+        assert ('AS "totalCount"' in executed[0]) is is_counted
+    await database.close()
+
+
+async def test_what_is_not_selected_is_not_read(demo_url: URL) -> None:
+    database = Database(demo_url, pool_size=2)
+    context = Context(database, Cache(None), Service("test", "test", 0))
+    query = 'query($more: Boolean!) { cryptocurrency(symbol: "BTC") { name candles(last: 1) @include(if: $more) { close } } }'
+    answers: list[Any] = []
+    for more in (False, True):
+        with counted(database) as executed:
+            result = await create_schema().execute(query, variable_values={"more": more}, context_value=context)
+        assert ("market_data" in executed[0]) is more
+        answers.append(orjson.loads(orjson.dumps(result.data))["cryptocurrency"])
+    assert list(answers[0]) == ["name"]
+    assert list(answers[1]) == ["name", "candles"]
+    await database.close()
