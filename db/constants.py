@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Integer, Interval, Text, literal_column
+from sqlalchemy import ColumnElement, DateTime, Integer, Interval, Text, literal_column, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 
 
@@ -20,9 +20,9 @@ def interval_constant(value: timedelta) -> ColumnElement[timedelta]:
     return literal_column(f"interval '{value // timedelta(microseconds=1)} microseconds'", Interval)
 
 
-def number_constant(value: int) -> ColumnElement[int]:
-    """For reckoning with intervals: SQLAlchemy takes a bare number beside one for an interval too."""
-    return literal_column(str(value), Integer)
+def times(count: int, length: ColumnElement[timedelta]) -> ColumnElement[timedelta]:
+    """So many lengths. SQLAlchemy would take a bare number beside an interval for an interval too."""
+    return type_coerce(literal_column(str(count), Integer) * length, Interval)
 
 
 def time_constant(value: datetime) -> ColumnElement[datetime]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from db.constants import interval_constant, json_constant, number_constant, text_constant, time_constant
+from db.constants import interval_constant, json_constant, text_constant, time_constant, times
 from db.intervals import GRID_ORIGIN, INTERVALS
 from db.models import Candle
 from db.queries.listings import Span, within
@@ -132,7 +132,7 @@ class _Wanted:
         message = f"The range holds more than {MAX_CANDLES:,} candles: take a longer interval, or a shorter range."
         fitting = [
             (
-                and_(length > self.length, self._extent() < length * number_constant(MAX_CANDLES - 1)),
+                and_(length > self.length, self._extent() < times(MAX_CANDLES - 1, length)),
                 text_constant(name),
             )
             for name, length in ((name, interval_constant(length)) for name, length in INTERVALS.items())
@@ -147,7 +147,7 @@ class _Wanted:
         candle = Candle.rows()
         buckets = func.count(self._bucket(candle.c.open_time).distinct())
         count = self._of_coin(select(buckets), candle, self.span).scalar_subquery()
-        is_narrow = func.coalesce(self._extent() < self.length * number_constant(MAX_CANDLES), True)
+        is_narrow = func.coalesce(self._extent() < times(MAX_CANDLES, self.length), True)
         return case((is_narrow, false()), else_=count > MAX_CANDLES)
 
     def _extent(self) -> ColumnElement[timedelta]:

@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Double, Integer, Select, cast, func, select
 
-from db.constants import number_constant
+from db.constants import times
 from db.models import Candle, Cryptocurrency, Prediction
 from db.queries.predictions import has_status
 
-STALE_AFTER_INTERVALS = number_constant(3)
+STALE_AFTER_INTERVALS = 3
 
 
 def freshness() -> Select[Any]:
@@ -26,7 +26,7 @@ def stale() -> Select[Any]:
     """Active coins whose newest candle closed more than three base intervals ago."""
     coin = Cryptocurrency.rows()
     closed = _newest_candle(coin) + coin.c.base_length
-    is_stale = closed < func.now() - STALE_AFTER_INTERVALS * coin.c.base_length
+    is_stale = closed < func.now() - times(STALE_AFTER_INTERVALS, coin.c.base_length)
     return select(coin).where(coin.c.is_active, is_stale).order_by(coin.c.id)
 
 

@@ -2,11 +2,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
 
-from db.constants import number_constant, text_constant
+from db.constants import text_constant, times
 from db.models import Candle, Cryptocurrency, Model, Prediction
 from db.queries.listings import ALWAYS, Criterion, Listing, Span, at_least, by_time, equal, narrowed, of_symbol, within
-
-TWO = number_constant(2)
 
 
 def by_id(key: Any) -> Select[Any]:
@@ -77,7 +75,7 @@ def direction_correct(prediction: Any) -> ColumnElement[bool]:
 def _closing_at(candle: Any, prediction: Any, at: Any, column: Any) -> Select[Any]:
     """The last base candle that had closed at a time, if that was no more than one base interval before."""
     coin = Cryptocurrency.rows()
-    recent = candle.c.open_time.between(at - TWO * coin.c.base_length, at - coin.c.base_length)
+    recent = candle.c.open_time.between(at - times(2, coin.c.base_length), at - coin.c.base_length)
     rows = select(column).join_from(coin, candle, coin.c.id == candle.c.cryptocurrency_id)
     rows = rows.where(coin.c.id == prediction.cryptocurrency_id, recent).order_by(candle.c.open_time.desc()).limit(1)
     return rows.correlate_except(coin, candle)
