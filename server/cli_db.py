@@ -58,6 +58,14 @@ def current(data_dir: DataDir = None) -> None:
 
 
 @app.command()
+def revision(
+    message: Annotated[str, typer.Argument(help="What changes, in a few words.")], data_dir: DataDir = None
+) -> None:
+    """For developers: write a migration that takes the database to what the models say."""
+    _with(data_dir, lambda database: migrate.new_revision(database, message))
+
+
+@app.command()
 def stats(data_dir: DataDir = None) -> None:
     """Show the rows and the size of each table."""
     table = Table("table", "rows", "size")

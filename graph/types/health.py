@@ -11,7 +11,7 @@ from db.engine import DatabaseProbe
 from db.queries import freshness
 from graph.compiler.symbols import Row
 from graph.context import Context
-from graph.fields import relation, resolved
+from graph.fields import resolved
 from graph.types.cryptocurrencies import Cryptocurrency
 
 
@@ -65,7 +65,7 @@ class DataHealth:
         description="Predictions whose target time passed by more than one base interval, and that are not settled."
     )
 
-    @relation(list[Cryptocurrency], "Active coins whose newest candle closed more than three base intervals ago.")
+    @resolved(list[Cryptocurrency], "Active coins whose newest candle closed more than three base intervals ago.")
     def stale(self: Row) -> Any:
         return self.stale if isinstance(self, UnknownData) else freshness.stale()
 

@@ -1,0 +1,80 @@
+"""The schema as clients see it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    is_introspection_type,
+    is_specified_scalar_type,
+)
+from strawberry.utils.str_converters import to_snake_case
+
+from db import models
+from graph.schema import create_schema
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = create_schema()
+TYPES = {
+    name: type_
+    for name, type_ in SCHEMA._schema.type_map.items()
+    if not is_introspection_type(type_) and not is_specified_scalar_type(type_)
+}
+
+
+def described() -> Iterator[tuple[str, str | None]]:
+    for name, type_ in TYPES.items():
+        yield name, type_.description
+        if isinstance(type_, GraphQLEnumType):
+            for value, definition in type_.values.items():
+                yield f"{name}.{value}", definition.description
+        if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
+            for field, part in type_.fields.items():
+                yield f"{name}.{field}", part.description
+                for argument, definition in getattr(part, "args", {}).items():
+                    yield f"{name}.{field}({argument})", definition.description
+
+
+def test_the_printed_schema_is_the_schema() -> None:
+    printed = (ROOT / "schema.graphql").read_text()
+    assert printed == SCHEMA.as_str() + "\n", "run: candlegraph schema > schema.graphql"
+
+
+def test_everything_is_described() -> None:
+    assert [name for name, description in described() if not description] == []
+
+
+def test_no_default_says_null() -> None:
+    assert "= null" not in SCHEMA.as_str()
+
+
+@pytest.mark.parametrize("name", ["Alert", "Candle", "Cryptocurrency", "Model", "Sentiment", "Signal", "Strategy", "Trade", "Prediction"])
+def test_a_field_that_is_never_null_stands_on_a_column_that_is_never_null(name: str) -> None:
+    """The statement writes what the column holds: there is no executor behind it that would notice a null."""
+    model = getattr(models, name)
+    fields = TYPES[name].fields  # type: ignore[union-attr]
+    for field, definition in fields.items():
+        column = model.__table__.c.get(to_snake_case(field))
+        if isinstance(definition.type, GraphQLNonNull) and column is not None:
+            assert not column.nullable, f"{name}.{field}"
+
+
+def test_enumerations_are_what_the_database_takes() -> None:
+    """An enumeration is stored as its names: a check constraint lists them."""
+    stored = {
+        "Interval": ("cryptocurrencies", "base_interval"),
+        "SignalType": ("signals", "signal_type"),
+        "TradeSide": ("trades", "trade_type"),
+        "TradeStatus": ("trades", "status"),
+        "AlertType": ("alerts", "alert_type"),
+    }
+    for name, (table, column) in stored.items():
+        checks = models.Base.metadata.tables[table].constraints
+        (check,) = [check for check in checks if str(check.name) == f"ck_{table}_{column}"]
+        names = ", ".join(repr(value) for value in TYPES[name].values)  # type: ignore[union-attr]
+        assert str(check.sqltext) == f"{column} IN ({names})"  # type: ignore[attr-defined]

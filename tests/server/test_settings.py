@@ -1,0 +1,71 @@
+"""Settings: read from the environment, validated at start, told readably."""
+
+from pathlib import Path
+
+import pytest
+
+from server.settings import SettingsError, read_settings
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder without .env, and an environment without our names."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CANDLEGRAPH_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_without_anything_the_database_is_embedded() -> None:
+    settings = read_settings()
+    assert settings.database is None
+    assert settings.redis is None
+    assert settings.candlegraph_data_dir == Path(".candlegraph")
+
+
+def test_the_environment_goes_before_the_file(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / ".env").write_text("LOG_LEVEL=warning\nDATABASE_POOL_SIZE=3\nCORS_ORIGINS=https://a.example, https://b.example\n")
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "4")
+    settings = read_settings()
+    assert (settings.level, settings.database_pool_size) == ("WARNING", 4)
+    assert settings.cors_origins == ["https://a.example", "https://b.example"]
+
+
+@pytest.mark.parametrize("url", ["postgres://u@h/d", "postgresql://u@h/d", "postgresql+asyncpg://u@h/d?sslmode=require"])
+def test_every_usual_spelling_of_a_database_is_understood(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    database = read_settings().database
+    assert database is not None
+    assert database.drivername == "postgresql+asyncpg"
+    assert "sslmode" not in database.query
+
+
+REFUSED = [
+    ("DATABASE_URL", "mysql://u:hunter2@h/d", "Candlegraph speaks PostgreSQL only, not mysql"),
+    ("DATABASE_URL", "not a url, hunter2", "it is not a URL like postgresql://"),
+    ("DATABASE_URL", "postgresql://u:hunter2@h/d?sslmode=maybe", "sslmode must be one of"),
+    ("REDIS_URL", "http://hunter2@h", "it is not a URL like redis://"),
+    ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
+    ("DATABASE_POOL_SIZE", "many", "valid integer"),
+    ("LOG_LEVEL", "loud", "'DEBUG', 'INFO'"),
+    ("ENVIRONMENT", "moon", "'development'"),
+    ("SECRET_KEY", "hunter2", "at least 32"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), REFUSED)
+def test_a_refusal_names_the_setting_and_keeps_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+    assert f"  {name}: " in str(refused.value)
+    assert message in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:hunter2@h/d")
+    monkeypatch.setenv("SECRET_KEY", "hunter2" * 8)
+    assert "hunter2" not in repr(read_settings())
