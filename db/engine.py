@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
-from db.errors import translate
+from db.errors import DatabaseError, DatabaseUnavailable, translate
 
 DatabaseUrl: TypeAlias = URL
 
@@ -26,6 +26,8 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",
     "lock_timeout": "5s",
 }
+# Above the server's own, which cancels better.
+READ_TIMEOUT_SECONDS = 12.0
 CONNECT_TIMEOUT_SECONDS = 5
 CHECKOUT_TIMEOUT_SECONDS = 5
 SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
@@ -68,9 +70,18 @@ class Database:
     """A pool of connections. Nothing connects before the first statement."""
 
     def __init__(
-        self, url: URL, *, pool_size: int = 10, max_overflow: int = 0, embedded: bool = False, echo: bool = False
+        self,
+        url: URL,
+        *,
+        pool_size: int = 10,
+        max_overflow: int = 0,
+        read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+        embedded: bool = False,
+        echo: bool = False,
     ) -> None:
         self.embedded = embedded
+        self._read_timeout_seconds = read_timeout_seconds
+        self._looks: set[asyncio.Task[DatabaseProbe]] = set()
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -84,31 +95,33 @@ class Database:
         )
 
     async def fetch_value(self, statement: Executable) -> Any:
-        """The first column of the first row. Raises a db.errors.DatabaseError.
-
-        A connection that turns out to be dead costs one more try: a read may be repeated.
-        """
+        """The first column of the first row. Raises a db.errors.DatabaseError."""
         try:
-            try:
-                return await self._first_value(statement)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-                return await self._first_value(statement)
+            rows = await self._read(statement)
         except Exception as error:
             raise translate(error) from error
+        return rows[0][0] if rows else None
 
     async def fetch_rows(self, statement: Executable) -> list[Any]:
         """All rows, as tuples. Raises a db.errors.DatabaseError."""
         try:
-            async with self.connect() as connection:
-                return list((await connection.execute(statement)).all())
+            return await self._read(statement)
         except Exception as error:
             raise translate(error) from error
 
-    async def _first_value(self, statement: Executable) -> Any:
-        async with self.connect() as connection:
-            return (await connection.execute(statement)).scalar()
+    async def _read(self, statement: Executable) -> list[Any]:
+        """All rows. A connection that turns out to be dead costs one more try: a read may be repeated."""
+        try:
+            return await self._execute(statement)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            return await self._execute(statement)
+
+    async def _execute(self, statement: Executable) -> list[Any]:
+        # The server cancels statements itself; this is for a server that is cut off or stopped.
+        async with asyncio.timeout(self._read_timeout_seconds), self.connect() as connection:
+            return list((await connection.execute(statement)).all())
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
@@ -116,6 +129,8 @@ class Database:
         async with AsyncExitStack() as stack:
             try:
                 connection = await stack.enter_async_context(self.engine.connect())
+            except TimeoutError as error:
+                raise DatabaseUnavailable("The database cannot be reached.") from error
             except Exception as error:
                 raise translate(error) from error
             yield connection
@@ -130,22 +145,26 @@ class Database:
 
     async def probe(self, timeout_seconds: float = 1.0) -> DatabaseProbe:
         """Look at the database without ever hanging on it."""
+        looking = asyncio.create_task(self._look())
+        self._looks.add(looking)
+        looking.add_done_callback(self._looks.discard)
+        # Not asyncio.timeout: a connection that is given up takes two more seconds to close.
+        await asyncio.wait({looking}, timeout=timeout_seconds)
+        if not looking.done():
+            looking.cancel()
+            return DatabaseProbe(f"No answer within {timeout_seconds:g} s.")
+        return looking.result()
+
+    async def _look(self) -> DatabaseProbe:
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(timeout_seconds):
-                version, migrated = (await self.fetch_rows(text(_PROBE)))[0]
-                latency_ms = (time.perf_counter() - started) * 1000
-                migration = (
-                    await self.fetch_value(text("SELECT max(version_num) FROM alembic_version")) if migrated else None
-                )
-        except TimeoutError:
-            return DatabaseProbe(f"No answer within {timeout_seconds:g} s.")
-        except Exception as error:  # whatever it is, a probe reports it
-            return DatabaseProbe(
-                str(error) if type(error).__module__ == "db.errors" else "The database cannot be reached."
-            )
+            version, is_migrated = (await self.fetch_rows(text(_PROBE)))[0]
+            latency_ms = round((time.perf_counter() - started) * 1000, 3)
+            migration = await self.fetch_value(text(_MIGRATION)) if is_migrated else None
+        except DatabaseError as error:
+            return DatabaseProbe(str(error))
         message = None if migration else "The database has no tables yet: run candlegraph db upgrade."
-        return DatabaseProbe(message, round(latency_ms, 3), version, migration)
+        return DatabaseProbe(message, latency_ms, version, migration)
 
     @property
     def pool_size(self) -> int:
@@ -165,4 +184,5 @@ class Database:
         await self.engine.dispose()
 
 
+_MIGRATION = "SELECT max(version_num) FROM alembic_version"
 _PROBE = "SELECT current_setting('server_version'), to_regclass('alembic_version') IS NOT NULL"

@@ -14,6 +14,7 @@ from sqlalchemy import exc
 REFUSED = "CG001"
 NOT_A_CHARACTER = "22021"
 TIMEOUTS = {"57014", "55P03", "25P03", "25P04"}
+REFUSES_US = {"28000", "28P01", "3D000"}
 GONE = {"57P01", "57P02", "57P03", "57P05", "53300"}
 
 
@@ -45,6 +46,8 @@ def translate(error: Exception) -> Exception:
             return DatabaseUnavailable("Every connection to the database is busy.")
         case exc.DBAPIError():
             return _translate_driver(error)
+        case TimeoutError():
+            return StatementTimeout("The database did not answer in time.")
         case OSError():
             return DatabaseUnavailable("The database cannot be reached.")
     return error
@@ -60,6 +63,8 @@ def _translate_driver(error: exc.DBAPIError) -> Exception:
         return Refused("INVALID_TEXT", "A text may not hold the character U+0000.", {})
     if state in TIMEOUTS or isinstance(driver_error, TimeoutError):
         return StatementTimeout("The statement took too long and was cancelled.")
+    if state in REFUSES_US:
+        return DatabaseUnavailable("The database refuses the connection: check DATABASE_URL.")
     if state in GONE or state.startswith("08") or error.connection_invalidated:
         return DatabaseUnavailable("The connection to the database was lost.")
     return error

@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from db import candle_import
-from db.candle_csv import Refusal
+from db.candle_csv import CandleRow, Refusal
 from db.candle_import import BadRows, ImportRefused, ImportReport, import_candles
 from db.engine import Database, driver_url
 from db.errors import DatabaseUnavailable
@@ -46,6 +46,21 @@ async def load(database: Database, path: Path, **options: Any) -> ImportReport:
 async def stored(database: Database) -> tuple[int, int]:
     """How many cryptocurrencies and candles there are."""
     return tuple((await database.fetch_rows(STORED))[0])
+
+
+def between_batches(monkeypatch: pytest.MonkeyPatch, do: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Do something in the event loop after the first row was copied, and before the second one is read."""
+    loop = asyncio.get_running_loop()
+    read_candles = candle_import.read_candles
+
+    def read(*arguments: Any, **options: Any) -> Iterator[CandleRow | Refusal]:
+        for number, candle in enumerate(read_candles(*arguments, **options)):
+            if number == 1:
+                asyncio.run_coroutine_threadsafe(do(), loop).result()
+            yield candle
+
+    monkeypatch.setattr(candle_import, "BATCH_ROWS", 1)
+    monkeypatch.setattr(candle_import, "read_candles", read)
 
 
 async def test_a_new_series(database: Database, write: Write) -> None:
@@ -106,7 +121,10 @@ async def test_a_market_cap_stays_where_a_file_says_nothing_about_it(database: D
     await load(database, write(row(0) + ",1e12", row(1) + ",", header=header))
     assert await load(database, write(row(0), row(1))) == ImportReport(unchanged=2)
     assert [candle.market_cap for candle in await database.fetch_rows(CANDLES)] == [1e12, None]
-    assert await load(database, write(row(0) + ",2e12", header=header)) == ImportReport(updated=1)
+    assert await load(database, write(row(0, close=12.0))) == ImportReport(updated=1)
+    assert [candle.market_cap for candle in await database.fetch_rows(CANDLES)] == [1e12, None]
+    assert await load(database, write(row(0, close=12.0) + ",2e12", header=header)) == ImportReport(updated=1)
+    assert [candle.market_cap for candle in await database.fetch_rows(CANDLES)] == [2e12, None]
 
 
 async def test_a_bad_row_leaves_everything_as_it_was(database: Database, write: Write) -> None:
@@ -262,6 +280,29 @@ async def test_imports_of_a_new_series_with_two_intervals_at_once(database: Data
     assert sum(isinstance(result, ImportRefused) for result in results) == 2
 
 
+async def test_an_import_waits_for_whoever_changes_its_series(database: Database, write: Write) -> None:
+    await load(database, write(row(0)))
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE cryptocurrencies SET base_interval = 'M30'"))
+        waiting = asyncio.create_task(load(database, write(row(1))))
+        done, _ = await asyncio.wait([waiting], timeout=0.3)
+        assert not done
+    with pytest.raises(ImportRefused, match="BTC has M30 candles"):
+        await waiting
+
+
+async def test_others_may_refer_to_a_series_during_its_import(
+    database: Database, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(database, write(row(0)))
+    sentiment = text("""
+        INSERT INTO sentiment_data (cryptocurrency_id, source, sentiment_score, timestamp)
+        SELECT id, 'test', 0, now() FROM cryptocurrencies RETURNING 1
+    """)
+    between_batches(monkeypatch, lambda: asyncio.wait_for(database.fetch_value(sentiment), 3))
+    assert (await load(database, write(row(1), row(2)))).inserted == 2
+
+
 async def test_timeouts_and_staging_end_with_the_import(database: Database, write: Write) -> None:
     for number in range(5):
         await load(database, write(row(number)))
@@ -281,23 +322,24 @@ async def test_a_database_that_is_not_there(tmp_path: Path, write: Write) -> Non
 async def test_a_connection_that_ends_during_the_import(
     database: Database, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candle_import, "BATCH_ROWS", 1)
-    others = text(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()"
-    )
-    read_rows = candle_import.read_candles
-
-    def end_connections(*arguments: Any, **options: Any) -> Any:
-        """Runs in the thread that reads, between two batches."""
-        for number, candle in enumerate(read_rows(*arguments, **options)):
-            if number == 1:
-                asyncio.run_coroutine_threadsafe(database.fetch_rows(others), loop).result()
-            yield candle
-
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(candle_import, "read_candles", end_connections)
+    end = text("""
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'idle in transaction'
+    """)
+    between_batches(monkeypatch, lambda: database.fetch_rows(end))
     with pytest.raises(DatabaseUnavailable):
         await load(database, write(row(0), row(1)))
+    assert await stored(database) == (0, 0)
+
+
+async def test_an_import_that_is_cancelled(database: Database, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cancel() -> None:
+        importing.cancel()
+
+    between_batches(monkeypatch, cancel)
+    importing = asyncio.create_task(load(database, write(row(0), row(1))))
+    with pytest.raises(asyncio.CancelledError):
+        await importing
     assert await stored(database) == (0, 0)
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from db.engine import Database
 from db.intervals import INTERVALS
-from db.models import Prediction
 from db.settle import settle
 
 HOUR = timedelta(hours=1)
@@ -21,6 +20,14 @@ INSERT INTO market_data (
 ) VALUES (:coin_id, :at, :price, :price, :price, :price, 1, 'test', :recorded)
 ON CONFLICT (cryptocurrency_id, timestamp) DO UPDATE SET
     open_price = :price, high_price = :price, low_price = :price, close_price = :price, created_at = :recorded
+""")
+
+ADD_PREDICTIONS = text("""
+INSERT INTO predictions (cryptocurrency_id, model_id, prediction_timestamp, target_timestamp, predicted_price)
+SELECT :coin_id, :model_id, target - interval '1 day', target, :price
+FROM unnest(CAST(:targets AS timestamptz[])) WITH ORDINALITY AS t (target, place)
+ORDER BY place
+RETURNING id
 """)
 
 
@@ -55,19 +62,9 @@ async def put_candles(
 async def predict(
     database: Database, coin_id: int, model_id: int, targets: Sequence[datetime], price: float = 110.0
 ) -> list[int]:
-    rows = [
-        {
-            "cryptocurrency_id": coin_id,
-            "model_id": model_id,
-            "prediction_timestamp": target - timedelta(days=1),
-            "target_timestamp": target,
-            "predicted_price": price,
-        }
-        for target in targets
-    ]
-    added = insert(Prediction).returning(Prediction.id, sort_by_parameter_order=True)
+    parameters = {"coin_id": coin_id, "model_id": model_id, "targets": list(targets), "price": price}
     async with database.transaction() as connection:
-        return list((await connection.execute(added, rows)).scalars())
+        return sorted((await connection.execute(ADD_PREDICTIONS, parameters)).scalars())
 
 
 async def run(database: Database, *, everything: bool = False) -> int:

@@ -36,7 +36,14 @@ def environment() -> dict[str, str]:
 
 def candlegraph(folder: Path, *arguments: str, answer: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], cwd=folder, env=environment(), input=answer, capture_output=True, text=True, timeout=60, check=False
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(),
+        input=answer,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -62,8 +69,13 @@ def test_the_schema_is_printed(folder: Path) -> None:
 
 def test_settings_that_cannot_be_used_are_told_in_a_line(folder: Path) -> None:
     done = subprocess.run(
-        [*COMMAND, "db", "current"], cwd=folder, env=environment() | {"DATABASE_URL": "mysql://h/d"},
-        capture_output=True, text=True, timeout=60, check=False,
+        [*COMMAND, "db", "current"],
+        cwd=folder,
+        env=environment() | {"DATABASE_URL": "mysql://h/d"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 1
     assert "DATABASE_URL: Candlegraph speaks PostgreSQL only" in done.stderr
@@ -72,8 +84,13 @@ def test_settings_that_cannot_be_used_are_told_in_a_line(folder: Path) -> None:
 
 def test_a_database_that_is_away_is_told_in_a_line(folder: Path) -> None:
     done = subprocess.run(
-        [*COMMAND, "db", "stats"], cwd=folder, env=environment() | {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"},
-        capture_output=True, text=True, timeout=60, check=False,
+        [*COMMAND, "db", "stats"],
+        cwd=folder,
+        env=environment() | {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 1
     assert done.stderr.strip() == "Error: The database cannot be reached."
@@ -92,7 +109,9 @@ def test_bad_rows_are_told_by_line(folder: Path) -> None:
     done = candlegraph(folder, *arguments)
     assert done.returncode == 1
     assert "line 4: " in done.stderr
-    assert succeeded(folder, *arguments, "--skip-bad-rows").startswith("BAD: 2 inserted, 0 updated, 0 unchanged, 1 refused")
+    assert succeeded(folder, *arguments, "--skip-bad-rows").startswith(
+        "BAD: 2 inserted, 0 updated, 0 unchanged, 1 refused"
+    )
 
 
 def test_the_database_is_looked_after(folder: Path) -> None:

@@ -40,7 +40,12 @@ BODIES = [
     (b'{"query": "%s"}' % (b"[" * 50_000), JSON, 400, "GRAPHQL_PARSE_FAILED"),
     (b'{"query": "%s"}' % (b"{a" * 20_000), JSON, 400, None),
     (b'{"query": "{ a }"}', JSON, 400, "GRAPHQL_VALIDATION_FAILED"),
-    (b'{"query": "query($a: Int) { signals(first: $a) { totalCount } }", "variables": {"a": "x"}}', JSON, 400, "BAD_USER_INPUT"),
+    (
+        b'{"query": "query($a: Int) { signals(first: $a) { totalCount } }", "variables": {"a": "x"}}',
+        JSON,
+        400,
+        "BAD_USER_INPUT",
+    ),
     (b'{"query": "%s"}' % (b"#" * 1_000_000), JSON, 413, "QUERY_TOO_LARGE"),
     (b" " * (4 * 2**20 + 1), JSON, 413, "PAYLOAD_TOO_LARGE"),
 ]
@@ -143,7 +148,8 @@ ANY_JSON = st.recursive(
 REQUESTS = st.fixed_dictionaries(
     {},
     optional={
-        "query": ANY_JSON | st.sampled_from(["{ __typename }", "query A($a: Int) { signals(first: $a) { totalCount } }"]),
+        "query": ANY_JSON
+        | st.sampled_from(["{ __typename }", "query A($a: Int) { signals(first: $a) { totalCount } }"]),
         "variables": ANY_JSON | st.dictionaries(st.just("a"), ANY_JSON, max_size=1),
         "operationName": ANY_JSON,
         "extensions": ANY_JSON,
@@ -158,7 +164,9 @@ def written(value: Any) -> bytes:
         return repr(value).encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(body=st.binary() | ANY_JSON.map(written) | REQUESTS.map(written))
 def test_no_body_is_a_500(runner: asyncio.Runner, fuzzed: Client, body: bytes) -> None:
     response = runner.run(fuzzed.post("/graphql", content=body, headers=JSON))
@@ -166,7 +174,9 @@ def test_no_body_is_a_500(runner: asyncio.Runner, fuzzed: Client, body: bytes) -
     assert b"INTERNAL_SERVER_ERROR" not in response.content
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     symbol=st.text(max_size=30),
     search=st.text(max_size=30),
@@ -183,6 +193,8 @@ def test_no_value_is_a_fault_of_ours(
       signals(after: $cursor, filter: { minConfidence: $confidence, symbol: $symbol }) { totalCount }
     }"""
     variables = {"symbol": symbol, "search": search, "cursor": cursor, "confidence": confidence, "at": at}
-    response = runner.run(fuzzed.post("/graphql", content=written({"query": query, "variables": variables}), headers=JSON))
+    response = runner.run(
+        fuzzed.post("/graphql", content=written({"query": query, "variables": variables}), headers=JSON)
+    )
     assert response.status_code in (200, 400)
     assert b"INTERNAL_SERVER_ERROR" not in response.content

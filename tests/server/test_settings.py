@@ -24,14 +24,18 @@ def test_without_anything_the_database_is_embedded() -> None:
 
 
 def test_the_environment_goes_before_the_file(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (nowhere / ".env").write_text("LOG_LEVEL=warning\nDATABASE_POOL_SIZE=3\nCORS_ORIGINS=https://a.example, https://b.example\n")
+    (nowhere / ".env").write_text(
+        "LOG_LEVEL=warning\nDATABASE_POOL_SIZE=3\nCORS_ORIGINS=https://a.example, https://b.example\n"
+    )
     monkeypatch.setenv("DATABASE_POOL_SIZE", "4")
     settings = read_settings()
     assert (settings.level, settings.database_pool_size) == ("WARNING", 4)
     assert settings.cors_origins == ["https://a.example", "https://b.example"]
 
 
-@pytest.mark.parametrize("url", ["postgres://u@h/d", "postgresql://u@h/d", "postgresql+asyncpg://u@h/d?sslmode=require"])
+@pytest.mark.parametrize(
+    "url", ["postgres://u@h/d", "postgresql://u@h/d", "postgresql+asyncpg://u@h/d?sslmode=require"]
+)
 def test_every_usual_spelling_of_a_database_is_understood(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     database = read_settings().database

@@ -1,0 +1,50 @@
+"""The embedded PostgreSQL: shared by those who open its folder, and stopped by the last of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from db.embedded import EmbeddedPostgres
+
+
+def test_it_starts_stops_and_starts_again(tmp_path: Path) -> None:
+    embedded = EmbeddedPostgres(tmp_path)
+    assert embedded.is_new
+    with pytest.raises(RuntimeError, match="No PostgreSQL runs"):
+        embedded.url()
+    for _ in range(2):
+        url = embedded.open()
+        assert not embedded.is_new
+        assert embedded.url() == url
+        embedded.close()
+        with pytest.raises(RuntimeError, match="No PostgreSQL runs"):
+            embedded.url()
+
+
+def test_another_user_keeps_it_running_and_a_dead_one_does_not(tmp_path: Path) -> None:
+    embedded = EmbeddedPostgres(tmp_path)
+    embedded.open()
+    users = embedded.data / ".handle_pids.json"
+    alive, dead = 1, 2**22 - 7
+    users.write_text(json.dumps([*json.loads(users.read_text()), alive]))
+    embedded.close()
+    assert embedded.url()
+    embedded.open()
+    users.write_text(json.dumps([*json.loads(users.read_text())[1:], dead]))
+    embedded.close()
+    with pytest.raises(RuntimeError, match="No PostgreSQL runs"):
+        embedded.url()
+
+
+def test_a_stale_pid_file_is_no_server(tmp_path: Path) -> None:
+    """After a crash of the machine, the id in the file may be that of any process."""
+    embedded = EmbeddedPostgres(tmp_path)
+    embedded.open()
+    pid_file = embedded.data / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    embedded.close()
+    pid_file.write_text("\n".join(["1", *lines[1:]]) + "\n")
+    embedded.open()
+    assert embedded.url()
+    embedded.close()

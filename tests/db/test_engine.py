@@ -1,0 +1,114 @@
+"""The pool, the probe, and what becomes of errors."""
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+from sqlalchemy import URL, text
+
+from db.engine import Database, driver_url
+from db.errors import DatabaseUnavailable, Refused, StatementTimeout
+
+
+async def test_the_session_is_ours(database: Database) -> None:
+    wanted = {
+        "TimeZone": "UTC",
+        "jit": "off",
+        "statement_timeout": "10s",
+        "lock_timeout": "5s",
+        "idle_in_transaction_session_timeout": "30s",
+        "application_name": "candlegraph",
+    }
+    for name, value in wanted.items():
+        assert await database.fetch_value(text(f"SHOW {name}")) == value
+
+
+async def test_a_read_is_one_statement_without_a_transaction(database: Database) -> None:
+    first = await database.fetch_value(text("SELECT pg_current_xact_id()"))
+    assert await database.fetch_value(text("SELECT pg_current_xact_id()")) != first
+
+
+async def test_a_transaction_is_all_or_nothing_and_leaves_the_pool_in_autocommit(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as connection:
+            await connection.execute(text("INSERT INTO models (name, version) VALUES ('m', '1')"))
+            raise ZeroDivisionError
+    assert await database.fetch_value(text("SELECT count(*) FROM models")) == 0
+    async with database.transaction() as connection:
+        await connection.execute(text("INSERT INTO models (name, version) VALUES ('m', '1')"))
+    assert await database.fetch_value(text("SELECT count(*) FROM models")) == 1
+    first = await database.fetch_value(text("SELECT pg_current_xact_id()"))
+    assert await database.fetch_value(text("SELECT pg_current_xact_id()")) != first
+
+
+@pytest.mark.parametrize("url", ["postgresql://u@127.0.0.1:1/d", "postgresql://u@/d?host=/nowhere"])
+async def test_a_database_that_is_away(url: str) -> None:
+    database = Database(driver_url(url))
+    with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
+        await database.fetch_value(text("SELECT 1"))
+    with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
+        async with database.transaction():
+            pass
+    assert (await database.probe()).message == "The database cannot be reached."
+    await database.close()
+
+
+async def test_a_database_that_does_not_exist(postgres: URL) -> None:
+    database = Database(postgres.set(database="none"))
+    with pytest.raises(DatabaseUnavailable, match="check DATABASE_URL"):
+        await database.fetch_value(text("SELECT 1"))
+    await database.close()
+
+
+async def test_a_pool_that_is_used_up(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.engine.CHECKOUT_TIMEOUT_SECONDS", 0.1)
+    database = Database(database_url, pool_size=1)
+    async with database.connect():
+        with pytest.raises(DatabaseUnavailable, match="busy"):
+            await database.fetch_value(text("SELECT 1"))
+    assert await database.fetch_value(text("SELECT 1")) == 1
+    await database.close()
+
+
+async def test_a_statement_that_runs_too_long(database: Database) -> None:
+    async with database.connect() as connection:
+        await connection.execute(text("SET statement_timeout = '50ms'"))
+    with pytest.raises(StatementTimeout):
+        await database.fetch_value(text("SELECT pg_sleep(1)"))
+
+
+async def test_a_statement_that_refuses(database: Database) -> None:
+    with pytest.raises(Refused, match="^No.$") as refused:
+        await database.fetch_value(text("""SELECT candlegraph_refuse('No.', '{"code": "C", "limit": 5}')"""))
+    assert refused.value.code == "C"
+    assert refused.value.details == {"limit": 5}
+
+
+async def test_a_server_that_stops_answering_costs_the_timeout_and_no_more(database_url: URL) -> None:
+    database = Database(database_url, pool_size=1, read_timeout_seconds=0.5)
+    backend = await database.fetch_value(text("SELECT pg_backend_pid()"))
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        probe = await database.probe(timeout_seconds=0.2)
+        assert probe.message == "No answer within 0.2 s."
+        assert time.monotonic() - started < 0.4
+        await asyncio.sleep(2.5)  # the connection that was given up is closed by force
+        assert database.pool_in_use == 0
+        assert await database.fetch_value(text("SELECT 1")) == 1
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    await database.close()
+
+
+async def test_a_cancelled_reader_gives_its_connection_back(database: Database) -> None:
+    for _ in range(3):
+        reading = asyncio.create_task(database.fetch_value(text("SELECT pg_sleep(30)")))
+        await asyncio.sleep(0.05)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert database.pool_in_use == 0
+    assert await database.fetch_value(text("SELECT 1")) == 1
