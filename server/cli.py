@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from db.candle_import import KEPT_REFUSALS, BadRows, ImportRefused, ImportReport, import_candles
@@ -21,6 +21,7 @@ from server.logging import configure_logging
 from server.serving import listen, run
 from server.settings import SettingsError, read_settings
 from server.startup import connected, postgres, prepare, with_database
+from server.terminal import DataDir, console, errors
 
 app = typer.Typer(
     help="Candlegraph: a GraphQL API for cryptocurrency candles, predictions with their outcomes, signals and trades.",
@@ -28,13 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_db.app, name="db")
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Folder of the embedded PostgreSQL.  [default: .candlegraph]", show_default=False),
-]
 
 
 def main() -> None:
@@ -42,7 +36,7 @@ def main() -> None:
     try:
         app()
     except (SettingsError, DatabaseError, ImportRefused) as error:
-        errors.print(f"[red]Error:[/red] {error}", markup=True)
+        errors.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
 
 
@@ -78,7 +72,7 @@ def _print_invitation(host: str, port: int) -> None:
 def import_(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A CSV file with a header.")],
     symbol: Annotated[str, typer.Option(help="Ticker symbol, such as BTC; the coin is added if it is new.")],
-    interval: Annotated[Interval, typer.Option(help="Length of the candles in the file.")],
+    interval: Annotated[Interval, typer.Option(help="Length of the candles in the file.", case_sensitive=False)],
     name: Annotated[str | None, typer.Option(help="Name of a new coin, such as Bitcoin.")] = None,
     source: Annotated[str, typer.Option(help="Where the candles come from.")] = "csv",
     skip_bad_rows: Annotated[

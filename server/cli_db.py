@@ -6,23 +6,16 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from db import maintenance, migrate
 from db.engine import Database
 from server.settings import read_settings
 from server.startup import with_database
+from server.terminal import DataDir, console, errors
 
 app = typer.Typer(help="Look after the database.", no_args_is_help=True)
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
 Result = TypeVar("Result")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Folder of the embedded PostgreSQL.  [default: .candlegraph]", show_default=False),
-]
 Days = Annotated[int, typer.Option(min=1, help="Keep this many days.")]
 
 
