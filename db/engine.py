@@ -140,8 +140,21 @@ class Database:
         """One transaction: committed at the end of the block, rolled back by an exception."""
         async with self.connect() as connection:
             await connection.execution_options(isolation_level="READ COMMITTED")
-            async with connection.begin():
-                yield connection
+            try:
+                async with connection.begin():
+                    yield connection
+            except BaseException:
+                await self._discard_unless_ended(connection)
+                raise
+
+    @staticmethod
+    async def _discard_unless_ended(connection: AsyncConnection) -> None:
+        """A rollback that failed unseen must not reach the next user: nothing resets a connection on its way back."""
+        if connection.invalidated:
+            return
+        driver_connection: Any = (await connection.get_raw_connection()).driver_connection
+        if driver_connection.is_closed() or driver_connection.is_in_transaction():
+            await connection.invalidate()
 
     async def probe(self, timeout_seconds: float = 1.0) -> DatabaseProbe:
         """Look at the database without ever hanging on it."""

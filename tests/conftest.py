@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +14,13 @@ from db import demo, migrate
 from db.embedded import EmbeddedPostgres
 from db.engine import Database
 from db.settle import settle
+from tests import redis_server
 from tests.application import Client, serving
 
 TEMPLATE = "template_candlegraph"
 # The demo data ends here: answers can be written down.
 DEMO_NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
+redis_url = redis_server.redis_url
 _numbers = itertools.count(1)
 
 
@@ -31,11 +34,13 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def postgres() -> Iterator[URL]:
     """The server's own database, for creating others beside it."""
-    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("embedded"))
-    yield embedded.open()
-    embedded.close()
+    # Not below pytest's own folder: each run closes that to other users, and the server runs as one for root.
+    with tempfile.TemporaryDirectory(prefix="candlegraph-", ignore_cleanup_errors=True) as folder:
+        embedded = EmbeddedPostgres(Path(folder))
+        yield embedded.open()
+        embedded.close()
 
 
 @pytest.fixture(scope="session")

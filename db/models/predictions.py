@@ -16,6 +16,8 @@ class Prediction(Base):
         Index(None, "model_id", "target_at", "id"),
         Index(None, "model_id", "predicted_at", "id"),
         Index(None, "predicted_at", "id"),
+        # Settling begins where the newest one ended.
+        Index(None, "settled_at"),
         Index("ix_predictions_unsettled", "target_at", postgresql_where=text("actual_price IS NULL")),
         CheckConstraint("isfinite(prediction_timestamp) AND isfinite(target_timestamp)", "times"),
         CheckConstraint("target_timestamp > prediction_timestamp", "target_is_later"),

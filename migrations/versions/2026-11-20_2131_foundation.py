@@ -210,6 +210,7 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_predictions_prediction_timestamp_id"), "predictions", ["prediction_timestamp", "id"], unique=False
     )
+    op.create_index(op.f("ix_predictions_settled_at"), "predictions", ["settled_at"], unique=False)
     op.create_index(
         "ix_predictions_unsettled",
         "predictions",

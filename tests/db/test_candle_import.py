@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
 from db import candle_import
-from db.candle_csv import CandleRow, Refusal
+from db.candle_csv import CandleRow, Refusal, read_candles
 from db.candle_import import BadRows, ImportRefused, ImportReport, import_candles
 from db.engine import Database, driver_url
 from db.errors import DatabaseUnavailable
@@ -51,7 +52,6 @@ async def stored(database: Database) -> tuple[int, int]:
 def between_batches(monkeypatch: pytest.MonkeyPatch, do: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Do something in the event loop after the first row was copied, and before the second one is read."""
     loop = asyncio.get_running_loop()
-    read_candles = candle_import.read_candles
 
     def read(*arguments: Any, **options: Any) -> Iterator[CandleRow | Refusal]:
         for number, candle in enumerate(read_candles(*arguments, **options)):
@@ -291,6 +291,20 @@ async def test_an_import_waits_for_whoever_changes_its_series(database: Database
         await waiting
 
 
+async def test_nobody_changes_a_series_during_its_import(
+    database: Database, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = text("UPDATE cryptocurrencies SET base_interval = 'M30' RETURNING 1")
+
+    async def try_to_change() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(database.fetch_value(change), 0.3)
+
+    await load(database, write(row(0)))
+    between_batches(monkeypatch, try_to_change)
+    assert (await load(database, write(row(1), row(2)))).inserted == 2
+
+
 async def test_others_may_refer_to_a_series_during_its_import(
     database: Database, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,6 +344,21 @@ async def test_a_connection_that_ends_during_the_import(
     with pytest.raises(DatabaseUnavailable):
         await load(database, write(row(0), row(1)))
     assert await stored(database) == (0, 0)
+
+
+async def test_a_connection_whose_copy_failed_is_not_used_again(
+    database: Database, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        """What the driver does now and then when the server ends the connection just as a COPY begins."""
+        raise asyncpg.InternalClientError("cannot switch to state 21; another operation (2) is in progress")
+
+    process = text("SELECT pg_backend_pid()")
+    used = await database.fetch_value(process)
+    monkeypatch.setattr(asyncpg.Connection, "copy_records_to_table", fail)
+    with pytest.raises(DatabaseUnavailable, match="The connection to the database was lost"):
+        await load(database, write(row(0)))
+    assert await database.fetch_value(process) != used
 
 
 async def test_an_import_that_is_cancelled(database: Database, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ REFUSED = [
     (PAGES % f'before: "{cursor("signals.newest|9999999999999999999|1")}"', "INVALID_CURSOR", ["before"]),
     (PAGES % f'after: "{cursor("predictions.newest|1|1")}"', "INVALID_CURSOR", ["after"]),
     (PAGES % f'after: "{cursor("signals.newest|1|1")}", orderBy: OLDEST_FIRST', "INVALID_CURSOR", ["after"]),
-    (PAGES % 'filter: { types: [BUY, KEEP] }', "GRAPHQL_VALIDATION_FAILED", ["filter", "types"]),
+    (PAGES % "filter: { types: [BUY, KEEP] }", "GRAPHQL_VALIDATION_FAILED", ["filter", "types"]),
     (PAGES % 'filter: { strategyId: "x" }', "INVALID_ID", ["filter", "strategyId"]),
     (PAGES % f'filter: {{ strategyId: "{global_id("Trade:1")}" }}', "INVALID_ID", ["filter", "strategyId"]),
     (PAGES % 'filter: { timestamp: { from: "now", to: "now-1h" } }', "INVALID_RANGE", ["filter", "timestamp", "from"]),

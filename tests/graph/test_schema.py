@@ -53,7 +53,9 @@ def test_no_default_says_null() -> None:
     assert "= null" not in SCHEMA.as_str()
 
 
-@pytest.mark.parametrize("name", ["Alert", "Candle", "Cryptocurrency", "Model", "Sentiment", "Signal", "Strategy", "Trade", "Prediction"])
+@pytest.mark.parametrize(
+    "name", ["Alert", "Candle", "Cryptocurrency", "Model", "Sentiment", "Signal", "Strategy", "Trade", "Prediction"]
+)
 def test_a_field_that_is_never_null_stands_on_a_column_that_is_never_null(name: str) -> None:
     """The statement writes what the column holds: there is no executor behind it that would notice a null."""
     model = getattr(models, name)

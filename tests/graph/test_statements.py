@@ -36,8 +36,14 @@ OPERATIONS = [
     ("{" + DEEP + "}", 1),
     ("{ a: signals { nodes { id } } b: trades { totalCount } }", 2),
     ("{ alerts { totalCount } strategies { nodes { signals { nodes { id } } trades { nodes { id } } } } }", 2),
-    ("{ models { nodes { predictions(last: 1) { nodes { cryptocurrency { latest { close } } } } signals { totalCount } } } }", 1),
-    ('{ model(name: "naive", version: "1.0") { accuracy predictions(filter: { status: SETTLED }) { totalCount } } }', 1),
+    (
+        "{ models { nodes { predictions(last: 1) { nodes { cryptocurrency { latest { close } } } } signals { totalCount } } } }",
+        1,
+    ),
+    (
+        '{ model(name: "naive", version: "1.0") { accuracy predictions(filter: { status: SETTLED }) { totalCount } } }',
+        1,
+    ),
     ('{ node(id: "Q3J5cHRvY3VycmVuY3k6MQ==") { id ... on Cryptocurrency { symbol candles(last: 1) { close } } } }', 1),
     ('{ nodes(ids: ["Q3J5cHRvY3VycmVuY3k6MQ==", "U2lnbmFsOjE="]) { __typename id ... on Signal { type } } }', 1),
     # Two of them are the look at the database itself, two the data and its stale coins in one statement each.
