@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import psutil
+from fasteners import InterProcessLock
 from sqlalchemy import URL
 
 from db.engine import driver_url
@@ -35,7 +36,11 @@ class EmbeddedPostgres:
         """Create the server if need be, start it unless it runs, and say where it is."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self._drop_stale_pid_file()
-        self._server = get_server(self.data, cleanup_mode=None)
+        server = get_server(self.data, cleanup_mode=None, start=False)
+        # The wheel's own lock is one file for all folders of all users, which only its first user may open.
+        server._lock = InterProcessLock(self.data.parent / "lock")
+        server.start()
+        self._server = server
         return driver_url(self._server.get_uri())
 
     def url(self) -> URL:

@@ -39,7 +39,8 @@ class Client(httpx.AsyncClient):
 
 @asynccontextmanager
 async def serving(url: URL, **settings: Any) -> AsyncIterator[Client]:
-    """A client of an application on this database."""
+    """A client of an application on this database, with memory alone for a cache unless the settings say more."""
+    settings = {"redis_url": None, **settings}
     database_url = url.render_as_string(hide_password=False)
     app = create_app(Settings(_env_file=None, database_url=database_url, environment="test", **settings))
     async with LifespanManager(app), Client(transport=httpx.ASGITransport(app), base_url="http://test") as client:

@@ -114,8 +114,7 @@ class _Wanted:
             _first(candle.c.market_cap, candle.c.open_time.desc()).label("market_cap"),
             case((one_source, func.min(candle.c.source)), else_=text_constant("mixed")).label("source"),
         ]
-        whole_buckets = Span(self._next_bucket(self.span.since), self._next_bucket(self.span.until))
-        rows = self._of_coin(select(*columns), candle, whole_buckets).group_by(bucket)
+        rows = self._of_coin(select(*columns), candle, self._buckets).group_by(bucket)
         return _newest(rows, bucket, last)
 
     def _refuse_shorter(self) -> ColumnElement[bool]:
@@ -146,7 +145,7 @@ class _Wanted:
         """By the extent of the range first, two looks at the index; by counting only where that is too wide."""
         candle = Candle.rows()
         buckets = func.count(self._bucket(candle.c.open_time).distinct())
-        count = self._of_coin(select(buckets), candle, self.span).scalar_subquery()
+        count = self._of_coin(select(buckets), candle, self._buckets).scalar_subquery()
         is_narrow = func.coalesce(self._extent() < times(MAX_CANDLES, self.length), True)
         return case((is_narrow, false()), else_=count > MAX_CANDLES)
 
@@ -154,11 +153,18 @@ class _Wanted:
         """From the first to the last candle that is stored in the range; null where there is none."""
         candle = Candle.rows()
         extent = func.max(candle.c.open_time) - func.min(candle.c.open_time)
-        return self._of_coin(select(extent), candle, self.span).scalar_subquery()
+        return self._of_coin(select(extent), candle, self._buckets).scalar_subquery()
 
     def _of_coin(self, rows: Select[Any], candle: Any, span: Span) -> Select[Any]:
         criteria = [criterion for criterion in within(candle.c.open_time, span) if criterion is not None]
         return rows.where(candle.c.cryptocurrency_id == self.coin.id, *criteria).correlate_except(candle)
+
+    @property
+    def _buckets(self) -> Span:
+        """The span, from the first candle that opens in it to the end of the last."""
+        if self.interval is None:
+            return self.span
+        return Span(self._next_bucket(self.span.since), self._next_bucket(self.span.until))
 
     def _bucket(self, at: Any) -> ColumnElement[datetime]:
         """The open time of the candle of the wanted length that holds this time."""

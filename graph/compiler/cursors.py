@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, bindparam, cast, func, literal, literal_column
+from sqlalchemy.types import TypeEngine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -40,7 +41,7 @@ def position_in(order: str, keys: Sequence[ColumnElement[Any]], cursor: str) -> 
     if name != order or len(parts) != len(keys):
         raise InvalidCursor
     return [
-        bindparam(None, _read(part, key), type_=key.type, unique=True) for part, key in zip(parts, keys, strict=True)
+        bindparam(None, _read(part, key), type_=_type(key), unique=True) for part, key in zip(parts, keys, strict=True)
     ]
 
 
@@ -59,6 +60,11 @@ def _read(part: str, key: ColumnElement[Any]) -> Any:
         return EPOCH + int(part) * MICROSECOND
     except OverflowError:
         raise InvalidCursor from None
+
+
+def _type(key: ColumnElement[Any]) -> TypeEngine[Any]:
+    # A cursor's number may be larger than the key's type holds.
+    return key.type if isinstance(key.type, DateTime) else BigInteger()
 
 
 def _decoded(cursor: str) -> str:

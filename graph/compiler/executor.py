@@ -1,10 +1,17 @@
 """Where GraphQL's executor hands over: a field whose resolver returns rows becomes a statement."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import orjson
 from aiodataloader import DataLoader
-from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo, get_nullable_type, is_non_null_type
+from graphql import (
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    get_nullable_type,
+    is_non_null_type,
+)
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 from sqlalchemy import Executable, Select
@@ -12,9 +19,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graph.compiler.pages import Page
-from graph.compiler.parents import Parents
+from graph.compiler.parents import Parents, answers_for, table_of
 from graph.compiler.statement import Selection
-from graph.compiler.symbols import Variants
+from graph.compiler.symbols import Part, Variants
 
 # Marks a field, in its metadata, whose resolver reads keys of its parent.
 RELATION = "relation"
@@ -58,6 +65,10 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
             return self._fetch(return_type, field_details_list, path, result)
         if type(result) is orjson.Fragment:
             return result
+        if isinstance(result, Part):
+            # Of a real object, a part is the object itself.
+            exists: Any = result.exists
+            result = result.source if exists is None or exists is True else None
         return super().complete_value(return_type, field_details_list, info, path, result, position_context)
 
     def execute_field(
@@ -72,6 +83,12 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
             return self._load(parent_type, source, field_details_list, path)
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
+    def build_per_event_executor(self, payload: Any) -> Self:
+        """One event of a subscription: a loader must not outlive it."""
+        executor: Self = super().build_per_event_executor(payload)  # type: ignore[assignment]
+        executor._loaders = {}
+        return executor
+
     async def _fetch(self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, rows: Any) -> Any:
         statement = Selection(self).statement(return_type, fields, path, rows)
         return _fragment(return_type, await self.context_value.database.fetch_value(statement))
@@ -81,7 +98,7 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         try:
             return _fragment(return_type, await self._loader(parent_type, fields, path).load(source))
         except Exception as error:
-            self.handle_field_error(error, return_type, fields, path)
+            self.handle_field_error(_relocated(error, path), return_type, fields, path)
             return None
 
     def _loader(self, parent_type: GraphQLObjectType, fields: FieldDetailsList, path: Path) -> DataLoader[Any, Any]:
@@ -90,7 +107,8 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
             async def load_all(sources: list[Any]) -> list[str | None]:
                 return await self._fetch_for(sources, parent_type, fields, path)
 
-            self._loaders[id(fields)] = fields, DataLoader(load_all, get_cache_key=id)
+            # Without a cache: its keys would be objects that may be gone, and another in their place.
+            self._loaders[id(fields)] = fields, DataLoader(load_all, cache=False)
         return self._loaders[id(fields)][1]
 
     async def _fetch_for(
@@ -99,8 +117,8 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         parents, selection = Parents(sources), Selection(self)
         rows = selection.resolve(parent_type, fields, path, parents)
         return_type = parent_type.fields[fields[0].node.name.value].type
-        value = selection.json(return_type, fields, path, rows, (parents.table,))
-        answers = dict(await self.context_value.database.fetch_rows(parents.statement(value)))
+        value = selection.json(return_type, fields, path, rows, (table_of(parents),))
+        answers = dict(await self.context_value.database.fetch_rows(answers_for(parents, value)))
         return [answers[position] for position in range(len(sources))]
 
 
@@ -108,6 +126,21 @@ def _is_relation(parent_type: GraphQLObjectType, fields: FieldDetailsList) -> bo
     field = parent_type.fields.get(fields[0].node.name.value)
     definition = field and field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     return definition is not None and RELATION in definition.metadata
+
+
+def _relocated(error: Exception, path: Path) -> Exception:
+    """An error below a relation, which was located under the first of the parents, under this one."""
+    if not isinstance(error, GraphQLError) or error.path is None:
+        return error
+    place = path.as_list()
+    below = error.path[len(place) :]
+    return GraphQLError(
+        error.message,
+        error.nodes,
+        path=[*place, *below],
+        original_error=error.original_error,
+        extensions=error.extensions,
+    )
 
 
 def _fragment(return_type: GraphQLOutputType, text: str | None) -> orjson.Fragment | None:

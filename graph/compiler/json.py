@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from graphql import GraphQLID, GraphQLLeafType
-from sqlalchemy import ColumnElement, Numeric, Select, Text, cast, func, literal_column, select
-from sqlalchemy.dialects.postgresql import JSON
-from sqlalchemy.types import Float, String
+import orjson
+from graphql import GraphQLFloat, GraphQLID, GraphQLInt, GraphQLLeafType
+from sqlalchemy import ColumnElement, Numeric, Select, Text, cast, func, literal, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
+from sqlalchemy.types import Float
 
 Fields: TypeAlias = Sequence[tuple[str, ColumnElement[Any]]]
 
@@ -14,6 +15,11 @@ Fields: TypeAlias = Sequence[tuple[str, ColumnElement[Any]]]
 MAX_COLUMN_NAME = 63
 # A function takes 100 arguments: 50 pairs.
 MAX_PAIRS = 50
+# A statement selects 1,664 columns at most.
+MAX_COLUMNS = 1_600
+# No name of GraphQL: row_to_json(x) would mean a column x, if there were one, and clients choose the names of columns.
+ROW = "row#"
+NUMBERS = (GraphQLFloat, GraphQLInt)
 EMPTY_LIST: ColumnElement[Any] = literal_column("'[]'::json", JSON)
 
 
@@ -43,7 +49,7 @@ def _pair(name: str, value: ColumnElement[Any]) -> tuple[ColumnElement[Any], Col
 
 def json_rows(rows: Select[Any], fields: Fields, outer: Sequence[Any], *, many: bool) -> ColumnElement[Any]:
     """The selected rows with these fields: a list, or one object or null. outer: the tables of enclosing statements."""
-    if fields and all(len(name) <= MAX_COLUMN_NAME for name, _ in fields):
+    if 0 < len(fields) <= MAX_COLUMNS and all(len(name) <= MAX_COLUMN_NAME for name, _ in fields):
         inner = _nested(rows, [value.label(name) for name, value in fields], outer)
         value = inner.table_valued() if many else func.row_to_json(inner.table_valued(), type_=JSON)
     else:
@@ -60,13 +66,19 @@ def json_values(value: ColumnElement[Any], inner: Any, *, many: bool) -> ColumnE
 
 def _nested(rows: Select[Any], columns: Sequence[ColumnElement[Any]], outer: Sequence[Any]) -> Any:
     # A subquery in FROM does not correlate by itself.
-    return rows.with_only_columns(*columns, maintain_column_froms=True).correlate(*outer).subquery()
+    return rows.with_only_columns(*columns, maintain_column_froms=True).correlate(*outer).subquery(ROW)
 
 
 def json_leaf(leaf_type: GraphQLLeafType, value: ColumnElement[Any]) -> ColumnElement[Any]:
     """A column as its GraphQL type is written: exact decimals and ids are texts."""
-    if isinstance(value.type, Numeric) and not isinstance(value.type, Float):
+    if isinstance(value.type, Numeric) and not isinstance(value.type, Float) and leaf_type not in NUMBERS:
         return cast(func.trim_scale(value), Text)
-    if leaf_type is GraphQLID and not isinstance(value.type, String):
-        return cast(value, Text)
+    if leaf_type is GraphQLID:
+        return cast(value, ARRAY(Text) if isinstance(value.type, ARRAY) else Text)
     return value
+
+
+def json_constant(leaf_type: GraphQLLeafType, value: Any) -> ColumnElement[Any]:
+    """A value that is known before the statement, as its GraphQL type is written."""
+    written = orjson.dumps(leaf_type.coerce_output_value(value)).decode()
+    return cast(literal(written, Text), JSON)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Integer, Select, Text, false, func, or_, s
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from graph.compiler.cursors import cursor_of
-from graph.compiler.symbols import Each, Part, Row, Rows, columns_of, named_columns
+from graph.compiler.symbols import Columns, Each, Part, Row, Rows, columns_of
 
 POSITION = "page_position"
 
@@ -48,8 +48,7 @@ class PageRows:
         order_by = [key.desc() if page.descending != page.backward else key.asc() for key in self._keys]
         bounds = [self._beyond(page.after, later=True), self._beyond(page.before, later=False)]
         return (
-            named_columns(page.select)
-            .add_columns(func.row_number().over(order_by=order_by).label(POSITION))
+            page.select.add_columns(func.row_number().over(order_by=order_by).label(POSITION))
             .where(*(bound for bound in bounds if bound is not None))
             .order_by(*order_by)
             .limit(page.limit + 1)
@@ -67,7 +66,7 @@ class PageRows:
 
     @property
     def nodes(self) -> Each:
-        return self._each(self.scan.c)
+        return self._each(Columns(self.scan.c))
 
     @property
     def edges(self) -> Each:
@@ -105,7 +104,7 @@ class PageRows:
     @property
     def cursor(self) -> ColumnElement[str]:
         """The cursor of one row of the scan."""
-        return cursor_of(self._page.order, [getattr(self.scan.c, key) for key in self._page.keys])
+        return cursor_of(self._page.order, [self.scan.c[key] for key in self._page.keys])
 
     @property
     def _place(self) -> ColumnElement[int]:
@@ -158,4 +157,4 @@ class EdgeRow:
 
     @property
     def node(self) -> Part:
-        return Part(self._rows.scan.c)
+        return Part(Columns(self._rows.scan.c))

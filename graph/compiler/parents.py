@@ -17,6 +17,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     select,
     table,
 )
@@ -24,6 +25,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeEngine
 
 NAME = "parents"
+# No attribute is called that.
+POSITION = "position#"
 
 
 class Parents:
@@ -32,32 +35,43 @@ class Parents:
     def __init__(self, parents: Sequence[Any]) -> None:
         self._parents = parents
         self._arrays: dict[str, BindParameter[Any]] = {}
-        self.table: TableClause = table(NAME)
-        self.position: ColumnElement[int] = self._column("position", range(len(parents)))
+        self._table: TableClause = table(NAME)
+        self._position = self._column(POSITION, range(len(parents)))
 
     def __getattr__(self, name: str) -> ColumnElement[Any]:
         if name.startswith("_"):
             raise AttributeError(name)
-        if name not in self._arrays:
-            return self._column(name, [getattr(parent, name) for parent in self._parents])
-        return self.table.c[name]
+        if name in self._arrays:
+            return self._table.c[name]
+        return self._column(name, [getattr(parent, name) for parent in self._parents])
 
     def _column(self, name: str, values: Sequence[Any]) -> ColumnElement[Any]:
         type_ = _type_of(values)
+        if type_ is None:
+            # Not null(): SQLAlchemy would look for rows whose column is null.
+            return literal_column("NULL")
         self._arrays[name] = bindparam(None, list(values), type_=ARRAY(type_), unique=True)
-        self.table.append_column(Column(name, type_))
-        return self.table.c[name]
+        self._table.append_column(Column(name, type_))
+        return self._table.c[name]
 
-    def statement(self, value: ColumnElement[Any]) -> Select[int, str]:
-        """One row a parent: its position, and the JSON of the value as text."""
+    def _statement(self, value: ColumnElement[Any]) -> Select[int, str]:
         rows = func.unnest(*self._arrays.values()).table_valued(*self._arrays, name="keys").render_derived()
-        return select(self.position, cast(value, Text)).select_from(self.table).add_cte(select(rows).cte(NAME))
+        return select(self._position, cast(value, Text)).select_from(self._table).add_cte(select(rows).cte(NAME))
 
 
-def _type_of(values: Sequence[Any]) -> TypeEngine[Any]:
+def table_of(parents: Parents) -> TableClause:
+    return parents._table
+
+
+def answers_for(parents: Parents, value: ColumnElement[Any]) -> Select[int, str]:
+    """One row a parent: its position, and the JSON of the value as text."""
+    return parents._statement(value)
+
+
+def _type_of(values: Sequence[Any]) -> TypeEngine[Any] | None:
     known = next((value for value in values if value is not None), None)
     if isinstance(known, int) and not isinstance(known, bool):
         return BigInteger()
     if isinstance(known, datetime):
         return DateTime(timezone=True)
-    return literal(known).type if known is not None else Text()
+    return None if known is None else literal(known).type

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from graphql import (
-    GraphQLError,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -25,12 +24,12 @@ from graphql.pyutils import Path
 from sqlalchemy import ColumnElement, FromClause, Select, Text, case, cast, func, literal, null, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from graph.compiler.json import EMPTY_LIST, Fields, json_leaf, json_object, json_rows, json_values
+from graph.compiler.json import EMPTY_LIST, Fields, json_constant, json_leaf, json_object, json_rows, json_values
 from graph.compiler.pages import Page, PageRows
 from graph.compiler.symbols import Each, Part, Row, Variants, columns_of
 
 # Generous for people, and an end for selections that grow without one.
-MAX_FIELDS = 5_000
+MAX_FIELDS = 4_000
 MAX_DEPTH = 40
 # Nested selects: each costs a millisecond or two to build, in which nobody else is served.
 MAX_SELECTS = 200
@@ -126,8 +125,6 @@ class Selection:
         try:
             value = self.resolve(object_type, fields, path, source)
             return self.json(object_type.fields[nodes[0].name.value].type, fields, path, value, outer)
-        except GraphQLError:
-            raise
         except Exception as error:
             raise located_error(error, nodes, path.as_list()) from error
 
@@ -148,8 +145,6 @@ class Selection:
 def _leaf(leaf_type: GraphQLLeafType, value: Any) -> ColumnElement[Any]:
     if value is None:
         return null()
-    if hasattr(value, "__clause_element__"):
-        value = value.__clause_element__()
     if isinstance(value, ColumnElement):
         return json_leaf(leaf_type, value)
-    return literal(value)
+    return json_constant(leaf_type, value)

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, FromClause, Select, inspect
+from sqlalchemy import ColumnElement, FromClause, Select
+from sqlalchemy.sql.base import ColumnCollection
 
 # The parent of a resolver. Where the parent is a real object, its attributes are values; where it is a symbol, columns.
 Row: TypeAlias = Any
@@ -52,16 +53,21 @@ class Each:
     where: ColumnElement[bool]
 
 
-def columns_of(select: Rows) -> Row:
-    """The symbol that stands for a row of this select: its columns, by the names of their attributes."""
-    entity = select.column_descriptions[0].get("entity")
-    return select.selected_columns if entity is None else entity
+class Columns:
+    """A row as a symbol: its attributes are the columns of a select or a subquery."""
+
+    __slots__ = ("_columns",)
+
+    def __init__(self, columns: ColumnCollection[str, ColumnElement[Any]]) -> None:
+        self._columns = columns
+
+    def __getattr__(self, name: str) -> ColumnElement[Any]:
+        try:
+            return self._columns[name]
+        except KeyError:
+            raise AttributeError(name) from None
 
 
-def named_columns(select: Rows) -> Rows:
-    """The same rows, with every column under the name of its attribute: ready to be a subquery that stands for them."""
-    entity = select.column_descriptions[0].get("entity")
-    if entity is None:
-        return select
-    keys = [attribute.key for attribute in inspect(entity).mapper.column_attrs]
-    return select.with_only_columns(*(getattr(entity, key).label(key) for key in keys), maintain_column_froms=True)
+def columns_of(select: Rows) -> Columns:
+    """The symbol that stands for a row of this select."""
+    return Columns(select.selected_columns)

@@ -94,8 +94,8 @@ class Cryptocurrency(Node):
     @connection(Sentiment, "What was said about it, newest first.")
     def sentiment(
         self: Row,
-        source: Annotated[str | None, strawberry.argument(description="Only from this source.")] = None,
+        source_: Annotated[str | None, strawberry.argument(name="source", description="Only from this source.")] = None,
         timestamp: Annotated[TimeRange | None, strawberry.argument(description="Only within this range.")] = None,
     ) -> Listing:
         span = span_of(timestamp, ["timestamp"])
-        return sentiment.listing(cryptocurrency_id=self.id, source=source, timestamp=span)
+        return sentiment.listing(cryptocurrency_id=self.id, source=source_, timestamp=span)

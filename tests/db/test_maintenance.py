@@ -33,7 +33,7 @@ async def test_demo_data_is_sound(stored: Database) -> None:
         ("UPDATE market_data SET timestamp = timestamp + interval '1 second' WHERE id = 5", "boundary"),
         ("UPDATE market_data SET timestamp = timestamp + interval '365 days' WHERE id = 5", "future"),
         (
-            "UPDATE predictions SET error = error + 1 WHERE id = (SELECT min(id) FROM predictions WHERE error IS NOT NULL)",
+            "UPDATE predictions SET error = error + 1 WHERE id = (SELECT min(id) FROM predictions WHERE error < 9)",
             "errors",
         ),
         ("UPDATE signals SET cryptocurrency_id = 1 + cryptocurrency_id % 5 WHERE signal_id = 5", "signals"),

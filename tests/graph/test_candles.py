@@ -146,7 +146,9 @@ async def test_relative_times(database: Database, database_url: URL) -> None:
 async def test_more_than_ten_thousand_are_refused(database: Database, database_url: URL) -> None:
     minutes = [(MONDAY + timedelta(minutes=n), 1.0, "a") for n in range(10_001)]
     await store(database, "MIN", "M1", minutes)
-    query = 'query($to: DateTime) { cryptocurrency(symbol: "MIN") { candles(from: "2025-01-01T00:00:00Z", to: $to) { open } } }'
+    query = """query($to: DateTime) {
+      cryptocurrency(symbol: "MIN") { candles(from: "2025-01-01T00:00:00Z", to: $to) { open } }
+    }"""
     async with serving(database_url) as client:
         error = await client.error(query)
         assert error["extensions"]["code"] == "TOO_MANY_CANDLES"

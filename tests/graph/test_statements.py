@@ -37,7 +37,7 @@ OPERATIONS = [
     ("{ a: signals { nodes { id } } b: trades { totalCount } }", 2),
     ("{ alerts { totalCount } strategies { nodes { signals { nodes { id } } trades { nodes { id } } } } }", 2),
     (
-        "{ models { nodes { predictions(last: 1) { nodes { cryptocurrency { latest { close } } } } signals { totalCount } } } }",
+        "{ models { nodes { signals { totalCount } predictions(last: 1) { nodes { cryptocurrency { name } } } } } }",
         1,
     ),
     (
@@ -69,7 +69,7 @@ async def test_a_count_is_made_only_when_it_is_selected(demo_url: URL) -> None:
     context = Context(database, Cache(None), Service("test", "test", 0))
     for selection, is_counted in (("nodes { id }", False), ("nodes { id } totalCount", True)):
         with counted(database) as executed:
-            await create_schema().execute("{ signals { %s } }" % selection, context_value=context)
+            await create_schema().execute(f"{{ signals {{ {selection} }} }}", context_value=context)
         assert ('AS "totalCount"' in executed[0]) is is_counted
     await database.close()
 
@@ -77,7 +77,9 @@ async def test_a_count_is_made_only_when_it_is_selected(demo_url: URL) -> None:
 async def test_what_is_not_selected_is_not_read(demo_url: URL) -> None:
     database = Database(demo_url, pool_size=2)
     context = Context(database, Cache(None), Service("test", "test", 0))
-    query = 'query($more: Boolean!) { cryptocurrency(symbol: "BTC") { name candles(last: 1) @include(if: $more) { close } } }'
+    query = """query($more: Boolean!) {
+      cryptocurrency(symbol: "BTC") { name candles(last: 1) @include(if: $more) { close } }
+    }"""
     answers: list[Any] = []
     for more in (False, True):
         with counted(database) as executed:

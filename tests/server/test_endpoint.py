@@ -89,7 +89,7 @@ async def test_a_browser_gets_graphiql_with_queries_that_work(client: Client) ->
 
 
 async def test_errors_are_capped(client: Client) -> None:
-    answer = await client.ask("{ %s }" % " ".join(f"f{n}" for n in range(50)))
+    answer = await client.ask(f"{{ {' '.join(f'f{n}' for n in range(50))} }}")
     assert len(answer["errors"]) == 10
 
 
@@ -109,7 +109,8 @@ async def test_a_lost_connection_is_no_news_to_the_next_request(demo_url: URL) -
     killer = Database(demo_url, pool_size=1)
     async with serving(demo_url, database_pool_size=3) as client:
         await asyncio.gather(*(client.data(query) for _ in range(3)))
-        ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ended = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()"""
         assert await killer.fetch_value(text(ended)) >= 1
         for _ in range(5):
             assert (await client.data(query))["cryptocurrency"]["name"] == "Bitcoin"

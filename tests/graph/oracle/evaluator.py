@@ -1,0 +1,124 @@
+"""The oracle: GraphQL answered by plain Python over lists, knowing nothing of our engine.
+
+graphql-core executes the printed schema; what a field means is written here anew, from the contract.
+"""
+
+import base64
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from graphql import (
+    GraphQLNonNull,
+    GraphQLResolveInfo,
+    GraphQLScalarType,
+    GraphQLSchema,
+    build_schema,
+    execute_sync,
+    get_nullable_type,
+    is_non_null_type,
+    is_object_type,
+    parse,
+    validate,
+)
+
+from tests.graph.oracle.comparison import Json
+from tests.graph.oracle.instants import parse_instant
+from tests.graph.oracle.known import Known, Refusal
+from tests.graph.oracle.meaning import TYPES
+from tests.graph.oracle.pages import Cursors
+from tests.graph.oracle.world import World
+
+SDL = Path(__file__).parents[3] / "schema.graphql"
+# Answers are compared by meaning, so these leave the evaluator as what they mean: a place in an order, a sum.
+MEANT = {"cursor", "startCursor", "endCursor", "volume"}
+
+
+class InvalidOperation(Exception):
+    """A fault of whoever wrote the operation, not of the engine."""
+
+
+@dataclass
+class Answer:
+    """What the answer to an operation must be.
+
+    refusals: root fields that must be refused, by the names that the answer has for them, each with the error's code.
+    required: root fields that are never null; if one is refused, there is no data at all.
+    """
+
+    data: dict[str, Any]
+    refusals: set[tuple[str, str]]
+    required: set[str]
+
+
+class Evaluator:
+    """Answers operations over the rows of a world."""
+
+    def __init__(self, world: World, cursors: Cursors) -> None:
+        self._known = Known(world, cursors)
+        self.schema = build_schema(SDL.read_text())
+        query = self.schema.query_type
+        assert query is not None
+        self._required = {name for name, field in query.fields.items() if is_non_null_type(field.type)}
+        _adapt(self.schema)
+
+    def answer(self, text: str, variables: dict[str, Any]) -> Answer:
+        document = parse(text)
+        invalid = validate(self.schema, document)
+        if invalid:
+            raise InvalidOperation(f"{invalid}\n{text}")
+        roots: dict[str, str] = {}
+
+        def resolve_root(source: Any, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:
+            if info.path.prev is None:
+                roots[str(info.path.key)] = info.field_name
+            return resolve(source, info, **arguments)
+
+        result = execute_sync(
+            self.schema,
+            document,
+            context_value=self._known,
+            variable_values=variables,
+            field_resolver=resolve_root,
+            type_resolver=lambda value, *_: type(value).__name__,
+        )
+        for error in result.errors or []:
+            if not isinstance(error.original_error, Refusal):
+                raise error.original_error or error
+        return Answer(
+            data=result.data or {},
+            refusals={(str(error.path[0]), error.extensions["code"]) for error in result.errors or [] if error.path},
+            required={key for key, name in roots.items() if name in self._required},
+        )
+
+
+def _adapt(schema: GraphQLSchema) -> None:
+    """Let values leave the schema as what they mean, and let a root field fail alone."""
+    parsers: dict[str, Any] = {"DateTime": parse_instant, "Decimal": Decimal, "JSON": None}
+    for name, parse_value in parsers.items():
+        scalar: Any = schema.type_map[name]
+        scalar.parse_value = scalar.coerce_input_value = parse_value
+    json: Any = schema.type_map["JSON"]
+    json.serialize = json.coerce_output_value = Json
+    meant = GraphQLScalarType("Meant")
+    for type_ in schema.type_map.values():
+        if is_object_type(type_):
+            for name in MEANT & type_.fields.keys():
+                field = type_.fields[name]
+                field.type = GraphQLNonNull(meant) if is_non_null_type(field.type) else meant
+    for field in schema.query_type.fields.values() if schema.query_type else ():
+        field.type = get_nullable_type(field.type)
+
+
+def resolve(source: Any, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:
+    """A field's value: what its type says of it, or what its row holds."""
+    type_name = info.parent_type.name
+    if info.field_name == "id":
+        return base64.b64encode(f"{type_name}:{source.id}".encode()).decode()
+    name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", info.field_name)
+    fields = TYPES.get(type_name)
+    if hasattr(fields, name):
+        return getattr(fields(info.context, source), name)(**arguments)
+    return getattr(source, name)

@@ -1,0 +1,117 @@
+"""The engine and the oracle side by side."""
+
+import asyncio
+import textwrap
+from typing import Any
+
+import orjson
+from graphql import GraphQLError
+from structlog.testing import capture_logs
+
+from cache.redis import Cache
+from db.engine import Database, DatabaseProbe
+from graph.context import Context, Service
+from graph.errors import present
+from graph.schema import Schema, create_schema
+from tests.graph.oracle.comparison import Different, compare
+from tests.graph.oracle.evaluator import Answer, Evaluator, InvalidOperation
+from tests.graph.oracle.pages import Cursors
+from tests.graph.oracle.records import Record
+from tests.graph.oracle.reduction import Operation, reduced
+from tests.graph.oracle.world import World, discard, store, store_user
+
+
+class PatientDatabase(Database):
+    """One that a busy machine does not make look dead to the health field."""
+
+    async def probe(self, timeout_seconds: float = 60) -> DatabaseProbe:
+        return await super().probe(timeout_seconds)
+
+
+class Bench:
+    """The same rows in a database and in lists, and one event loop for all operations on them."""
+
+    def __init__(self, runner: asyncio.Runner, database: Database, rows: list[Record]) -> None:
+        self.runner = runner
+        self.database = database
+        self.world = World(rows)
+        self.cursors = Cursors()
+        self.evaluator = Evaluator(self.world, self.cursors)
+        self.schema: Schema = create_schema()
+        runner.run(store_user(database))
+        runner.run(store(database, rows))
+
+    def add(self, rows: list[Record]) -> None:
+        self.runner.run(store(self.database, rows))
+        for row in rows:
+            self.world.add(row)
+
+    def remove(self, rows: list[Record]) -> None:
+        self.runner.run(discard(self.database, rows))
+        for row in rows:
+            self.world.remove(row)
+
+    def refusal(self, operation: Operation) -> dict[str, Any]:
+        """The extensions of the one error of the engine's answer."""
+        (error,) = present(self.runner.run(self._execute(operation)).errors or [])
+        extensions: dict[str, Any] = error["extensions"]
+        return extensions
+
+    def check(self, operation: Operation) -> Any:
+        """The engine's data, once it is found to be right. Raises Different."""
+        difference, data = self._difference(operation)
+        if difference is not None:
+            raise _shown(difference, operation)
+        return data
+
+    def check_generated(self, operation: Operation) -> None:
+        """The same, but an operation that fails is first made as small as it can be and fail in the same way."""
+        difference, _ = self._difference(operation)
+        if difference is None:
+            return
+        way = difference.way
+
+        def fails(smaller: Operation) -> bool:
+            try:
+                found, _ = self._difference(smaller)
+            except InvalidOperation:
+                return False
+            return found is not None and found.way == way
+
+        operation = reduced(operation, fails)
+        raise _shown(self._difference(operation)[0] or difference, operation)
+
+    def _difference(self, operation: Operation) -> tuple[Different | None, Any]:
+        """What is wrong with the engine's answer, if anything, and its data."""
+        expected = self.evaluator.answer(operation.text, operation.variables)
+        result = self.runner.run(self._execute(operation))
+        data = orjson.loads(orjson.dumps(result.data))
+        try:
+            _compare_refusals(expected, data, result.errors or [])
+            if data is not None:
+                refused = dict.fromkeys(root for root, _ in expected.refusals)
+                compare({**expected.data, **refused}, data, self.cursors)
+        except Different as difference:
+            return difference, data
+        return None, data
+
+    async def _execute(self, operation: Operation) -> Any:
+        context = Context(self.database, Cache(None), Service("test", "test", 0))
+        return await self.schema.execute(operation.text, variable_values=operation.variables, context_value=context)
+
+
+def _compare_refusals(expected: Answer, data: Any, errors: list[GraphQLError]) -> None:
+    """A refusal ends its statement, so it nulls its whole root field, which is more than GraphQL asks for."""
+    with capture_logs():  # what is masked is shown here instead
+        found = {(error.get("path", [""])[0], error["extensions"]["code"]) for error in present(errors)}
+    if not found <= expected.refusals or (data is not None and found != expected.refusals):
+        causes = [f"{error!r} {error.original_error!r}" for error in errors]
+        message = f"The refusals should be {expected.refusals or 'none'}, but are {found or 'none'}: {causes}"
+        raise Different(message, way=f"refusals: {sorted(code for _, code in found)}")
+    is_lost = any(root in expected.required for root, _ in expected.refusals)
+    if is_lost != (data is None):
+        raise Different(f"data should{'' if is_lost else ' not'} be null", way="null data")
+
+
+def _shown(difference: Different, operation: Operation) -> Different:
+    return Different(f"{difference}\nin the answer to\n{textwrap.indent(str(operation), '    ')}")

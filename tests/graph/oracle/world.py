@@ -1,0 +1,98 @@
+"""All rows in memory, and the way of the same rows into PostgreSQL."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import text
+
+from db.engine import Database
+from tests.graph.oracle.records import JSON_VALUES, TABLES, Candle, Record
+
+RecordType = TypeVar("RecordType", bound=Any)
+# Strategies belong to somebody; nothing that we look at tells to whom.
+USER_ID = 77
+
+
+class World:
+    """The rows that a database holds. Nothing here is in any order that an answer may rely on."""
+
+    def __init__(self, rows: Iterable[Record]) -> None:
+        self._rows: dict[type[Any], dict[Any, Any]] = {record_type: {} for record_type in TABLES}
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Record) -> None:
+        self._rows[type(row)][key_of(row)] = row
+
+    def remove(self, row: Record) -> None:
+        del self._rows[type(row)][key_of(row)]
+
+    def all(self, record_type: type[RecordType]) -> list[RecordType]:
+        return list(self._rows[record_type].values())
+
+    def get(self, record_type: type[RecordType], key: Any) -> RecordType | None:
+        return self._rows[record_type].get(key)
+
+    def candles(self, cryptocurrency_id: int) -> list[Candle]:
+        """A coin's candles as they are stored, oldest first."""
+        of_coin = [row for row in self.all(Candle) if row.cryptocurrency_id == cryptocurrency_id]
+        return sorted(of_coin, key=attrgetter("open_time"))
+
+
+def key_of(row: Record) -> Any:
+    return (row.cryptocurrency_id, row.open_time) if isinstance(row, Candle) else row.id
+
+
+async def store(database: Database, rows: Iterable[Record]) -> None:
+    """Insert rows by plain statements: a column that our models name wrongly must not be right here by accident."""
+    by_type: dict[type[Any], list[dict[str, Any]]] = {record_type: [] for record_type in TABLES}
+    for row in rows:
+        by_type[type(row)].append(_stored(row))
+    async with database.transaction() as connection:
+        for record_type, values in by_type.items():
+            if values:
+                await connection.execute(text(_insert(record_type, list(values[0]))), values)
+
+
+async def store_user(database: Database) -> None:
+    async with database.transaction() as connection:
+        statement = "INSERT INTO users (user_id, username, password_hash) VALUES (:id, 'owner', '-')"
+        await connection.execute(text(statement), {"id": USER_ID})
+
+
+async def discard(database: Database, rows: Iterable[Record]) -> None:
+    """Delete rows that nothing else refers to."""
+    by_type: dict[type[Any], list[dict[str, Any]]] = {record_type: [] for record_type in TABLES}
+    for row in rows:
+        names = ("cryptocurrency_id", "open_time") if isinstance(row, Candle) else ("id",)
+        by_type[type(row)].append({name: getattr(row, name) for name in names})
+    async with database.transaction() as connection:
+        for record_type, keys in reversed(by_type.items()):
+            if keys:
+                await connection.execute(text(_delete(record_type, list(keys[0]))), keys)
+
+
+def _delete(record_type: type[Any], names: list[str]) -> str:
+    table, columns = TABLES[record_type]
+    return f"DELETE FROM {table} WHERE {' AND '.join(f'{columns.get(name, name)} = :{name}' for name in names)}"
+
+
+def _insert(record_type: type[Any], columns: list[str]) -> str:
+    values = ", ".join(f"CAST(:{column} AS jsonb)" if _is_json(column) else f":{column}" for column in columns)
+    return f"INSERT INTO {TABLES[record_type][0]} ({', '.join(columns)}) VALUES ({values})"
+
+
+def _is_json(column: str) -> bool:
+    return column in {names.get(value, value) for _, names in TABLES.values() for value in JSON_VALUES}
+
+
+def _stored(row: Record) -> dict[str, Any]:
+    names = TABLES[type(row)][1]
+    return {names.get(field.name, field.name): _value(field.name, getattr(row, field.name)) for field in fields(row)}
+
+
+def _value(name: str, value: Any) -> Any:
+    return orjson.dumps(value).decode() if name in JSON_VALUES and value is not None else value
