@@ -19,9 +19,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graph.compiler.pages import Page
-from graph.compiler.parents import Parents, answers_for, table_of
+from graph.compiler.parents import Parents
 from graph.compiler.statement import Selection
-from graph.compiler.symbols import Part, Variants
+from graph.compiler.symbols import Variants
 
 # Marks a field, in its metadata, whose resolver reads keys of its parent.
 RELATION = "relation"
@@ -65,10 +65,6 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
             return self._fetch(return_type, field_details_list, path, result)
         if type(result) is orjson.Fragment:
             return result
-        if isinstance(result, Part):
-            # Of a real object, a part is the object itself.
-            exists: Any = result.exists
-            result = result.source if exists is None or exists is True else None
         return super().complete_value(return_type, field_details_list, info, path, result, position_context)
 
     def execute_field(
@@ -79,7 +75,8 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         position_context: Any,
     ) -> Any:
-        if source is not None and source is not self.root_value and _is_relation(parent_type, field_details_list):
+        is_root = parent_type is self.schema.get_root_type(self.operation.operation)
+        if not is_root and _is_relation(parent_type, field_details_list):
             return self._load(parent_type, source, field_details_list, path)
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
@@ -115,10 +112,10 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         self, sources: list[Any], parent_type: GraphQLObjectType, fields: FieldDetailsList, path: Path
     ) -> list[str | None]:
         parents, selection = Parents(sources), Selection(self)
-        rows = selection.resolve(parent_type, fields, path, parents)
+        rows = selection.resolve(parent_type, fields, path, parents.row)
         return_type = parent_type.fields[fields[0].node.name.value].type
-        value = selection.json(return_type, fields, path, rows, (table_of(parents),))
-        answers = dict(await self.context_value.database.fetch_rows(answers_for(parents, value)))
+        value = selection.json(return_type, fields, path, rows, (parents.table,))
+        answers = dict(await self.context_value.database.fetch_rows(parents.statement(value)))
         return [answers[position] for position in range(len(sources))]
 
 

@@ -30,42 +30,45 @@ POSITION = "position#"
 
 
 class Parents:
-    """A symbol for several objects: each attribute that a resolver reads becomes a column of their values."""
+    """Several objects as a table: each attribute that a resolver reads becomes a column of their values."""
 
     def __init__(self, parents: Sequence[Any]) -> None:
         self._parents = parents
         self._arrays: dict[str, BindParameter[Any]] = {}
-        self._table: TableClause = table(NAME)
-        self._position = self._column(POSITION, range(len(parents)))
+        self.table: TableClause = table(NAME)
+        self.row = ParentRow(self)
+        self._position = self._add(POSITION, range(len(parents)))
 
-    def __getattr__(self, name: str) -> ColumnElement[Any]:
-        if name.startswith("_"):
-            raise AttributeError(name)
+    def column(self, name: str) -> ColumnElement[Any]:
         if name in self._arrays:
-            return self._table.c[name]
-        return self._column(name, [getattr(parent, name) for parent in self._parents])
+            return self.table.c[name]
+        return self._add(name, [getattr(parent, name) for parent in self._parents])
 
-    def _column(self, name: str, values: Sequence[Any]) -> ColumnElement[Any]:
+    def statement(self, value: ColumnElement[Any]) -> Select[int, str]:
+        """One row a parent: its position, and the JSON of the value as text."""
+        rows = func.unnest(*self._arrays.values()).table_valued(*self._arrays, name="keys").render_derived()
+        return select(self._position, cast(value, Text)).select_from(self.table).add_cte(select(rows).cte(NAME))
+
+    def _add(self, name: str, values: Sequence[Any]) -> ColumnElement[Any]:
         type_ = _type_of(values)
         if type_ is None:
             # Not null(): SQLAlchemy would look for rows whose column is null.
             return literal_column("NULL")
         self._arrays[name] = bindparam(None, list(values), type_=ARRAY(type_), unique=True)
-        self._table.append_column(Column(name, type_))
-        return self._table.c[name]
-
-    def _statement(self, value: ColumnElement[Any]) -> Select[int, str]:
-        rows = func.unnest(*self._arrays.values()).table_valued(*self._arrays, name="keys").render_derived()
-        return select(self._position, cast(value, Text)).select_from(self._table).add_cte(select(rows).cte(NAME))
+        self.table.append_column(Column(name, type_))
+        return self.table.c[name]
 
 
-def table_of(parents: Parents) -> TableClause:
-    return parents._table
+class ParentRow:
+    """The symbol that stands for each of the parents."""
 
+    __slots__ = ("_parents",)
 
-def answers_for(parents: Parents, value: ColumnElement[Any]) -> Select[int, str]:
-    """One row a parent: its position, and the JSON of the value as text."""
-    return parents._statement(value)
+    def __init__(self, parents: Parents) -> None:
+        self._parents = parents
+
+    def __getattr__(self, name: str) -> ColumnElement[Any]:
+        return self._parents.column(name)
 
 
 def _type_of(values: Sequence[Any]) -> TypeEngine[Any] | None:

@@ -38,7 +38,7 @@ class Slip:
     language: str | None = None
     since: datetime | None = None
     kind: str | None = None
-    pages: int = 0
+    pages: int | None = None
     position: int | None = None
     table: int | None = None
 
@@ -93,7 +93,7 @@ class Loan:
 
     @relation(Length | None)
     def length(self: Row) -> Part:
-        return Part(self, exists=self.pages > 0)
+        return Part(self, exists=self.pages.is_not(None))
 
     @relation(Shelf)
     def shelf(self: Row) -> Rows:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 from strawberry.permission import BasePermission
 
-from graph.compiler.statement import MAX_DEPTH, MAX_FIELDS, TooLarge
+from graph.compiler.statement import MAX_DEPTH, MAX_FIELDS, MAX_SELECTS, TooLarge
 from graph.compiler.symbols import Row, Rows
 from tests.graph.compiler import tables
 from tests.graph.compiler.conftest import Client
@@ -226,6 +226,21 @@ async def test_the_fields_of_a_statement_have_a_limit(client: Client, monkeypatc
     assert await cause_of(client, "{ author { name peers { name x: name } } }") is None
     assert isinstance(await cause_of(client, "{ author { name peers { name x: name y: name } } }"), TooLarge)
     assert isinstance(await cause_of(client, "{ author { name peers { name } again: peers { name } } }"), TooLarge)
+
+
+async def test_the_selects_of_a_statement_have_a_limit(library: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = " ".join(f"f{number}: books {{ title }}" for number in range(MAX_SELECTS))
+    assert isinstance(await cause_of(library, f"{{ author(id: 1) {{ {many} }} }}"), TooLarge)
+    assert library.count == 0
+    limit(monkeypatch, "MAX_SELECTS", 3)
+    assert await cause_of(library, "{ author(id: 1) { books { author { name } } name length: __typename } }") is None
+    for query in (
+        "{ author(id: 1) { books { author { name } reviews { stars } } } }",
+        "{ author(id: 1) { bookPage { nodes { author { name } } edges { node { author { name } } } } } }",
+        "{ author(id: 1) { books { title } b: books { title } c: books { title } } }",
+        '{ work(kind: "Book", key: 1) { id } }',
+    ):
+        assert isinstance(await cause_of(library, query), TooLarge)
 
 
 async def test_fields_that_are_merged_or_skipped_do_not_count(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

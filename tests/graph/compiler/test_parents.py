@@ -124,7 +124,7 @@ async def test_a_connection_of_which_no_rows_are_asked(desk: Client) -> None:
 
 async def test_parts_variants_and_aggregates_of_parents(desk: Client) -> None:
     desk.parents = [
-        Slip("a", book_id=1, author_id=1, kind="Book", pages=0),
+        Slip("a", book_id=1, author_id=1, kind="Book", pages=None),
         Slip("b", book_id=1, author_id=2, kind="Author", pages=140),
         Slip("c", book_id=99, author_id=3, kind="Book", pages=160),
         Slip("d", book_id=1, author_id=1, kind="Ghost", pages=1),
