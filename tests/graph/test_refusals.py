@@ -106,6 +106,11 @@ async def test_a_selection_without_end_is_refused(client: Client) -> None:
     assert (await client.error(query))["extensions"]["code"] == "QUERY_TOO_LARGE"
 
 
+async def test_a_document_without_end_is_refused(client: Client) -> None:
+    error = await client.error(f"{{ {' '.join(f'a{n}: __typename' for n in range(5_000))} }}")
+    assert error["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"
+
+
 async def test_an_unknown_symbol_is_null(client: Client) -> None:
     assert await client.data('{ cryptocurrency(symbol: "NONE") { name } }') == {"cryptocurrency": None}
 

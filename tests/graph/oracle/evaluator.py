@@ -27,7 +27,7 @@ from graphql import (
 from tests.graph.oracle.comparison import Json
 from tests.graph.oracle.instants import parse_instant
 from tests.graph.oracle.known import Known, Refusal
-from tests.graph.oracle.meaning import TYPES
+from tests.graph.oracle.meaning import TYPES, Fields
 from tests.graph.oracle.pages import Cursors
 from tests.graph.oracle.world import World
 
@@ -87,9 +87,10 @@ class Evaluator:
         for error in result.errors or []:
             if not isinstance(error.original_error, Refusal):
                 raise error.original_error or error
+        refused = [(error.path or [""], error.extensions or {}) for error in result.errors or []]
         return Answer(
             data=result.data or {},
-            refusals={(str(error.path[0]), error.extensions["code"]) for error in result.errors or [] if error.path},
+            refusals={(str(path[0]), extensions["code"]) for path, extensions in refused},
             required={key for key, name in roots.items() if name in self._required},
         )
 
@@ -118,7 +119,7 @@ def resolve(source: Any, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> 
     if info.field_name == "id":
         return base64.b64encode(f"{type_name}:{source.id}".encode()).decode()
     name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", info.field_name)
-    fields = TYPES.get(type_name)
+    fields = TYPES.get(type_name, Fields)
     if hasattr(fields, name):
         return getattr(fields(info.context, source), name)(**arguments)
     return getattr(source, name)

@@ -181,7 +181,8 @@ class PredictionActual(Fields):
         if before is None or before in (self.row.predicted_price, self.row.actual_price):
             return None
         predicted_rise: bool = self.row.predicted_price > before
-        return predicted_rise == (self.row.actual_price > before)
+        actual_rise: bool = self.row.actual_price > before
+        return predicted_rise == actual_rise
 
 
 class Signal(OfCoin):

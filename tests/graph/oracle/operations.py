@@ -6,7 +6,7 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLSchema, get_named_type, is_interface_type, is_leaf_type, is_object_type
 
-from tests.graph.oracle.harness import Operation
+from tests.graph.oracle.reduction import Operation
 from tests.graph.oracle.values import Pool, arguments
 from tests.graph.oracle.writing import Writer
 

@@ -216,7 +216,7 @@ def _strategies() -> Iterator[Strategy]:
 
 
 def _signals(random: Random, predictions: list[int]) -> Iterator[Signal]:
-    for number, timestamp in enumerate([*TIMES, *TIMES]):
+    for number, timestamp in enumerate([*TIMES, *TIMES, *TIMES]):  # more than a page holds by default
         key = HUGE if number == 4 else 10 * (number + 1)
         yield Signal(
             id=key,

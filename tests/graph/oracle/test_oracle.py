@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graph.oracle.harness import Bench, Operation
+from tests.graph.oracle.harness import Bench
 from tests.graph.oracle.meaning import RECORDS
 from tests.graph.oracle.operations import operation
 from tests.graph.oracle.properties import SEEDED
 from tests.graph.oracle.records import Candle
+from tests.graph.oracle.reduction import Operation
 from tests.graph.oracle.values import Pool
 from tests.graph.oracle.world import key_of
 

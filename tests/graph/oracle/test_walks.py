@@ -104,7 +104,7 @@ def _walked(bench: Bench, walk: Walk, data: st.DataObject, guests: list[Record])
 
 
 def _let_rows_come_and_go(bench: Bench, walk: Walk, data: st.DataObject, guests: list[Record]) -> None:
-    if guests and data.draw(st.booleans(), label="one goes"):
+    if data.draw(st.booleans(), label="one goes") and guests:
         # It may be the one that the cursor stands at.
         bench.remove([guests.pop(data.draw(st.integers(0, len(guests) - 1), label="who goes"))])
     here = [row for row in bench.world.all(RECORDS[walk.noun]) if row not in guests]

@@ -17,8 +17,6 @@ from graphql import (
 from tests.graph.oracle import rows
 
 DEFAULT_PAGE = 50
-# More than any connection of our data holds; a page of the default size is as good as this.
-MOST_ROWS = 40
 # What candles without last may give.
 MOST_CANDLES = 280
 BY_TIME = {"Prediction", "Signal", "Trade", "Alert", "Sentiment"}
@@ -95,7 +93,7 @@ def arguments(random: Random, pool: Pool, field: GraphQLField, room: int) -> tup
         noun = get_named_type(field.type).name.removesuffix("Connection")
         newest_first = noun in BY_TIME and chosen.get("orderBy") != "OLDEST_FIRST"
         chosen |= _paging(random, pool.cursors.get((noun, newest_first), []), room)
-        count = min(chosen.get("first") or chosen.get("last") or DEFAULT_PAGE, MOST_ROWS)
+        count = chosen.get("first") or chosen.get("last") or DEFAULT_PAGE
     if "from" in rest:
         rest = {name: argument for name, argument in rest.items() if name not in ("from", "to", "last")}
         chosen |= _range(random)
@@ -113,7 +111,7 @@ def arguments(random: Random, pool: Pool, field: GraphQLField, room: int) -> tup
 def _paging(random: Random, cursors: list[str], room: int) -> dict[str, Any]:
     size = random.randint(1, min(room, 8))
     sizes: list[dict[str, Any]] = [{"first": size}, {"last": size}, {"first": None, "last": size}]
-    if room >= MOST_ROWS:
+    if room >= DEFAULT_PAGE:
         sizes += [{}, {}, {"first": None}]
     paging = random.choice(sizes)
     for name in ("after", "before"):
