@@ -1,5 +1,6 @@
 """Runs the application under uvicorn, in one process or several, and stops it cleanly."""
 
+import logging
 import signal
 import socket
 import sys
@@ -24,7 +25,12 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    return config, config.bind_socket()
+    # It would say that it runs, which comes true only later; what goes wrong is still told.
+    log = logging.getLogger("uvicorn.error")
+    log.setLevel(logging.WARNING)
+    bound = config.bind_socket()
+    log.setLevel(logging.NOTSET)
+    return config, bound
 
 
 def run(config: uvicorn.Config, bound: socket.socket) -> None:
