@@ -4,10 +4,18 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 CONNECT_TIMEOUT_SECONDS = 1.0
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError where this is not the URL of a Redis, without connecting to it."""
+    try:
+        ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError):
+        raise ValueError("it is not a URL like redis://host:6379/0") from None
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,12 @@ class EmbeddedPostgres:
     def open(self) -> URL:
         """Create the server if need be, start it unless it runs, and say where it is."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        self._drop_stale_pid_file()
-        server = get_server(self.data, cleanup_mode=None, start=False)
-        # The wheel's own lock is one file for all folders of all users, which only its first user may open.
-        server._lock = InterProcessLock(self.data.parent / "lock")
-        server.start()
+        with self._alone():
+            self._drop_stale_pid_file()
+            server = get_server(self.data, cleanup_mode=None, start=False)
+            # The wheel's own lock is one file for all folders of all users, which only its first user may open.
+            server._lock = InterProcessLock(self.data.parent / "postgres.lock")
+            server.start()
         self._server = server
         return driver_url(self._server.get_uri())
 
@@ -55,13 +56,19 @@ class EmbeddedPostgres:
         if self._server is None:
             return
         users = self._server.global_process_id_list
-        others = [pid for pid in users.get_and_remove(os.getpid()) if pid != os.getpid() and psutil.pid_exists(pid)]
-        users.put(others)
-        if not others:
-            self._server.stop()
+        with self._alone():
+            pids = users.get_and_remove(os.getpid())
+            others = [pid for pid in pids if pid != os.getpid() and psutil.pid_exists(pid)]
+            users.put(others)
+            if not others:
+                self._server.stop()
         # The wheel keeps a registry by folder; a stopped server in it would be handed out again.
         PostgresServer._instances.pop(self.data, None)
         self._server = None
+
+    def _alone(self) -> InterProcessLock:
+        """Held while the server is started or stopped, or its users are counted."""
+        return InterProcessLock(self.data.parent / "users.lock")
 
     def _postmaster(self) -> PostmasterInfo | None:
         info = PostmasterInfo.read_from_pgdata(self.data)

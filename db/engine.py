@@ -54,7 +54,7 @@ def driver_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):
         raise ValueError("it is not a URL like postgresql://user:password@host:5432/database") from None
     if parsed.drivername not in ("postgres", "postgresql", "postgresql+asyncpg"):
         raise ValueError(f"Candlegraph speaks PostgreSQL only, not {parsed.drivername}")
@@ -63,6 +63,10 @@ def driver_url(url: str) -> URL:
         if mode not in SSL_MODES:
             raise ValueError(f"sslmode must be one of {', '.join(sorted(SSL_MODES))}")
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    # Others mean something to libpq alone, and nothing is lost without them.
+    parsed = parsed.difference_update_query(["application_name", "channel_binding", "connect_timeout"])
+    if unknown := set(parsed.query) - {"host", "port", "ssl"}:
+        raise ValueError(f"its parameter {min(unknown)} is not supported")
     return parsed
 
 
@@ -143,6 +147,9 @@ class Database:
             try:
                 async with connection.begin():
                     yield connection
+            except DBAPIError as error:
+                await self._discard_unless_ended(connection)
+                raise translate(error) from error
             except BaseException:
                 await self._discard_unless_ended(connection)
                 raise
@@ -176,6 +183,8 @@ class Database:
             migration = await self.fetch_value(text(_MIGRATION)) if is_migrated else None
         except DatabaseError as error:
             return DatabaseProbe(str(error))
+        except Exception as error:  # a probe never fails: it tells
+            return DatabaseProbe(f"The database cannot be asked: {type(error).__name__}.")
         message = None if migration else "The database has no tables yet: run candlegraph db upgrade."
         return DatabaseProbe(message, latency_ms, version, migration)
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import exc
 
 REFUSED = "CG001"
+OVERFLOW = "22003"
 NOT_A_CHARACTER = "22021"
 TIMEOUTS = {"57014", "55P03", "25P03", "25P04"}
 REFUSES_US = {"28000", "28P01", "3D000"}
@@ -59,6 +60,8 @@ def _translate_driver(error: exc.DBAPIError) -> Exception:
     if driver_error is not None and state == REFUSED:
         details = json.loads(getattr(driver_error, "detail", None) or "{}")
         return Refused(details.pop("code"), str(driver_error.args[0]), details)
+    if state == OVERFLOW:
+        return Refused("NUMBER_TOO_LARGE", "A number in the answer is larger than a float can hold.", {})
     if state == NOT_A_CHARACTER:
         return Refused("INVALID_TEXT", "A text may not hold the character U+0000.", {})
     if state in TIMEOUTS or isinstance(driver_error, TimeoutError):

@@ -64,13 +64,12 @@ async def clean(database: Database, *, candles: timedelta, sentiment: timedelta,
         await allow_time(connection)
         counts = []
         for table, age in (("market_data", candles), ("sentiment_data", sentiment)):
-            deleted = await connection.execute(
-                text(f"DELETE FROM {table} WHERE timestamp < now() - CAST(:age AS interval)"),  # noqa: S608 - our own names
-                {"age": age},
-            )
-            counts.append(deleted.rowcount)
-        if dry_run:
-            await connection.rollback()
+            old = f"FROM {table} WHERE timestamp < now() - CAST(:age AS interval)"
+            if dry_run:
+                counted = await connection.execute(text(f"SELECT count(*) {old}"), {"age": age})
+                counts.append(counted.scalar_one())
+            else:
+                counts.append((await connection.execute(text(f"DELETE {old}"), {"age": age})).rowcount)
     return Cleaned(*counts)
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from db.engine import Database
+from db.errors import DatabaseError
 from db.models import Base
 
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
@@ -49,7 +51,7 @@ async def downgrade(database: Database, revision: str = "base") -> None:
 
 
 async def check(database: Database) -> None:
-    """Raise alembic.util.CommandError if the models and the migrated database differ."""
+    """Raise DatabaseError if the models and the migrated database differ."""
     await _run(database, command.check)
 
 
@@ -70,6 +72,8 @@ async def _run(database: Database, run: Callable[[Config], object]) -> None:
         try:
             await connection.run_sync(lambda sync: run(_config(sync)))
             await connection.commit()
+        except CommandError as error:
+            raise DatabaseError(str(error)) from error
         finally:
             # Closing ends the session's settings and its lock; a pooled connection would keep both.
             await connection.invalidate()

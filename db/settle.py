@@ -7,6 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.intervals import INTERVALS
 
+# Between these, the percentage of an error is a number that a double holds.
+SMALLEST_PRICE = 1e-150
+LARGEST_PRICE = 1e150
 # One settling at a time: a second one waits, then finds nothing left to write.
 _LOCK = 0x5E771E
 # A candle is recorded when its statement runs, and seen when its transaction commits. No transaction of ours takes an
@@ -35,6 +38,8 @@ async def settle(connection: AsyncConnection, *, everything: bool = False) -> in
             "recorded_since": recorded_since,
             "interval_names": list(INTERVALS),
             "interval_lengths": list(INTERVALS.values()),
+            "smallest": SMALLEST_PRICE,
+            "largest": LARGEST_PRICE,
         },
     )
     return written.rowcount
@@ -101,8 +106,8 @@ WITH coins AS (
         LIMIT 1
     ) m
     WHERE m.close_price IS DISTINCT FROM p.actual_price
-      AND m.close_price BETWEEN 1e-150 AND 1e150
-      AND p.predicted_price <= 1e150
+      AND m.close_price BETWEEN :smallest AND :largest
+      AND p.predicted_price <= :largest
 )
 UPDATE predictions p
 SET actual_price = a.price, error = 100 * (p.predicted_price - a.price) / a.price, settled_at = now()

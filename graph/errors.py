@@ -1,9 +1,11 @@
 """Errors as clients see them: a message that may be shown, and extensions.code that stays.
 
-GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED   the document
+GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, OPERATION_RESOLUTION_FAILURE   the document
 BAD_USER_INPUT                                    a variable that does not fit its type
-INVALID_TIME, INVALID_RANGE, INVALID_PAGE_SIZE, INVALID_CURSOR, INVALID_ID, INVALID_LIMIT, TOO_MANY_IDS   an argument
+INVALID_TIME, INVALID_DECIMAL, INVALID_TEXT, INVALID_RANGE, INVALID_PAGE_SIZE, INVALID_CURSOR, INVALID_ID,
+INVALID_LIMIT, TOO_MANY_IDS                       an argument
 INTERVAL_TOO_SHORT, TOO_MANY_CANDLES              an argument, beside the rows that it meets
+NUMBER_TOO_LARGE                                  an answer that a float cannot hold
 QUERY_TOO_LARGE                                   the operation
 STATEMENT_TIMEOUT, DATABASE_UNAVAILABLE           the database
 INTERNAL_SERVER_ERROR                             a fault of ours: masked, and logged under the id that is shown
@@ -44,8 +46,9 @@ def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
         case [*_, InputError() as cause]:
             return _formatted(error, error.message, {**cause.extensions, **(error.extensions or {})})
         case [*_, Refused() as cause]:
-            path = cause.details.pop("path", error.path)
-            return {**_formatted(error, str(cause), {"code": cause.code, **cause.details}), "path": path}
+            details = {key: value for key, value in cause.details.items() if key != "path"}
+            shown = _formatted(error, str(cause), {"code": cause.code, **details})
+            return {**shown, "path": cause.details.get("path", error.path)}
         case [*_, StatementTimeout() as cause]:
             return _formatted(error, str(cause), {"code": "STATEMENT_TIMEOUT"})
         case [*_, DatabaseUnavailable() as cause]:

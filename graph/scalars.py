@@ -26,7 +26,7 @@ def parse_time(value: Any) -> datetime:
     try:
         if relative := RELATIVE.fullmatch(value):
             return _relative(*relative.groups())
-        at = datetime.fromisoformat(value) if ISO_8601.fullmatch(value) else None
+        at = datetime.fromisoformat(value.upper()) if ISO_8601.fullmatch(value) else None
         if at is None:
             raise InputError("INVALID_TIME", NOT_A_TIME)
         if at.tzinfo is None:

@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,8 @@ app.add_typer(cli_db.app, name="db")
 
 def main() -> None:
     """Run a command; what goes wrong in an expected way is told in one line."""
+    # What was begun must be ended: the embedded PostgreSQL would go on without us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except (SettingsError, DatabaseError, ImportRefused) as error:

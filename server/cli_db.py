@@ -16,7 +16,7 @@ from server.terminal import DataDir, console, errors
 
 app = typer.Typer(help="Look after the database.", no_args_is_help=True)
 Result = TypeVar("Result")
-Days = Annotated[int, typer.Option(min=1, help="Keep this many days.")]
+Days = Annotated[int, typer.Option(min=1, max=36_500, help="Keep this many days.")]
 
 
 def _with(data_dir: Path | None, work: Callable[[Database], Awaitable[Result]], *, needs_tables: bool = True) -> Result:
@@ -32,7 +32,7 @@ def upgrade(
     current(data_dir)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def downgrade(
     revision: Annotated[str, typer.Argument(help='Revision to go down to, such as -1 or "base" (no tables at all).')],
     data_dir: DataDir = None,

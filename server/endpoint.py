@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from graphql import GraphQLError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -53,7 +53,7 @@ class GraphQLEndpoint:
         self._graphiql = graphiql
 
     async def respond(self, request: Request) -> Response:
-        if request.method == "GET" and _wants_page(request):
+        if request.method != "POST" and _wants_page(request):
             return HTMLResponse(self._graphiql)
         try:
             operation = await _read(request)
@@ -69,7 +69,7 @@ class GraphQLEndpoint:
                 variable_values=operation.variables,
                 context_value=self._context,
                 operation_name=operation.name,
-                allowed_operation_types=OperationType.from_http("GET" if method == "GET" else "POST"),
+                allowed_operation_types=OperationType.from_http("POST" if method == "POST" else "GET"),
             )
         except InvalidOperationTypeError:
             headers = {"Allow": "POST"}
@@ -81,7 +81,7 @@ class GraphQLEndpoint:
 
 
 async def _read(request: Request) -> Operation:
-    if request.method == "GET":
+    if request.method != "POST":
         return _operation({**request.query_params, "variables": _json_parameter(request, "variables")})
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
@@ -97,10 +97,13 @@ async def _read(request: Request) -> Operation:
 
 async def _body(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise RequestError(413, "PAYLOAD_TOO_LARGE", f"The body may hold {MAX_BODY:,} bytes at most.")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise RequestError(413, "PAYLOAD_TOO_LARGE", f"The body may hold {MAX_BODY:,} bytes at most.")
+    except ClientDisconnect:
+        raise RequestError(400, "BAD_REQUEST", "The body ended early.") from None
     return bytes(body)
 
 

@@ -30,6 +30,8 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
     log.setLevel(logging.WARNING)
     bound = config.bind_socket()
     log.setLevel(logging.NOTSET)
+    # From here on, whoever connects waits until we serve.
+    bound.listen(config.backlog)
     return config, bound
 
 

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cache.redis import check_url
 from db.engine import DatabaseUrl, driver_url
-
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class SettingsError(Exception):
@@ -56,8 +55,8 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _must_be_redis(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(REDIS_SCHEMES):
-            raise ValueError("it is not a URL like redis://host:6379/0")
+        if url is not None:
+            check_url(url.get_secret_value())
         return url
 
     @field_validator("cors_origins", mode="before")

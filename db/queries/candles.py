@@ -146,7 +146,7 @@ class _Wanted:
         candle = Candle.rows()
         buckets = func.count(self._bucket(candle.c.open_time).distinct())
         count = self._of_coin(select(buckets), candle, self._buckets).scalar_subquery()
-        is_narrow = func.coalesce(self._extent() < times(MAX_CANDLES, self.length), True)
+        is_narrow = func.coalesce(self._extent() < times(MAX_CANDLES - 1, self.length), True)
         return case((is_narrow, false()), else_=count > MAX_CANDLES)
 
     def _extent(self) -> ColumnElement[timedelta]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from db.models import Cryptocurrency
 
@@ -45,8 +46,9 @@ def equal(column: Any, value: Any) -> Criterion:
     return None if value is None else column == value
 
 
-def among(column: Any, values: Sequence[Any] | None) -> Criterion:
-    return None if values is None else column.in_(values)
+def among(column: Any, values: Sequence[str] | None) -> Criterion:
+    """One parameter, however many values."""
+    return None if values is None else column == any_(bindparam(None, list(values), ARRAY(Text), unique=True))
 
 
 def at_least(column: Any, value: Any) -> Criterion:

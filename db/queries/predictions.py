@@ -5,6 +5,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
 from db.constants import text_constant, times
 from db.models import Candle, Cryptocurrency, Model, Prediction
 from db.queries.listings import ALWAYS, Criterion, Listing, Span, at_least, by_time, equal, narrowed, of_symbol, within
+from db.settle import LARGEST_PRICE, SMALLEST_PRICE
 
 
 def by_id(key: Any) -> Select[Any]:
@@ -43,7 +44,11 @@ def listing(
 def status_of(prediction: Any) -> ColumnElement[str]:
     """PENDING, SETTLED or VOID. Void: no candle tells the price, and later ones are stored, so none will."""
     candle = Candle.rows()
-    known = exists(_closing_at(candle, prediction, prediction.target_at, candle.c.id))
+    closing = _closing_at(candle, prediction, prediction.target_at, candle.c.close).subquery()
+    can_settle = and_(
+        closing.c.close.between(SMALLEST_PRICE, LARGEST_PRICE), prediction.predicted_price <= LARGEST_PRICE
+    )
+    known = exists(select(closing.c.close).where(can_settle).correlate_except(closing))
     later = exists(_of_coin(candle, prediction, candle.c.id).where(candle.c.open_time >= prediction.target_at))
     return case(
         (prediction.actual_price.is_not(None), text_constant("SETTLED")),

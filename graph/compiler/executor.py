@@ -12,7 +12,7 @@ from graphql import (
     get_nullable_type,
     is_non_null_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import Path
 from sqlalchemy import Executable, Select
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -20,7 +20,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graph.compiler.pages import Page
 from graph.compiler.parents import Parents
-from graph.compiler.statement import Selection
+from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
 from graph.compiler.symbols import Variants
 
 # Marks a field, in its metadata, whose resolver reads keys of its parent.
@@ -50,6 +50,21 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         # A selection of the operation has one list of fields, however many parents it is completed for.
         self._loaders: dict[int, tuple[FieldDetailsList, DataLoader[Any, Any]]] = {}
+        self._budget = Budget()
+
+    def execute_root_grouped_field_set(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,
+        grouped_field_set: GroupedFieldSet,
+        serially: bool,
+        position_context: Any,
+    ) -> Any:
+        if len(grouped_field_set) > MAX_ROOT_FIELDS:
+            raise TooLarge
+        return super().execute_root_grouped_field_set(
+            root_type, root_value, grouped_field_set, serially, position_context
+        )
 
     def complete_value(
         self,
@@ -81,13 +96,14 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
     def build_per_event_executor(self, payload: Any) -> Self:
-        """One event of a subscription: a loader must not outlive it."""
+        """One event of a subscription: loaders and counts must not outlive it."""
         executor: Self = super().build_per_event_executor(payload)  # type: ignore[assignment]
         executor._loaders = {}
+        executor._budget = Budget()
         return executor
 
     async def _fetch(self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, rows: Any) -> Any:
-        statement = Selection(self).statement(return_type, fields, path, rows)
+        statement = Selection(self, self._budget).statement(return_type, fields, path, rows)
         return _fragment(return_type, await self.context_value.database.fetch_value(statement))
 
     async def _load(self, parent_type: GraphQLObjectType, source: Any, fields: FieldDetailsList, path: Path) -> Any:
@@ -111,7 +127,7 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
     async def _fetch_for(
         self, sources: list[Any], parent_type: GraphQLObjectType, fields: FieldDetailsList, path: Path
     ) -> list[str | None]:
-        parents, selection = Parents(sources), Selection(self)
+        parents, selection = Parents(sources), Selection(self, self._budget)
         rows = selection.resolve(parent_type, fields, path, parents.row)
         return_type = parent_type.fields[fields[0].node.name.value].type
         value = selection.json(return_type, fields, path, rows, (parents.table,))

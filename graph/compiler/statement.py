@@ -28,7 +28,8 @@ from graph.compiler.json import EMPTY_LIST, Fields, json_constant, json_leaf, js
 from graph.compiler.pages import Page, PageRows
 from graph.compiler.symbols import Each, Part, Row, Variants, columns_of
 
-# Generous for people, and an end for selections that grow without one.
+# Generous for people, and an end for operations that grow without one.
+MAX_ROOT_FIELDS = 100
 MAX_FIELDS = 4_000
 MAX_DEPTH = 40
 # Nested selects: each costs a millisecond or two to build, in which nobody else is served.
@@ -38,16 +39,30 @@ Tables: TypeAlias = Sequence[FromClause]
 
 
 class TooLarge(Exception):
-    """The operation selects more than one statement should answer."""
+    """The operation selects more than a server should answer at once."""
+
+
+class Budget:
+    """What an operation has selected so far, under all its root fields."""
+
+    def __init__(self) -> None:
+        self._fields = 0
+        self._selects = 0
+
+    def spend(self, *, fields: int = 0, selects: int = 0) -> None:
+        """Raises TooLarge where that is too much."""
+        self._fields += fields
+        self._selects += selects
+        if self._fields > MAX_FIELDS or self._selects > MAX_SELECTS:
+            raise TooLarge
 
 
 class Selection:
-    """The selection below one root field, on its way to being a statement."""
+    """The selection below one field, on its way to being a statement."""
 
-    def __init__(self, executor: Executor[Any]) -> None:
+    def __init__(self, executor: Executor[Any], budget: Budget) -> None:
         self._executor = executor
-        self._fields = 0
-        self._selects = 0
+        self._budget = budget
 
     def statement(
         self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any
@@ -62,9 +77,7 @@ class Selection:
         named_type: Any = get_named_type(return_type)
         many = is_list_type(get_nullable_type(return_type))
         if isinstance(value, Select | Page | Variants):
-            self._selects += 1
-            if self._selects > MAX_SELECTS:
-                raise TooLarge
+            self._budget.spend(selects=1)
         match value:
             case Select():
                 found = self._select(named_type, fields, path, columns_of(value), (*outer, *value.columns_clause_froms))
@@ -108,8 +121,8 @@ class Selection:
     ) -> Fields:
         """The selected fields of an object, each with its expression."""
         selected = self._executor.collect_subfields(object_type, fields).grouped_field_set
-        self._fields += len(selected)
-        if self._fields > MAX_FIELDS or len(path.as_list()) > MAX_DEPTH:
+        self._budget.spend(fields=len(selected))
+        if len(path.as_list()) > MAX_DEPTH:
             raise TooLarge
         return [
             (key, self._field(object_type, details, Path(path, key, object_type.name), source, outer))

@@ -9,6 +9,9 @@ attributes. What the resolver returns is then nested into the statement of its p
     Part       an object made of its parent's own columns
     Each       a list over the rows of the enclosing aggregate
     a column or any other SQL expression: a leaf
+
+A Select's columns are replaced by those that an operation asks for. So it has no DISTINCT or GROUP BY of its own: rows
+of that kind are wrapped in a subquery first, and selected from there.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, insert
+from sqlalchemy import URL, insert, text
 
 from db.candle_import import import_candles
 from db.engine import Database
@@ -158,6 +158,28 @@ async def test_more_than_ten_thousand_are_refused(database: Database, database_u
         last = (MONDAY + timedelta(minutes=10_000)).isoformat()
         assert len((await client.data(query, to=last))["cryptocurrency"]["candles"]) == 10_000
         assert len(await candles(client, "last: 10000", "MIN", "open")) == 10_000
+
+
+async def test_the_limit_is_exact_for_buckets_that_begin_before_their_first_candle(
+    database: Database, database_url: URL
+) -> None:
+    fives = [(MONDAY + timedelta(minutes=4), 1.0, "a")]
+    fives += [(MONDAY + timedelta(minutes=5 * n), 1.0, "a") for n in range(1, 10_001)]
+    await store(database, "MIN", "M1", fives)
+    async with serving(database_url) as client:
+        arguments = 'interval: M5, from: "2025-01-01T00:00:00Z"'
+        error = await client.error(f'{{ cryptocurrency(symbol: "MIN") {{ candles({arguments}) {{ open }} }} }}')
+        assert error["extensions"]["code"] == "TOO_MANY_CANDLES"
+        assert len(await candles(client, f'{arguments}, to: "2025-02-09T17:20:00Z"', "MIN", "open")) == 10_000
+
+
+async def test_a_sum_that_no_float_can_hold(database: Database, database_url: URL) -> None:
+    await store(database, "BIG", "H1", [(MONDAY + timedelta(hours=n), 1.0, "a") for n in range(2)])
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE market_data SET volume = 1.7e308"))
+    async with serving(database_url) as client:
+        error = await client.error('{ cryptocurrency(symbol: "BIG") { candles(interval: D1, last: 1) { volume } } }')
+        assert error["extensions"]["code"] == "NUMBER_TOO_LARGE"
 
 
 async def test_gaps_do_not_count(database: Database, database_url: URL) -> None:

@@ -106,6 +106,23 @@ async def test_a_selection_without_end_is_refused(client: Client) -> None:
     assert (await client.error(query))["extensions"]["code"] == "QUERY_TOO_LARGE"
 
 
+async def test_many_root_fields_share_one_end(client: Client) -> None:
+    """What one root field may select, twenty may not: building statements takes time in which nobody else is served."""
+    nested = " ".join(f"p{n}: predictions {{ nodes {{ id }} }}" for n in range(30))
+    roots = " ".join(f'r{n}: cryptocurrency(symbol: "BTC") {{ ...F }}' for n in range(20))
+    answer = await client.ask(f"{{ {roots} }} fragment F on Cryptocurrency {{ {nested} }}")
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"QUERY_TOO_LARGE"}
+    assert answer["data"]["r0"] is not None
+    error = await client.error(f"{{ {' '.join(f'h{n}: health {{ status }}' for n in range(101))} }}")
+    assert error["extensions"]["code"] == "QUERY_TOO_LARGE"
+
+
+async def test_a_filter_of_many_values_is_one_parameter(client: Client) -> None:
+    query = "query($symbols: [String!]) { cryptocurrencies(filter: { symbols: $symbols }) { totalCount } }"
+    data = await client.data(query, symbols=["btc", *(f"S{n}" for n in range(40_000))])
+    assert data["cryptocurrencies"]["totalCount"] == 1
+
+
 async def test_a_document_without_end_is_refused(client: Client) -> None:
     error = await client.error(f"{{ {' '.join(f'a{n}: __typename' for n in range(5_000))} }}")
     assert error["extensions"]["code"] == "GRAPHQL_PARSE_FAILED"

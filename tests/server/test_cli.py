@@ -124,6 +124,14 @@ def test_the_database_is_looked_after(folder: Path) -> None:
     assert "0 candles" in succeeded(folder, "db", "clean")
 
 
+def test_revisions_go_up_and_down(folder: Path) -> None:
+    assert succeeded(folder, "db", "downgrade", "-1").startswith("no tables")
+    done = candlegraph(folder, "db", "upgrade", "nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Can't locate revision")
+    assert "(up to date)" in succeeded(folder, "db", "upgrade")
+
+
 def test_a_reset_asks(folder: Path) -> None:
     assert candlegraph(folder, "db", "reset", answer="n\n").returncode == 1
     assert "empty" in succeeded(folder, "db", "reset", "--yes")

@@ -34,21 +34,26 @@ def test_the_environment_goes_before_the_file(nowhere: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    "url", ["postgres://u@h/d", "postgresql://u@h/d", "postgresql+asyncpg://u@h/d?sslmode=require"]
+    "url",
+    ["postgres://u@h/d", "postgresql://u@h/d?channel_binding=require", "postgresql+asyncpg://u@h/d?sslmode=require"],
 )
 def test_every_usual_spelling_of_a_database_is_understood(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     database = read_settings().database
     assert database is not None
     assert database.drivername == "postgresql+asyncpg"
-    assert "sslmode" not in database.query
+    assert set(database.query) <= {"ssl"}
 
 
 REFUSED = [
     ("DATABASE_URL", "mysql://u:hunter2@h/d", "Candlegraph speaks PostgreSQL only, not mysql"),
     ("DATABASE_URL", "not a url, hunter2", "it is not a URL like postgresql://"),
     ("DATABASE_URL", "postgresql://u:hunter2@h/d?sslmode=maybe", "sslmode must be one of"),
+    ("DATABASE_URL", "postgresql://u:p@h:hunter2/d", "it is not a URL like postgresql://"),
+    ("DATABASE_URL", "postgresql://u:hunter2@h/d?shape=round", "its parameter shape is not supported"),
     ("REDIS_URL", "http://hunter2@h", "it is not a URL like redis://"),
+    ("REDIS_URL", "redis://localhost:hunter2/0", "it is not a URL like redis://"),
+    ("REDIS_URL", "redis://localhost/0?shape=round", "it is not a URL like redis://"),
     ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
     ("DATABASE_POOL_SIZE", "many", "valid integer"),
     ("LOG_LEVEL", "loud", "'DEBUG', 'INFO'"),

@@ -13,7 +13,7 @@ from graph.compiler.pages import Page
 from graph.compiler.symbols import Row, Rows
 from tests.graph.compiler import tables
 from tests.graph.compiler.conftest import Client
-from tests.graph.compiler.library import Author, Book, Connection, books_of, relation, value
+from tests.graph.compiler.library import Book, Connection, books_of, relation, value
 
 
 @strawberry.type
@@ -47,11 +47,6 @@ class Query:
     @value(list[Language])
     def languages(self) -> Rows:
         return languages().order_by(func.count().desc())
-
-    @value(list[Author])
-    def published_authors(self) -> Rows:
-        author, book = aliased(tables.Author), aliased(tables.Book)
-        return select(author).join(book, book.author_id == author.id).distinct()
 
     @value(Connection[Title])
     def titles(self, first: int | None = None, after: str | None = None) -> Page:
@@ -109,13 +104,3 @@ async def test_a_page_of_columns_in_the_order_of_an_expression(client: Client) -
     assert rest["pageInfo"]["hasPreviousPage"] is True
     assert rest["pageInfo"]["hasNextPage"] is False
     assert client.count == 1
-
-
-async def test_distinct_rows_are_as_many_whatever_is_selected_of_them(client: Client) -> None:
-    data = await client.ask("{ publishedAuthors { name } }")
-    assert sorted(author["name"] for author in data["publishedAuthors"]) == ["Italo", "Ursula"]
-    data = await client.ask("{ publishedAuthors { penName books(longerThan: 200) { author { name } } } }")
-    names = [author["books"][0]["author"]["name"] for author in data["publishedAuthors"]]
-    assert sorted(names) == ["Italo", "Ursula"]
-    data = await client.ask("{ publishedAuthors { __typename } }")
-    assert data["publishedAuthors"] == [{"__typename": "Author"}] * 2

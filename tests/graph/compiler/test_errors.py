@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 from strawberry.permission import BasePermission
 
-from graph.compiler.statement import MAX_DEPTH, MAX_FIELDS, MAX_SELECTS, TooLarge
+from graph.compiler.statement import MAX_DEPTH, MAX_FIELDS, MAX_ROOT_FIELDS, MAX_SELECTS, TooLarge
 from graph.compiler.symbols import Row, Rows
 from tests.graph.compiler import tables
 from tests.graph.compiler.conftest import Client
@@ -249,6 +249,21 @@ async def test_fields_that_are_merged_or_skipped_do_not_count(client: Client, mo
     assert await cause_of(client, query) is None
 
 
-async def test_each_root_field_has_the_limits_for_itself(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit(monkeypatch, "MAX_FIELDS", 2)
-    assert await cause_of(client, "{ a: author { name x: name } b: author { name x: name } }") is None
+async def test_the_root_fields_of_an_operation_share_its_limits(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(monkeypatch, "MAX_FIELDS", 3)
+    # Each operation has them for itself.
+    for _ in range(2):
+        assert await cause_of(client, "{ a: author { name } b: author { name x: name } }") is None
+    assert isinstance(await cause_of(client, "{ a: author { name x: name } b: author { name x: name } }"), TooLarge)
+
+
+async def test_the_root_fields_of_an_operation_have_a_limit(client: Client) -> None:
+    roots = [f"f{number}: author {{ name }}" for number in range(MAX_ROOT_FIELDS + 1)]
+    data = await client.ask(f"{{ {' '.join(roots[:-1])} }}")
+    assert list(data.values()) == [{"name": "Ursula"}] * MAX_ROOT_FIELDS
+    assert isinstance(await cause_of(client, f"{{ {' '.join(roots)} }}"), TooLarge)
+    answer = await client.answer(f"{{ {' '.join(roots)} }}")
+    assert answer["data"] is None
+    assert client.count == 0

@@ -197,5 +197,5 @@ async def test_columns_may_be_called_like_a_method_of_a_collection(client: Clien
     answers = [{"x": "kept" if field == "keys" else "counted"}, {"x": None}]
     data = await client.ask(f"{{ specimens {{ x: {field} }} }}")
     assert data["specimens"] == answers
-    data = await client.ask(f"{{ specimenPage {{ nodes {{ x: {field} }} }} }}")
-    assert data["specimenPage"]["nodes"] == answers
+    data = await client.ask(f"{{ specimenPage {{ nodes {{ x: {field} }} edges {{ node {{ x: {field} }} }} }} }}")
+    assert data["specimenPage"] == {"nodes": answers, "edges": [{"node": answer} for answer in answers]}

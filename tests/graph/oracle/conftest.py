@@ -12,7 +12,7 @@ from tests.graph.oracle.rows import nasty_rows
 @pytest.fixture(scope="session")
 def bench(postgres: URL, template: URL) -> Iterator[Bench]:
     """The nasty rows, in a database of their own. Whoever adds rows removes them."""
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         url = runner.run(create_database(postgres, "oracle", template=TEMPLATE))
         database = PatientDatabase(url, pool_size=5)
         try:
