@@ -116,18 +116,27 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _loader(self, parent_type: GraphQLObjectType, fields: FieldDetailsList, path: Path) -> DataLoader[Any, Any]:
         if id(fields) not in self._loaders:
+            budget = self._budget
 
             async def load_all(sources: list[Any]) -> list[str | None]:
-                return await self._fetch_for(sources, parent_type, fields, path)
+                # However many batches the parents come in, their selection counts once.
+                nonlocal budget
+                selection, budget = Selection(self, budget), Budget()
+                return await self._fetch_for(sources, selection, parent_type, fields, path)
 
             # Without a cache: its keys would be objects that may be gone, and another in their place.
             self._loaders[id(fields)] = fields, DataLoader(load_all, cache=False)
         return self._loaders[id(fields)][1]
 
     async def _fetch_for(
-        self, sources: list[Any], parent_type: GraphQLObjectType, fields: FieldDetailsList, path: Path
+        self,
+        sources: list[Any],
+        selection: Selection,
+        parent_type: GraphQLObjectType,
+        fields: FieldDetailsList,
+        path: Path,
     ) -> list[str | None]:
-        parents, selection = Parents(sources), Selection(self, self._budget)
+        parents = Parents(sources)
         rows = selection.resolve(parent_type, fields, path, parents.row)
         return_type = parent_type.fields[fields[0].node.name.value].type
         value = selection.json(return_type, fields, path, rows, (parents.table,))

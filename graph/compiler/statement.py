@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from graphql import (
-    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     get_named_type,
@@ -95,9 +94,11 @@ class Selection:
                 return shown if exists is None else case((exists, shown))
             case Variants():
                 return self._variants(fields, path, value, outer, many=many)
+        if value is None:
+            return null()
         if not is_leaf_type(named_type):
             raise TypeError(f"{named_type} comes from rows, but its resolver returned a {type(value).__name__}.")
-        return _leaf(named_type, value)
+        return json_leaf(named_type, value) if isinstance(value, ColumnElement) else json_constant(named_type, value)
 
     def _variants(
         self, fields: FieldDetailsList, path: Path, value: Variants, outer: Tables, *, many: bool
@@ -153,11 +154,3 @@ class Selection:
         )
         info = self._executor.build_resolve_info(field, [field.node for field in fields], object_type, path)
         return field.resolve(source, info, **arguments)
-
-
-def _leaf(leaf_type: GraphQLLeafType, value: Any) -> ColumnElement[Any]:
-    if value is None:
-        return null()
-    if isinstance(value, ColumnElement):
-        return json_leaf(leaf_type, value)
-    return json_constant(leaf_type, value)

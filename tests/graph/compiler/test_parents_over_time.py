@@ -70,6 +70,17 @@ async def test_parents_that_come_later_are_not_mistaken_for_those_before(client_
     assert [loan["book"]["title"] for loan in data["oneByOne"]] == TITLES
 
 
+async def test_parents_that_come_later_do_not_use_up_the_limits(
+    client_of: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Limits are for what an operation selects, not for how many batches its parents come in.
+    monkeypatch.setattr("graph.compiler.statement.MAX_SELECTS", 3)
+    desk = client_of(query=Query)
+    data = await desk.ask("{ oneByOne { book { title } } }")
+    assert [loan["book"]["title"] for loan in data["oneByOne"]] == TITLES
+    assert desk.count == 6
+
+
 async def events(client: Client, count: int, selection: str) -> AsyncIterator[Any]:
     client.events = count
     source = await client.schema.subscribe(f"subscription {{ loans {{ {selection} }} }}", context_value=client)

@@ -80,8 +80,8 @@ def _coins() -> Iterator[Cryptocurrency]:
         BTC: ("BTC", "Bitcoin", "bitcoin", True, "H1"),
         ETH: ("ETH", "Éther 100%_pure", None, True, "M1"),
         NIL: ("NIL", 'No "candles" \\ here', "nil-coin", True, "H4"),
-        WEE: ("WEE", "weekly, 日本", None, True, "W1"),
-        OLD: ("OLD", "Old\ncoin", "old", False, "D1"),
+        WEE: ("WEE", "weekly, 日本", None, False, "W1"),
+        OLD: ("OLD", "Old\ncoin", "old", True, "D1"),
     }
     for number, (key, (symbol, name, coin_gecko_id, is_active, base_interval)) in enumerate(named.items()):
         yield Cryptocurrency(

@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql import (
     GraphQLField,
+    GraphQLID,
     get_named_type,
     get_nullable_type,
     is_enum_type,
@@ -75,7 +76,7 @@ SAMPLES: dict[str, list[Any]] = {
     "minConfidence": [0, 0.1, 0.3, 0.1 + 0.2, 0.5, 1, 1.0, -1, 2.5],
     "source": ["reddit", "Reddit", "x", "nobody"],
     # The shorter ones are refused for most coins.
-    "interval": [*(None, None, "W1", "W1", "D1", "D1", "H4", "H4", "H1"), "M30", "M15", "M5", "M1"],
+    "interval": [*("W1", "W1", "D1", "D1", "H4", "H4", "H1"), "M30", "M15", "M5", "M1"],
 }
 
 
@@ -140,7 +141,6 @@ def _range(random: Random) -> dict[str, Any]:
 def value(random: Random, pool: Pool, name: str, type_: Any) -> Any:
     """A value for an argument or an input field of this name and type."""
     named: Any = get_named_type(type_)
-    is_list = is_list_type(get_nullable_type(type_))
     if not is_non_null_type(type_) and random.random() < 0.1:
         return None
     if named.name == "TimeRange":
@@ -148,14 +148,33 @@ def value(random: Random, pool: Pool, name: str, type_: Any) -> Any:
     if is_input_object_type(named):
         fields = {key: field for key, field in named.fields.items() if random.random() < 0.25}
         return {key: value(random, pool, key, field.type) for key, field in fields.items()}
+    if name == "ids":
+        return random.choices(values(pool, "id", GraphQLID), k=random.randint(0, 6))
+    return random.choice(values(pool, name, type_))
+
+
+def values(pool: Pool, name: str, type_: Any) -> list[Any]:
+    """All that is worth trying for an argument or an input field of this name and type."""
+    named: Any = get_named_type(type_)
+    if named.name == "TimeRange":
+        some = INSTANTS[::7]
+        between = [{"from": since, "to": until} for since, until in zip(some, some[4:], strict=False)]
+        return [
+            *between,
+            *({"from": at} for at in some),
+            *({"to": at} for at in some),
+            {},
+            {"from": some[3], "to": some[3]},
+        ]
     if named.name == "ID":
-        ids = pool.ids["Strategy"] if name == "strategyId" else [id_ for some in pool.ids.values() for id_ in some]
-        return random.choices(ids, k=random.randint(0, 6)) if is_list else random.choice(ids)
-    if name in SAMPLES:
-        sample = random.choice(SAMPLES[name])
-        return Name(sample) if sample and is_enum_type(named) else sample
+        return pool.ids["Strategy"] if name == "strategyId" else [id_ for some in pool.ids.values() for id_ in some]
     if is_enum_type(named):
-        names = [Name(key) for key in named.values]
-        return random.choices(names, k=random.randint(0, 3)) if is_list else random.choice(names)
-    assert named.name == "Boolean", f"Nothing to try for {name}: {type_}"
-    return random.random() < 0.5
+        names = [Name(key) for key in SAMPLES.get(name, named.values) if key]
+        return [[], *([one, other] for one in names for other in names)] if _is_list(type_) else names
+    if named.name == "Boolean":
+        return [True, False]
+    return SAMPLES[name]
+
+
+def _is_list(type_: Any) -> bool:
+    return is_list_type(get_nullable_type(type_))
