@@ -1,7 +1,6 @@
 """The command line."""
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +18,7 @@ from graph.types.candles import Interval
 from server import cli_db
 from server.examples import EXAMPLES
 from server.logging import configure_logging
-from server.serving import listen, run
+from server.serving import listen, run, stop_on_sigterm
 from server.settings import SettingsError, read_settings
 from server.startup import connected, postgres, prepare, with_database
 from server.terminal import DataDir, console, errors
@@ -34,8 +33,7 @@ app.add_typer(cli_db.app, name="db")
 
 def main() -> None:
     """Run a command; what goes wrong in an expected way is told in one line."""
-    # What was begun must be ended: the embedded PostgreSQL would go on without us.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    stop_on_sigterm()
     try:
         app()
     except (SettingsError, DatabaseError, ImportRefused) as error:

@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 import sys
+from threading import Event
 from types import FrameType
 
 import uvicorn
@@ -11,6 +12,18 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 GRACE_SECONDS = 10
+_told_to_stop = Event()
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM end what was begun, as Ctrl-C does: the embedded PostgreSQL would go on without us."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        # Python drops an exception that arrives within a finaliser, so it is written down as well.
+        _told_to_stop.set()
+        sys.exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.socket]:
@@ -37,6 +50,8 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
 
 def run(config: uvicorn.Config, bound: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C. Returns once every request in flight is answered, or the grace is over."""
+    if _told_to_stop.is_set():
+        return
     # uvicorn raises the signal again when it is done; what was begun before must still be ended.
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)

@@ -1,6 +1,7 @@
 """A small dataset that is nasty on purpose: ties, gaps, nulls, huge keys, times at the edges of the calendar.
 
-Nothing in it lies near the present, so what depends on the clock (isClosed, status, relative times) stays as it is.
+Only one prediction lies near the present, and days from any change, so what depends on the clock (isClosed, status,
+relative times) stays as it is.
 """
 
 import itertools
@@ -104,7 +105,7 @@ def _candles() -> Iterator[Candle]:
     yield from _series(ETH, [epoch - MINUTE, epoch, epoch + 29 * MINUTE, *minutes], 1e-9)
     winter, far = datetime(2023, 12, 20, tzinfo=UTC), datetime(2100, 1, 4, tzinfo=UTC)
     yield from _series(OLD, [*(winter + day * DAY for day in range(22) if day not in (3, 4, 5, 12)), far], 1e15)
-    yield from _series(WEE, [datetime(2024, 1, 1, tzinfo=UTC) + week * WEEK for week in (0, 1, 3, 5)], 5.0)
+    yield from _series(WEE, [datetime(2024, 1, 1, tzinfo=UTC) + week * WEEK for week in (0, 1, 3, 6)], 5.0)
 
 
 def _series(coin: int, open_times: Iterable[datetime], price: float) -> Iterator[Candle]:
@@ -166,6 +167,8 @@ def _predictions(random: Random, closes: dict[tuple[int, datetime], float]) -> I
         (OLD, datetime(2099, 1, 1, tzinfo=UTC)),
         (WEE, datetime(2024, 1, 22, tzinfo=UTC)),  # its candle is stored
         (WEE, datetime(2024, 1, 25, tzinfo=UTC)),  # void
+        (WEE, datetime(2024, 2, 12, tzinfo=UTC)),  # void: the only later candle opens then
+        (WEE, datetime.now(UTC) - 3 * DAY),  # pending, and overdue in a few days only
         *((coin, hours(14)) for coin in (ETH, NIL, WEE, OLD, BTC)),
     ]
     keys = itertools.chain([HUGE], itertools.count(10, 10))
