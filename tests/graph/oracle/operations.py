@@ -18,6 +18,8 @@ OMITTED = {
 }
 MAX_DEPTH = 4
 MAX_ROWS = 300
+# The server refuses documents that are far larger.
+MAX_FIELDS = 300
 ENTRIES = ["field"] * 28 + ["inline"] * 4 + ["typename", "typename", "fragment", "fragment", "spread", "spread", "wide"]
 # PostgreSQL's names end after 63 bytes; GraphQL's do not.
 LONG = "_and_a_name_that_is_longer_than_the_names_of_columns_can_be_in_postgresql"
@@ -40,6 +42,7 @@ class _Draft:
         # By type: a fragment's name, with the depth and the room that it was written for.
         self._finished: dict[str, list[tuple[str, int, int]]] = {}
         self._names = 0
+        self._fields_left = MAX_FIELDS
 
     def operation(self, roots: Sequence[str]) -> Operation:
         entries = [self._root(name, MAX_ROWS // len(roots)) for name in roots]
@@ -60,6 +63,8 @@ class _Draft:
 
     def _selection(self, type_: Any, depth: int, room: int, *, alone: bool = False, nested: int = 0) -> str:
         """alone: beside it stand selections of other types, so every name must be its own."""
+        if self._fields_left <= 0:
+            return "{ __typename }"
         count = self._random.randint(1, 4)
         entries = [self._entry(type_, depth, room, alone=alone, nested=nested) for _ in range(count)]
         return f"{{ {' '.join(entries)} }}"
@@ -134,6 +139,7 @@ class _Draft:
 
     def _named(self, name: str, written: str, *, alone: bool) -> str:
         """A field; two fields of one name must be the same, so one with arguments has a name of its own."""
+        self._fields_left -= 1
         if not (alone or written) and self._random.random() < 0.8:
             return name
         self._names += 1
