@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import QueuePool
 
 from db.errors import DatabaseError, DatabaseUnavailable, translate
+from db.prepared import DRIVER_SETTINGS, PreparedReads
 
 DatabaseUrl: TypeAlias = URL
 
@@ -95,7 +96,17 @@ class Database:
             # A read is one statement: no BEGIN before it, and no ROLLBACK when its connection goes back.
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
-            connect_args={"server_settings": SERVER_SETTINGS, "timeout": CONNECT_TIMEOUT_SECONDS},
+            connect_args={
+                "server_settings": SERVER_SETTINGS,
+                "timeout": CONNECT_TIMEOUT_SECONDS,
+                **DRIVER_SETTINGS,
+            },
+        )
+        self.prepared = PreparedReads(
+            self.engine,
+            connections=pool_size + max_overflow,
+            read_timeout_seconds=read_timeout_seconds,
+            checkout_timeout_seconds=CHECKOUT_TIMEOUT_SECONDS,
         )
 
     async def fetch_value(self, statement: Executable) -> Any:

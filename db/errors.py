@@ -9,6 +9,7 @@ DatabaseError
 import json
 from typing import Any
 
+import asyncpg
 from sqlalchemy import exc
 
 REFUSED = "CG001"
@@ -46,7 +47,10 @@ def translate(error: Exception) -> Exception:
         case exc.TimeoutError():
             return DatabaseUnavailable("Every connection to the database is busy.")
         case exc.DBAPIError():
-            return _translate_driver(error)
+            cause = error.orig.__cause__ if error.orig is not None else None
+            return _translated(cause, lost=error.connection_invalidated) or error
+        case asyncpg.PostgresError() | asyncpg.InterfaceError():
+            return _translated(error, lost="closed" in str(error)) or error
         case TimeoutError():
             return StatementTimeout("The database did not answer in time.")
         case OSError():
@@ -54,20 +58,20 @@ def translate(error: Exception) -> Exception:
     return error
 
 
-def _translate_driver(error: exc.DBAPIError) -> Exception:
-    driver_error = error.orig.__cause__ if error.orig is not None else None
-    state: str = getattr(driver_error, "sqlstate", None) or ""
-    if driver_error is not None and state == REFUSED:
-        details = json.loads(getattr(driver_error, "detail", None) or "{}")
-        return Refused(details.pop("code"), str(driver_error.args[0]), details)
+def _translated(error: BaseException | None, *, lost: bool) -> DatabaseError | None:
+    """What an error of the driver means. lost: whether the connection went with it."""
+    state: str = getattr(error, "sqlstate", None) or ""
+    if error is not None and state == REFUSED:
+        details = json.loads(getattr(error, "detail", None) or "{}")
+        return Refused(details.pop("code"), str(error.args[0]), details)
     if state == OVERFLOW:
         return Refused("NUMBER_TOO_LARGE", "A number in the answer is larger than a float can hold.", {})
     if state == NOT_A_CHARACTER:
         return Refused("INVALID_TEXT", "A text may not hold the character U+0000.", {})
-    if state in TIMEOUTS or isinstance(driver_error, TimeoutError):
+    if state in TIMEOUTS or isinstance(error, TimeoutError):
         return StatementTimeout("The statement took too long and was cancelled.")
     if state in REFUSES_US:
         return DatabaseUnavailable("The database refuses the connection: check DATABASE_URL.")
-    if state in GONE or state.startswith("08") or error.connection_invalidated:
+    if state in GONE or state.startswith("08") or lost:
         return DatabaseUnavailable("The connection to the database was lost.")
-    return error
+    return None

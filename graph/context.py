@@ -1,13 +1,14 @@
 """What a request carries."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import strawberry
 
 from cache.redis import Cache
 from db.engine import Database
+from graph.plans import Plans
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Context:
     database: Database
     cache: Cache
     service: Service
+    plans: Plans = field(default_factory=Plans)
 
 
 Info = strawberry.Info[Context, Any]

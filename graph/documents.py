@@ -1,46 +1,95 @@
-"""What is checked of a document beside GraphQL's own rules, and what is added to the errors that those find."""
+"""From a text to an operation that may be executed: parsed, checked, and ready for its variables."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
     ArgumentNode,
     DocumentNode,
     GraphQLError,
+    GraphQLSchema,
     Node,
     ObjectFieldNode,
     OperationDefinitionNode,
+    OperationType,
     Visitor,
+    parse,
+    validate,
     visit,
 )
-from strawberry.extensions import SchemaExtension
+
+from graph.compiler.shapes import Shapes
+from graph.compiler.variables import Read, Values, reading
+from graph.errors import MAX_ERRORS
+
+MAX_TOKENS = 10_000
+# What a parsed token takes, roughly.
+TOKEN_BYTES = 350
 
 
-class DocumentChecks(SchemaExtension):
-    """Refuses to guess which operation is meant, and says of an invalid value which argument it was given to.
+class DocumentRefused(Exception):
+    """The text holds no operation that may be executed. code is for the errors that name none."""
 
-    It stands after ValidationCache in the list of extensions, which has validated by then.
-    """
-
-    def on_validate(self) -> Iterator[None]:
-        execution = self.execution_context
-        document = execution.graphql_document
-        assert document is not None
-        errors = execution.pre_execution_errors or []
-        if errors:
-            execution.pre_execution_errors = [_with_argument(error, document) for error in errors]
-        elif execution._provided_operation_name is None and _operations(document) > 1:
-            message = "The document holds several operations: say which by operationName."
-            extensions = {"code": "OPERATION_RESOLUTION_FAILURE"}
-            execution.pre_execution_errors = [GraphQLError(message, extensions=extensions)]
-        yield
+    def __init__(self, code: str, errors: list[GraphQLError]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.errors = errors
 
 
-def _operations(document: DocumentNode) -> int:
-    return sum(isinstance(definition, OperationDefinitionNode) for definition in document.definitions)
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """An operation of a valid document. known: what its plans take for granted of its variables."""
+
+    document: DocumentNode
+    node: OperationDefinitionNode
+    shapes: Shapes
+    size: int
+    known: dict[Hashable, Read] = field(default_factory=dict)
+
+    @property
+    def is_query(self) -> bool:
+        return self.node.operation is OperationType.QUERY
+
+    def shape(self, values: Values) -> Hashable:
+        """Equal for variables that share a plan."""
+        return self.shapes.shape(values), tuple([reading(read, values) for read in self.known.values()])
+
+
+def read_operation(schema: GraphQLSchema, text: str, name: str | None) -> Operation:
+    """The operation of this name; of none, if there is only one. Raises DocumentRefused."""
+    document = _parsed(text)
+    node = _chosen(document, name)
+    if errors := validate(schema, document, max_errors=MAX_ERRORS):
+        raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
+    return Operation(
+        document, node, Shapes(schema, node.variable_definitions or ()), document.token_count * TOKEN_BYTES
+    )
+
+
+def _parsed(text: str) -> DocumentNode:
+    try:
+        return parse(text, max_tokens=MAX_TOKENS)
+    except GraphQLError as error:
+        raise DocumentRefused("GRAPHQL_PARSE_FAILED", [error]) from error
+
+
+def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    named = operations if name is None else [node for node in operations if node.name and node.name.value == name]
+    if len(named) == 1:
+        return named[0]
+    if name is not None:
+        message = f"The document holds no operation named {name[:50]!r}."
+    elif operations:
+        message = "The document holds several operations: say which by operationName."
+    else:
+        message = "The document holds no operation."
+    raise DocumentRefused("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message)])
 
 
 def _with_argument(error: GraphQLError, document: DocumentNode) -> GraphQLError:
+    """An error about a value says also which argument it was given to."""
     argument = _argument_of(error.nodes[0], document) if error.nodes else []
     if not argument:
         return error

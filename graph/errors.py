@@ -55,6 +55,10 @@ def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
             return _formatted(error, str(cause), {"code": "DATABASE_UNAVAILABLE"})
         case [*_, TooLarge() | RecursionError()]:
             return _formatted(error, "The operation selects too much at once: split it.", {"code": "QUERY_TOO_LARGE"})
+        case [*_, ValueError()] if error.path is None:
+            # Of a literal: Python reads no integer of more than 4,300 digits.
+            extensions = {"code": request_code, **(error.extensions or {})}
+            return _formatted(error, "This number has too many digits.", extensions)
         case []:
             code = "GRAPHQL_PARSE_FAILED" if isinstance(error, GraphQLSyntaxError) else request_code
             return _formatted(error, error.message, {"code": code, **(error.extensions or {})})

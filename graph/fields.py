@@ -10,6 +10,7 @@ from db.queries.listings import Span
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import InvalidGlobalId, global_id, read_global_id
 from graph.compiler.symbols import Row
+from graph.compiler.variables import worked_out
 from graph.errors import InputError
 
 Field: TypeAlias = Callable[[Callable[..., Any]], Any]
@@ -34,10 +35,12 @@ class Node:
         return global_id(info.path.typename or "", self.id)
 
 
-def key_of(type_name: str, id_: str | None, argument: Sequence[str]) -> int | None:
+def key_of(type_name: str, id_: str | None, argument: Sequence[str]) -> Any:
     """The primary key behind a global id of this type. Raises InputError."""
-    if id_ is None:
-        return None
+    return None if id_ is None else worked_out(_key, type_name, id_, argument)
+
+
+def _key(type_name: str, id_: str, argument: Sequence[str]) -> int:
     try:
         name, key = read_global_id(id_)
     except InvalidGlobalId:
@@ -59,10 +62,17 @@ def span_of(range_: TimeRange | None, argument: Sequence[str]) -> Span:
 
 
 def checked_span(since: datetime | None, until: datetime | None, argument: Sequence[str] = ()) -> Span:
-    if since is not None and until is not None and since > until:
+    """The span between two instants. Raises InputError where it ends before it begins."""
+    if since is not None and until is not None:
+        until = worked_out(_end, since, until, argument)
+    return Span(since, until)
+
+
+def _end(since: datetime, until: datetime, argument: Sequence[str]) -> datetime:
+    if since > until:
         message = f"The range ends ({until.isoformat()}) before it begins ({since.isoformat()})."
         raise InputError("INVALID_RANGE", message, [*argument, "from"])
-    return Span(since, until)
+    return until
 
 
 class Criteria(Protocol):

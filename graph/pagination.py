@@ -15,6 +15,7 @@ from graph.compiler.cursors import InvalidCursor, position_in
 from graph.compiler.executor import RELATION
 from graph.compiler.pages import Page
 from graph.compiler.symbols import Row, columns_of
+from graph.compiler.variables import worked_out
 from graph.errors import InputError
 from graph.fields import Field
 
@@ -95,7 +96,7 @@ class Paged(FieldExtension):
             listing.order,
             listing.keys,
             listing.descending,
-            limit=_size("first", first) or _size("last", last) or DEFAULT_PAGE,
+            limit=_limit(first, last),
             backward=last is not None,
             after=_position("after", after, listing),
             before=_position("before", before, listing),
@@ -112,8 +113,14 @@ def _argument(name: str, type_: type, description: str) -> StrawberryArgument:
     )
 
 
-def _size(argument: str, size: int | None) -> int | None:
-    if size is not None and not 1 <= size <= MAX_PAGE:
+def _limit(first: int | None, last: int | None) -> Any:
+    if first is None and last is None:
+        return DEFAULT_PAGE
+    return worked_out(_size, "first", first) if last is None else worked_out(_size, "last", last)
+
+
+def _size(argument: str, size: int) -> int:
+    if not 1 <= size <= MAX_PAGE:
         message = f"{argument} must be between 1 and {MAX_PAGE}, but is {size}."
         raise InputError("INVALID_PAGE_SIZE", message, [argument])
     return size

@@ -8,6 +8,7 @@ from typing import Any
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
+from graph.compiler.variables import Momentary
 from graph.errors import InputError
 
 RELATIVE = re.compile(r"now(?:([+-])([0-9]{1,12})([smhdw]))?", re.ASCII)
@@ -19,13 +20,20 @@ NOT_A_TIME = "This is not a time: write ISO 8601, such as 2026-01-31T12:00:00Z, 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+class RelativeTime(datetime, Momentary):
+    """An instant that was told relative to now."""
+
+    def again(self) -> datetime:
+        return parse_time(self.text)
+
+
 def parse_time(value: Any) -> datetime:
     """An instant, in UTC. Raises InputError."""
     if not isinstance(value, str):
         raise InputError("INVALID_TIME", "A time is a text, such as 2026-01-31T12:00:00Z or now-30d.")
     try:
         if relative := RELATIVE.fullmatch(value):
-            return _relative(*relative.groups())
+            return _relative(value, *relative.groups())
         at = datetime.fromisoformat(value.upper()) if ISO_8601.fullmatch(value) else None
         if at is None:
             raise InputError("INVALID_TIME", NOT_A_TIME)
@@ -38,12 +46,13 @@ def parse_time(value: Any) -> datetime:
         raise InputError("INVALID_TIME", "This time lies outside the years 1 to 9999.") from None
 
 
-def _relative(sign: str | None, count: str | None, unit: str | None) -> datetime:
-    now = datetime.now(UTC)
-    if count is None or unit is None:
-        return now
-    distance = timedelta(**{UNITS[unit]: int(count)})
-    return now + distance if sign == "+" else now - distance
+def _relative(text: str, sign: str | None, count: str | None, unit: str | None) -> RelativeTime:
+    at = RelativeTime.now(UTC)
+    if count is not None and unit is not None:
+        distance = timedelta(**{UNITS[unit]: int(count)})
+        at = at + distance if sign == "+" else at - distance
+    at.text = text
+    return at
 
 
 def write_time(value: datetime) -> str:

@@ -1,46 +1,17 @@
-"""The schema: what clients see, and how it is executed."""
+"""The schema: what clients see."""
 
 import strawberry
-from graphql import (
-    GraphQLError,
-    GraphQLInputObjectType,
-    GraphQLInterfaceType,
-    GraphQLObjectType,
-    GraphQLSchema,
-    Undefined,
-)
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, Undefined
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
 
 from graph.compiler.executor import StatementExecutor
-from graph.documents import DocumentChecks
 from graph.query import Query
 from graph.scalars import SCALARS
 
-# A parsed document takes a third of a kilobyte a token: together these hold the caches below half a gigabyte, whatever
-# is sent.
-CACHED_DOCUMENTS = 128
-MAX_TOKENS = 10_000
 
-
-class Schema(strawberry.Schema):
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Nothing here: expected errors are no news, and graph.errors logs the others where it masks them."""
-
-
-def create_schema() -> Schema:
-    schema = Schema(
-        query=Query,
-        config=StrawberryConfig(scalar_map=SCALARS),
-        execution_context_class=StatementExecutor,
-        extensions=[
-            lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-            lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-            lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-            DocumentChecks,
-        ],
-    )
+def create_schema() -> strawberry.Schema:
+    config = StrawberryConfig(scalar_map=SCALARS)
+    schema = strawberry.Schema(query=Query, config=config, execution_context_class=StatementExecutor)
     _drop_null_defaults(schema._schema)
     return schema
 

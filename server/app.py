@@ -19,6 +19,7 @@ from db.embedded import EmbeddedPostgres
 from db.engine import Database
 from db.settle import settle
 from graph.context import Context, Service
+from graph.operations import Operations
 from graph.schema import create_schema
 from server.endpoint import GraphQLEndpoint
 from server.graphiql import graphiql_page
@@ -39,11 +40,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
         cache=Cache(settings.redis, max_connections=settings.redis_max_connections),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
     )
-    endpoint = GraphQLEndpoint(create_schema(), context, graphiql_page())
+    endpoint = GraphQLEndpoint(Operations(create_schema(), context), graphiql_page())
     return Starlette(
         routes=[
             Route("/", _to_graphql),
-            Route("/graphql", endpoint.respond, methods=["GET", "POST"]),
+            Route("/graphql", endpoint),
             *health_routes(context),
         ],
         middleware=[_cors(settings.cors_origins)] if settings.cors_origins else [],

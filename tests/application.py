@@ -7,10 +7,19 @@ from typing import Any
 import httpx
 from asgi_lifespan import LifespanManager
 from sqlalchemy import URL, event
+from starlette.applications import Starlette
 
 from db.engine import Database
+from graph.operations import Operations
 from server.app import create_app
 from server.settings import Settings
+
+
+class FieldByField(Operations):
+    """Answers without plans, as the executor does where there is none."""
+
+    async def _planned(self, *_: Any) -> None:
+        return None
 
 
 class Client(httpx.AsyncClient):
@@ -37,26 +46,38 @@ class Client(httpx.AsyncClient):
         return error
 
 
-@asynccontextmanager
-async def serving(url: URL, **settings: Any) -> AsyncIterator[Client]:
-    """A client of an application on this database, with memory alone for a cache unless the settings say more."""
+def application(url: URL, **settings: Any) -> Starlette:
+    """An application on this database, with memory alone for a cache unless the settings say more."""
     settings = {"redis_url": None, **settings}
     database_url = url.render_as_string(hide_password=False)
-    app = create_app(Settings(_env_file=None, database_url=database_url, environment="test", **settings))
+    return create_app(Settings(_env_file=None, database_url=database_url, environment="test", **settings))
+
+
+@asynccontextmanager
+async def serving(url: URL, **settings: Any) -> AsyncIterator[Client]:
+    """A client of an application on this database."""
+    app = application(url, **settings)
     async with LifespanManager(app), Client(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 
 
 @contextmanager
 def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that are executed within the block."""
+    """The statements that are executed within the block, whichever way they take."""
     statements: list[str] = []
+    prepared = database.prepared
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
+    async def fetch_row(statement: str, *arguments: Any, **options: Any) -> Any:
+        statements.append(statement)
+        return await type(prepared).fetch_row(prepared, statement, *arguments, **options)
+
     event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    prepared.fetch_row = fetch_row  # type: ignore[method-assign]
     try:
         yield statements
     finally:
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+        del prepared.fetch_row

@@ -1,7 +1,6 @@
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from db.models import Cryptocurrency
 from db.queries.listings import Listing, among, equal, narrowed
@@ -18,12 +17,16 @@ def by_symbol(symbol: Any) -> Select[Any]:
     return select(coin).where(coin.c.symbol == func.upper(symbol))
 
 
-def listing(*, symbols: Sequence[str] | None = None, is_active: Any = None, search: Any = None) -> Listing:
-    """Coins in the order in which they were added. search is part of a symbol or a name, in any case."""
+def listing(*, symbols: Any = None, is_active: Any = None, search: Any = None) -> Listing:
+    """Coins in the order in which they were added. symbols are in capitals.
+
+    search is part of a symbol or a name, in any case.
+    """
     coin = Cryptocurrency.rows()
-    found = None
-    if search is not None:
-        found = or_(coin.c.symbol.icontains(search, autoescape=True), coin.c.name.icontains(search, autoescape=True))
-    wanted = None if symbols is None else [symbol.upper() for symbol in symbols]
-    criteria = [among(coin.c.symbol, wanted), equal(coin.c.is_active, is_active), found]
+    found = None if search is None else or_(_contains(coin.c.symbol, search), _contains(coin.c.name, search))
+    criteria = [among(coin.c.symbol, symbols), equal(coin.c.is_active, is_active), found]
     return Listing(narrowed(select(coin), criteria), "cryptocurrencies", ("id",))
+
+
+def _contains(column: Any, part: Any) -> ColumnElement[bool]:
+    return func.strpos(func.lower(column), func.lower(part)) > 0

@@ -1,12 +1,13 @@
 """Rows in a keyset order, and the criteria that narrow them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeEngine
 
 from db.models import Cryptocurrency
 
@@ -46,9 +47,13 @@ def equal(column: Any, value: Any) -> Criterion:
     return None if value is None else column == value
 
 
-def among(column: Any, values: Sequence[str] | None) -> Criterion:
-    """One parameter, however many values."""
-    return None if values is None else column == any_(bindparam(None, list(values), ARRAY(Text), unique=True))
+def among(column: Any, values: Any) -> Criterion:
+    return None if values is None else column == any_(array_of(values, Text()))
+
+
+def array_of(values: Any, type_: TypeEngine[Any]) -> ColumnElement[Any]:
+    """One parameter, however many values; or the array that it is already."""
+    return bindparam(None, values, ARRAY(type_), unique=True) if isinstance(values, list) else values
 
 
 def at_least(column: Any, value: Any) -> Criterion:

@@ -14,6 +14,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, bindparam, cast, func, literal, literal_column
 from sqlalchemy.types import TypeEngine
 
+from graph.compiler.variables import Later, worked_out
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -35,14 +37,11 @@ def base64_text(text: ColumnElement[str]) -> ColumnElement[str]:
     return func.translate(encoded, literal_column("E'\\n'"), literal_column("''"), type_=Text)
 
 
-def position_in(order: str, keys: Sequence[ColumnElement[Any]], cursor: str) -> list[ColumnElement[Any]]:
+def position_in(order: str, keys: Sequence[ColumnElement[Any]], cursor: Any) -> list[ColumnElement[Any]]:
     """The key values that a cursor carries, bound as parameters. Raises InvalidCursor."""
-    name, *parts = _decoded(cursor).split("|")
-    if name != order or len(parts) != len(keys):
-        raise InvalidCursor
-    return [
-        bindparam(None, _read(part, key), type_=_type(key), unique=True) for part, key in zip(parts, keys, strict=True)
-    ]
+    are_times = [isinstance(key.type, DateTime) for key in keys]
+    values = [worked_out(_value_at, place, order, are_times, cursor) for place in range(len(keys))]
+    return [_bound(value, is_time) for value, is_time in zip(values, are_times, strict=True)]
 
 
 def _written(key: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -51,20 +50,29 @@ def _written(key: ColumnElement[Any]) -> ColumnElement[Any]:
     return key
 
 
-def _read(part: str, key: ColumnElement[Any]) -> Any:
+def _bound(value: Any, is_time: bool) -> ColumnElement[Any]:
+    # A cursor's number may be larger than the key's type holds.
+    type_: TypeEngine[Any] = DateTime(timezone=True) if is_time else BigInteger()
+    return value if isinstance(value, Later) else bindparam(None, value, type_=type_, unique=True)
+
+
+def _value_at(place: int, order: str, are_times: Sequence[bool], cursor: str) -> Any:
+    """One of the key values, once all have been read."""
+    name, *parts = _decoded(cursor).split("|")
+    if name != order or len(parts) != len(are_times):
+        raise InvalidCursor
+    return [_read(part, is_time) for part, is_time in zip(parts, are_times, strict=True)][place]
+
+
+def _read(part: str, is_time: bool) -> Any:
     if not WHOLE_NUMBER.fullmatch(part) or not -(2**63) <= int(part) < 2**63:
         raise InvalidCursor
-    if not isinstance(key.type, DateTime):
+    if not is_time:
         return int(part)
     try:
         return EPOCH + int(part) * MICROSECOND
     except OverflowError:
         raise InvalidCursor from None
-
-
-def _type(key: ColumnElement[Any]) -> TypeEngine[Any]:
-    # A cursor's number may be larger than the key's type holds.
-    return key.type if isinstance(key.type, DateTime) else BigInteger()
 
 
 def _decoded(cursor: str) -> str:

@@ -91,7 +91,7 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         is_root = parent_type is self.schema.get_root_type(self.operation.operation)
-        if not is_root and _is_relation(parent_type, field_details_list):
+        if not is_root and is_relation(parent_type, field_details_list):
             return self._load(parent_type, source, field_details_list, path)
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
@@ -144,7 +144,8 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         return [answers[position] for position in range(len(sources))]
 
 
-def _is_relation(parent_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
+def is_relation(parent_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
+    """Whether the field's resolver returns rows."""
     field = parent_type.fields.get(fields[0].node.name.value)
     definition = field and field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     return definition is not None and RELATION in definition.metadata

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from graphql import (
+    GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
     get_named_type,
@@ -17,7 +18,7 @@ from graphql import (
     located_error,
 )
 from graphql.execution import Executor
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetails, FieldDetailsList
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 from sqlalchemy import ColumnElement, FromClause, Select, Text, case, cast, func, literal, null, select
@@ -26,6 +27,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from graph.compiler.json import EMPTY_LIST, Fields, json_constant, json_leaf, json_object, json_rows, json_values
 from graph.compiler.pages import Page, PageRows
 from graph.compiler.symbols import Each, Part, Row, Variants, columns_of
+from graph.compiler.variables import Planning, holds_later, known, without_moments
 
 # Generous for people, and an end for operations that grow without one.
 MAX_ROOT_FIELDS = 100
@@ -57,11 +59,12 @@ class Budget:
 
 
 class Selection:
-    """The selection below one field, on its way to being a statement."""
+    """The selection below a field, on its way to being a statement. planning: of the plan that it is compiled for."""
 
-    def __init__(self, executor: Executor[Any], budget: Budget) -> None:
+    def __init__(self, executor: Executor[Any], budget: Budget, planning: Planning | None = None) -> None:
         self._executor = executor
         self._budget = budget
+        self._planning = planning
 
     def statement(
         self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any
@@ -126,13 +129,14 @@ class Selection:
         if len(path.as_list()) > MAX_DEPTH:
             raise TooLarge
         return [
-            (key, self._field(object_type, details, Path(path, key, object_type.name), source, outer))
+            (key, self.field(object_type, details, Path(path, key, object_type.name), source, outer))
             for key, details in selected.items()
         ]
 
-    def _field(
-        self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row, outer: Tables
+    def field(
+        self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row, outer: Tables = ()
     ) -> ColumnElement[Any]:
+        """The JSON of a field of this parent."""
         if fields[0].node.name.value == "__typename":
             return literal(object_type.name, Text)
         nodes = [field.node for field in fields]
@@ -144,13 +148,22 @@ class Selection:
 
     def resolve(self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row) -> Any:
         """What the resolver of a field returns for this parent."""
-        first = fields[0]
-        field = object_type.fields[first.node.name.value]
+        field = object_type.fields[fields[0].node.name.value]
         assert field.resolve is not None, "Strawberry gives every field a resolver"
-        arguments = (
-            get_argument_values(field, first.node, self._executor.variable_values, first.fragment_variable_values)
-            if field.args
-            else {}
-        )
         info = self._executor.build_resolve_info(field, [field.node for field in fields], object_type, path)
-        return field.resolve(source, info, **arguments)
+        arguments = self._arguments(field, fields[0])
+        try:
+            return field.resolve(source, info, **arguments)
+        except Exception:
+            if not holds_later(arguments):
+                raise
+            # Perhaps it looked at a value.
+            return field.resolve(source, info, **known(arguments))
+
+    def _arguments(self, field: GraphQLField, first: FieldDetails) -> dict[str, Any]:
+        if not field.args:
+            return {}
+        arguments = get_argument_values(
+            field, first.node, self._executor.variable_values, first.fragment_variable_values
+        )
+        return arguments if self._planning is None else without_moments(arguments, self._planning)

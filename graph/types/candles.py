@@ -32,3 +32,19 @@ class Candle:
         description='Where the candle comes from; "mixed" if it was built from several sources.'
     )
     is_closed: bool = strawberry.field(description="Whether the interval is over, so that the candle is final.")
+
+
+@strawberry.type(
+    description="Candles as charts take them: a list for each field, oldest first. All lists are of one length, and the "
+    "numbers at one place of them are one candle."
+)
+class CandleSeries:
+    # Not Int, which ends with the 32 bits of January 2038.
+    open_time: list[float] = strawberry.field(
+        description="When each interval begins, in seconds since 1970 in UTC: whole numbers."
+    )
+    open: list[float] = strawberry.field(description="The first prices.")
+    high: list[float] = strawberry.field(description="The highest prices.")
+    low: list[float] = strawberry.field(description="The lowest prices.")
+    close: list[float] = strawberry.field(description="The last prices.")
+    volume: list[float] = strawberry.field(description="What was traded, in units of the coin.")

@@ -16,6 +16,7 @@ from db.queries import (
 )
 from graph.compiler.global_ids import InvalidGlobalId, read_global_id
 from graph.compiler.symbols import Rows, Variants
+from graph.compiler.variables import known, worked_out
 from graph.errors import InputError
 
 ROWS: dict[str, Callable[[Any], Rows]] = {
@@ -32,10 +33,23 @@ ROWS: dict[str, Callable[[Any], Rows]] = {
 
 def nodes(ids: Sequence[str], argument: str) -> Variants:
     """The rows behind global ids, in their order; an id without a row gives null."""
-    wanted = [_read(id_, argument) for id_ in ids]
-    rows = keys.typed_keys([name for name, _ in wanted], [key for _, key in wanted])
+    rows = keys.typed_keys(worked_out(_type_names, ids, argument), worked_out(_keys, ids, argument))
     columns = rows.selected_columns
-    return Variants(rows, columns.type_name, {name: ROWS[name](columns.key) for name in {name for name, _ in wanted}})
+    # The statement looks for rows of these types only, whatever keys they have.
+    type_names = known(worked_out(_distinct_type_names, ids, argument))
+    return Variants(rows, columns.type_name, {name: ROWS[name](columns.key) for name in type_names})
+
+
+def _distinct_type_names(ids: Sequence[str], argument: str) -> list[str]:
+    return sorted(set(_type_names(ids, argument)))
+
+
+def _type_names(ids: Sequence[str], argument: str) -> list[str]:
+    return [_read(id_, argument)[0] for id_ in ids]
+
+
+def _keys(ids: Sequence[str], argument: str) -> list[int]:
+    return [_read(id_, argument)[1] for id_ in ids]
 
 
 def _read(id_: str, argument: str) -> tuple[str, int]:

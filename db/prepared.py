@@ -1,0 +1,128 @@
+"""Reads by prepared statements, on the driver's own connections under SQLAlchemy's pool.
+
+JSON stays the bytes that it came as. On small reads this is worth a factor of two: SQLAlchemy's connection costs more
+than PostgreSQL's answer.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
+
+from db.errors import DatabaseUnavailable, translate
+
+
+class _Connecting:
+    """A connection to be: unlike a coroutine, it may be thrown away. See PreparedReads._checkout."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._args = args
+        self._kwargs = kwargs
+
+    def __await__(self) -> Any:
+        return asyncpg.connect(*self._args, **self._kwargs).__await__()
+
+
+DRIVER_SETTINGS = {
+    "async_creator_fn": _Connecting,
+    # Statements that a connection keeps prepared, however long their text; PostgreSQL holds some 100 kB for each.
+    "statement_cache_size": 100,
+    "max_cacheable_statement_size": 0,
+}
+
+
+class PreparedReads:
+    """Statements that are a text with $1, $2, … and answer with one row of JSON."""
+
+    def __init__(
+        self, engine: AsyncEngine, *, connections: int, read_timeout_seconds: float, checkout_timeout_seconds: float
+    ) -> None:
+        self._engine = engine.sync_engine
+        self._read_timeout_seconds = read_timeout_seconds
+        self._checkout_timeout_seconds = checkout_timeout_seconds
+        # The pool's own queue lets latecomers overtake, and some wait until they time out.
+        self._turns = asyncio.Semaphore(connections)
+        event.listen(self._engine, "connect", _keep_json_as_bytes)
+
+    async def fetch_row(self, statement: str, values: Sequence[Any], *, keep: bool) -> Sequence[bytes | None]:
+        """The first row. keep: whether the connection should remember the statement.
+
+        Raises a db.errors.DatabaseError. A connection that turns out to be dead costs one more try: a read may be
+        repeated.
+        """
+        await self._wait_for_turn()
+        try:
+            try:
+                return await self._fetch(statement, values, keep)
+            except _ConnectionLost:
+                return await self._fetch(statement, values, keep)
+        except _ConnectionLost as error:
+            raise translate(error.reason) from error.reason
+        except Exception as error:
+            raise translate(error) from error
+        finally:
+            self._turns.release()
+
+    async def _wait_for_turn(self) -> None:
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._checkout_timeout_seconds):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable("Every connection to the database is busy.") from error
+
+    async def _fetch(self, statement: str, values: Sequence[Any], keep: bool) -> Sequence[bytes | None]:
+        connection = await self._checkout()
+        driver: Any = connection.driver_connection
+        try:
+            if keep:
+                row = await driver.fetchrow(statement, *values, timeout=self._read_timeout_seconds)
+            else:
+                async with asyncio.timeout(self._read_timeout_seconds):
+                    row = await (await driver.prepare(statement)).fetchrow(*values)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if not driver.is_closed():
+                raise
+            connection.invalidate(error)
+            raise _ConnectionLost(error) from error
+        except BaseException as error:
+            # Cut off, late or cancelled: nobody knows what is still under way.
+            connection.invalidate(error)
+            raise
+        finally:
+            connection.close()
+        answer: Sequence[bytes | None] = row
+        return answer
+
+    async def _checkout(self) -> PoolProxiedConnection:
+        while True:
+            try:
+                # An idle connection needs no waiting, nor the greenlet that SQLAlchemy waits in.
+                connection = self._engine.pool.connect()
+            except MissingGreenlet:
+                connection = await greenlet_spawn(self._engine.pool.connect)
+            driver: Any = connection.driver_connection
+            if not driver.is_closed():
+                return connection
+            connection.invalidate()
+
+
+class _ConnectionLost(Exception):
+    """The connection was closed under the statement."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _keep_json_as_bytes(connection: Any, _record: Any) -> None:
+    codec = {"schema": "pg_catalog", "encoder": bytes, "decoder": bytes, "format": "binary"}
+    connection.run_async(lambda driver: driver.set_type_codec("json", **codec))

@@ -1,0 +1,147 @@
+"""Plans: an operation as one statement, which is compiled once and run for each request.
+
+The rows of all root fields are columns of one statement, so an answer is one snapshot. What is no row, such as health,
+is an operation of its own, to be executed beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    is_non_null_type,
+    located_error,
+)
+from graphql.execution.collect_fields import collect_fields
+from graphql.pyutils import Path
+from sqlalchemy import BindParameter, ColumnElement, cast, select
+from sqlalchemy.dialects.postgresql import JSON, asyncpg
+
+from graph.compiler.executor import StatementExecutor, is_relation
+from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
+from graph.compiler.variables import Later, Planning, Read, Values
+
+DIALECT: Any = asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+class RootRows(NamedTuple):
+    """A root field that is a column of the statement."""
+
+    key: str
+    nodes: list[FieldNode]
+    is_nullable: bool
+
+    def failure(self, error: Exception) -> GraphQLError:
+        return located_error(error, self.nodes, [self.key])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled operation.
+
+    keys: of all root fields, in the order of the document.   rows: those that are columns of the statement.
+    statement: with $1, $2, …; None where there are no rows.   parameters: how each is read from the variables.
+    checks: readings whose result is of no use, but that may refuse a request.
+    beside: an operation with the root fields that are not rows.   type_name: what __typename answers.
+    """
+
+    keys: Sequence[str]
+    rows: Sequence[RootRows]
+    statement: str | None
+    parameters: Sequence[Read]
+    checks: Sequence[Read]
+    beside: DocumentNode | None
+    type_name: str
+
+    @property
+    def size(self) -> int:
+        """Roughly, in bytes."""
+        return 2_000 + 2 * len(self.statement or "") + 500 * len(self.parameters)
+
+    def arguments(self, values: Values) -> list[Any]:
+        """The parameters of the statement for these variables. Whatever it raises, the request is to be refused."""
+        for check in self.checks:
+            check(values)
+        return [read(values) for read in self.parameters]
+
+    def data(self, row: Sequence[bytes | None], beside: Mapping[str, Any]) -> bytes:
+        """All root fields as JSON: those of the row, and those that were executed beside it."""
+        written = {root.key: value or b"null" for root, value in zip(self.rows, row, strict=True)}
+        for key in self.keys:
+            if key not in written:
+                written[key] = orjson.dumps(beside.get(key, self.type_name))
+        return b"{%s}" % b",".join([b'"%s":%s' % (key.encode(), written[key]) for key in self.keys])
+
+
+def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: Planning) -> Plan:
+    """The plan of the executor's operation; its variables hold a Later where the plan leaves them open."""
+    root_type = executor.schema.query_type
+    assert root_type is not None
+    operation = executor.operation
+    fields = collect_fields(
+        executor.schema, executor.fragments, executor.variable_values, root_type, operation
+    ).grouped_field_set
+    if len(fields) > MAX_ROOT_FIELDS:
+        raise TooLarge
+    selection = Selection(executor, Budget(), planning)
+    rows, columns, beside = [], [], []
+    for key, details in fields.items():
+        nodes = [field.node for field in details]
+        if is_relation(root_type, details):
+            return_type = root_type.fields[nodes[0].name.value].type
+            rows.append(RootRows(key, nodes, not is_non_null_type(return_type)))
+            columns.append(selection.field(root_type, details, Path(None, key, root_type.name), None))
+        elif nodes[0].name.value != "__typename":
+            beside += nodes
+    statement, parameters = _written(columns) if columns else (None, [])
+    return Plan(
+        keys=list(fields),
+        rows=rows,
+        statement=statement,
+        parameters=[_read_of(parameter) for parameter in parameters],
+        checks=_unused(planning, parameters),
+        beside=_only(beside, document, operation) if beside else None,
+        type_name=root_type.name,
+    )
+
+
+def _written(columns: Sequence[ColumnElement[Any]]) -> tuple[str, list[BindParameter[Any]]]:
+    """The statement of these columns, and its parameters in their order."""
+    statement = select(*(cast(column, JSON) for column in columns))
+    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    return str(compiled), [compiled.binds[name] for name in compiled.positiontup or ()]
+
+
+def _read_of(parameter: BindParameter[Any]) -> Read:
+    if isinstance(parameter, Later):
+        return parameter.read
+    process = parameter.type.dialect_impl(DIALECT).bind_processor(DIALECT)
+    value = parameter.effective_value
+    fixed = value if process is None else process(value)
+    return lambda _: fixed
+
+
+def _unused(planning: Planning, parameters: Sequence[BindParameter[Any]]) -> list[Read]:
+    """The readings that no parameter makes."""
+    used = {parameter.identity for parameter in parameters if isinstance(parameter, Later)}
+    return list({later.identity: later.read for later in planning.worked_out if later.identity not in used}.values())
+
+
+def _only(nodes: Sequence[FieldNode], document: DocumentNode, operation: OperationDefinitionNode) -> DocumentNode:
+    """The operation with these root fields alone."""
+    part = OperationDefinitionNode(
+        operation=operation.operation,
+        name=operation.name,
+        variable_definitions=operation.variable_definitions,
+        directives=(),
+        selection_set=SelectionSetNode(selections=tuple(nodes)),
+    )
+    fragments = [definition for definition in document.definitions if isinstance(definition, FragmentDefinitionNode)]
+    return DocumentNode(definitions=(part, *fragments))

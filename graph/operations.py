@@ -1,0 +1,179 @@
+"""Answers operations: by their plan, or field by field where there is none.
+
+    text and name -> document -> shape of the variables -> plan -> one statement -> bytes
+
+Each step is remembered (graph/plans.py), so that a warm request parses, validates, resolves and compiles nothing.
+Whatever a plan cannot answer, the executor answers, by a statement for each root field: input that is refused, so that
+its error says where, and operations that no plan can be made of.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from inspect import isawaitable
+from typing import Any, NamedTuple, TypeAlias
+
+import orjson
+from graphql import DocumentNode, ExecutionResult, GraphQLError, execute
+from graphql.execution.values import VariableValues, get_variable_values
+from strawberry import Schema
+
+from db.errors import Refused
+from graph.compiler.executor import StatementExecutor
+from graph.compiler.plans import Plan, compile_plan
+from graph.compiler.variables import Planning
+from graph.context import Context
+from graph.documents import DocumentRefused, Operation, read_operation
+from graph.errors import MAX_ERRORS, present
+
+Row: TypeAlias = Sequence[bytes | None]
+
+
+class Request(NamedTuple):
+    """An operation as a client sends it."""
+
+    query: str
+    variables: dict[str, Any]
+    name: str | None
+
+
+class Answer(NamedTuple):
+    """An answer as JSON. A request error is one that kept the operation from being executed at all."""
+
+    body: bytes
+    is_request_error: bool = False
+
+
+class NotAQuery(Exception):
+    """Only queries were allowed."""
+
+
+class Operations:
+    """Answers the operations of a schema, with what the context holds."""
+
+    def __init__(self, schema: Schema, context: Context) -> None:
+        self._schema = schema._schema
+        self._context = context
+        self._plans = context.plans
+
+    async def answer(self, request: Request, *, queries_only: bool = False) -> Answer:
+        """The answer, whatever goes wrong. Raises nothing but NotAQuery."""
+        try:
+            operation = self._operation(request)
+        except DocumentRefused as refusal:
+            return _refusal(refusal.errors, refusal.code)
+        if queries_only and not operation.is_query:
+            raise NotAQuery
+        definitions = operation.node.variable_definitions or ()
+        variables = get_variable_values(self._schema, definitions, request.variables, max_errors=MAX_ERRORS)
+        if isinstance(variables, list):
+            return _refusal(variables, "BAD_USER_INPUT")
+        planned = await self._planned(request, operation, variables) if operation.is_query else None
+        return planned or await self._unplanned(request, operation)
+
+    def _operation(self, request: Request) -> Operation:
+        key = request.query, request.name
+        operation = self._plans.operations.get(key)
+        if operation is None:
+            operation = read_operation(self._schema, *key)
+            self._plans.operations.put(key, operation, operation.size)
+        return operation
+
+    async def _planned(self, request: Request, operation: Operation, variables: VariableValues) -> Answer | None:
+        """The answer by a plan; None where none can be made, or it refuses the variables.
+
+        What refuses them refuses them again in the executor, which says of which field that is true.
+        """
+        try:
+            plan, is_kept = self._plan(request, operation, variables)
+            arguments = plan.arguments(variables.coerced)
+        except Exception:
+            return None
+        if plan.beside is None:
+            return _assembled(plan, await self._row(plan, arguments, is_kept), None)
+        row, beside = await asyncio.gather(self._row(plan, arguments, is_kept), self._execute(plan.beside, request))
+        return _assembled(plan, row, beside)
+
+    def _plan(self, request: Request, operation: Operation, variables: VariableValues) -> tuple[Plan, bool]:
+        """The plan, and whether it is kept for the next request."""
+        key = request.query, request.name, operation.shape(variables.coerced)
+        plan = self._plans.plans.get(key)
+        if plan is not None:
+            return plan, True
+        plan = self._compiled(request, operation, variables)
+        # By now more of the variables may be known to matter.
+        key = request.query, request.name, operation.shape(variables.coerced)
+        return plan, self._plans.plans.put(key, plan, plan.size + len(repr(key)))
+
+    def _compiled(self, request: Request, operation: Operation, variables: VariableValues) -> Plan:
+        planning = Planning(operation.known)
+        executor = StatementExecutor.build(
+            self._schema, operation.document, None, self._context, request.variables, request.name
+        )
+        assert isinstance(executor, StatementExecutor), "the variables have been coerced before"
+        stand_ins = operation.shapes.stand_ins(variables.coerced, planning)
+        executor.variable_values = VariableValues(variables.sources, stand_ins)
+        return compile_plan(executor, operation.document, planning)
+
+    async def _row(self, plan: Plan, arguments: Sequence[Any], is_kept: bool) -> Row | Exception:
+        if plan.statement is None:
+            return ()
+        try:
+            return await self._context.database.prepared.fetch_row(plan.statement, arguments, keep=is_kept)
+        except Exception as error:
+            return error
+
+    async def _unplanned(self, request: Request, operation: Operation) -> Answer:
+        result = await self._execute(operation.document, request)
+        errors = result.errors or []
+        if operation.is_query and not errors:
+            self._plans.fallbacks += 1
+        if result.data is None and not any(error.path for error in errors):
+            return _refusal(errors, "BAD_USER_INPUT")
+        return Answer(_written(orjson.dumps(result.data), errors))
+
+    async def _execute(self, document: DocumentNode, request: Request) -> ExecutionResult:
+        try:
+            result = execute(
+                self._schema,
+                document,
+                None,
+                self._context,
+                request.variables,
+                request.name,
+                executor_class=StatementExecutor,
+            )
+            return await result if isawaitable(result) else result
+        except Exception as error:
+            return ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
+
+
+def _assembled(plan: Plan, row: Row | Exception, beside: ExecutionResult | None) -> Answer | None:
+    """The answer of a plan; None where the executor knows better which field is to blame."""
+    if isinstance(row, Exception):
+        return None if isinstance(row, Refused) else _failed(plan, row, beside)
+    if not all(value is not None or root.is_nullable for root, value in zip(plan.rows, row, strict=True)):
+        return None
+    if beside is None:
+        return Answer(b'{"data":%s}' % plan.data(row, {}))
+    data = b"null" if beside.data is None else plan.data(row, beside.data)
+    return Answer(_written(data, beside.errors or []))
+
+
+def _failed(plan: Plan, failure: Exception, beside: ExecutionResult | None) -> Answer:
+    """The answer of a plan whose statement failed: an error for each field that it was to answer."""
+    errors = [root.failure(failure) for root in plan.rows]
+    live = (beside.data if beside else {}) or {}
+    if beside is not None:
+        errors += beside.errors or []
+    is_null = not all(root.is_nullable for root in plan.rows) or (beside is not None and beside.data is None)
+    return Answer(_written(b"null" if is_null else plan.data([None] * len(plan.rows), live), errors))
+
+
+def _written(data: bytes, errors: Sequence[GraphQLError]) -> bytes:
+    if not errors:
+        return b'{"data":%s}' % data
+    return b'{"errors":%s,"data":%s}' % (orjson.dumps(present(errors)), data)
+
+
+def _refusal(errors: Sequence[GraphQLError], code: str) -> Answer:
+    return Answer(orjson.dumps({"errors": present(errors, request_code=code)}), is_request_error=True)

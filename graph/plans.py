@@ -1,0 +1,19 @@
+"""What is remembered of operations: documents as they were read, and the plans that were made of them."""
+
+from cache.memory import MemoryCache
+from graph.compiler.plans import Plan
+from graph.documents import Operation
+
+MAX_DOCUMENTS = 256
+MAX_DOCUMENT_BYTES = 64 * 2**20
+MAX_PLANS = 512
+MAX_PLAN_BYTES = 32 * 2**20
+
+
+class Plans:
+    """Both caches, and how many queries were answered without a plan though nothing was wrong with them."""
+
+    def __init__(self) -> None:
+        self.operations = MemoryCache[Operation](max_entries=MAX_DOCUMENTS, max_bytes=MAX_DOCUMENT_BYTES)
+        self.plans = MemoryCache[Plan](max_entries=MAX_PLANS, max_bytes=MAX_PLAN_BYTES)
+        self.fallbacks = 0

@@ -1,0 +1,153 @@
+"""What is read of an HTTP request before GraphQL sees it: the operation and the type of its answer, or why not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from server.media_types import GRAPHQL_JSON, HTML, JSON, is_json, preferred
+
+MAX_BODY = 2**20
+MAX_DEPTH = 100
+MAX_QUERY = 100_000
+MAX_QUERY_STRING = 2**15
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+PARAMETERS = {"query", "variables", "operationName", "extensions"}
+
+
+class RequestError(Exception):
+    """The request cannot be executed."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    query: str
+    variables: dict[str, Any] | None
+    name: str | None
+
+
+def check_method(request: Request) -> None:
+    """Raises RequestError."""
+    if request.method == "POST":
+        return
+    if request.method not in ("GET", "HEAD"):
+        raise RequestError(405, "METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, HEAD, POST"})
+    if len(request.scope["query_string"]) > MAX_QUERY_STRING:
+        raise RequestError(414, "URI_TOO_LONG", f"A URL may hold {MAX_QUERY_STRING:,} bytes at most: use POST.")
+
+
+def answer_type(request: Request) -> str:
+    """The media type that the client likes best; HTML is there where nothing is asked. Raises RequestError."""
+    accept = b",".join([value for name, value in request.scope["headers"] if name == b"accept"]).decode("latin-1")
+    asks = request.method == "POST" or "query" in request.query_params
+    offered = (JSON, GRAPHQL_JSON) if asks else (JSON, GRAPHQL_JSON, HTML)
+    media_type = preferred(accept, offered)
+    if media_type is None:
+        raise RequestError(406, "NOT_ACCEPTABLE", f"The answer can be one of these: {', '.join(offered)}.")
+    return media_type
+
+
+async def read_operation(request: Request) -> Operation:
+    """Raises RequestError."""
+    return _operation(await _sent(request) if request.method == "POST" else _parameters(request))
+
+
+async def _sent(request: Request) -> dict[str, Any]:
+    headers: dict[bytes, bytes] = dict(request.scope["headers"])
+    if not is_json(headers.get(b"content-type", b"").decode("latin-1")):
+        message = "Send the request as application/json, in UTF-8."
+        raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", message, {"Accept": JSON})
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        message = "Send the body as it is, without a content encoding."
+        raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", message, {"Accept-Encoding": "identity"})
+    if _announces_more(headers.get(b"content-length", b""), MAX_BODY):
+        raise _too_large()
+    body = await _body(request)
+    sent = _json(body.removeprefix(BYTE_ORDER_MARK), "The body")
+    if not isinstance(sent, dict):
+        raise RequestError(400, "BAD_REQUEST", "The body must be one JSON object with a query: batches are not served.")
+    # Counting is quick, and tells of most bodies that they need no closer look.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deeper(sent, MAX_DEPTH):
+        raise RequestError(400, "BAD_REQUEST", f"The body may nest {MAX_DEPTH} levels deep at most.")
+    return sent
+
+
+async def _body(request: Request) -> bytearray:
+    body = bytearray()
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise RequestError(400, "BAD_REQUEST", "The body ended early.")
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return body
+
+
+def _announces_more(length: bytes, limit: int) -> bool:
+    """Whether a Content-Length is above the limit. One that is no number says nothing: the body is counted anyway."""
+    digits = length.lstrip(b"0")
+    # Python reads no integer of more than 4,300 digits.
+    return digits.isdigit() and (len(digits) > 20 or int(digits) > limit)
+
+
+def _too_large() -> RequestError:
+    return RequestError(413, "PAYLOAD_TOO_LARGE", f"The body may hold {MAX_BODY:,} bytes at most.")
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for name, text in request.query_params.multi_items():
+        # Whoever reads such a URL on its way to us may have read the other one.
+        if name in parameters:
+            raise RequestError(400, "BAD_REQUEST", f"The parameter {name} is given twice.")
+        if name in PARAMETERS:
+            parameters[name] = text
+    for name in ("variables", "extensions"):
+        given = parameters.get(name)
+        parameters[name] = _json(given, f"The parameter {name}") if given else None
+        if _is_deeper(parameters[name], MAX_DEPTH):
+            raise RequestError(400, "BAD_REQUEST", f"The parameter {name} may nest {MAX_DEPTH} levels deep at most.")
+    return parameters
+
+
+def _json(text: str | bytearray, what: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(400, "BAD_REQUEST", f"{what} is not valid JSON: {error.msg}.") from None
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    """Whether lists and objects are nested deeper. What looks at variables later may then call itself."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        inner = (part for outer in level for part in (outer.values() if isinstance(outer, dict) else outer))
+        level = [part for part in inner if isinstance(part, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _operation(sent: Mapping[str, Any]) -> Operation:
+    query, variables, name = sent.get("query"), sent.get("variables"), sent.get("operationName")
+    if not isinstance(query, str) or not query:
+        raise RequestError(400, "BAD_REQUEST", "The request needs a query, as a text.")
+    if len(query) > MAX_QUERY:
+        raise RequestError(413, "QUERY_TOO_LARGE", f"A query may hold {MAX_QUERY:,} characters at most.")
+    if not isinstance(variables, dict | None):
+        raise RequestError(400, "BAD_REQUEST", "The variables must be an object.")
+    if not isinstance(name, str | None):
+        raise RequestError(400, "BAD_REQUEST", "The operationName must be a text.")
+    if not isinstance(sent.get("extensions"), dict | None):
+        raise RequestError(400, "BAD_REQUEST", "The extensions must be an object.")
+    return Operation(query, variables, name or None)
