@@ -23,6 +23,8 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
     # Compiling a nested statement to machine code costs more than running it.
     "jit": "off",
+    # Statements are found by index, whatever their parameters; planning them anew each time costs as much as they do.
+    "plan_cache_mode": "force_generic_plan",
     "statement_timeout": STATEMENT_TIMEOUT,
     "idle_in_transaction_session_timeout": "30s",
     "lock_timeout": "5s",

@@ -46,9 +46,12 @@ async def settle(connection: AsyncConnection, *, everything: bool = False) -> in
 
 
 async def allow_time(connection: AsyncConnection) -> None:
-    """Until its end, let this transaction run and wait longer than one that a client waits for."""
+    """Until its end, let this transaction run, wait and plan longer than one that a client waits for."""
     await connection.execute(
-        text("SELECT set_config('statement_timeout', '10min', true), set_config('lock_timeout', '1min', true)")
+        text("""
+            SELECT set_config('statement_timeout', '10min', true), set_config('lock_timeout', '1min', true),
+                set_config('plan_cache_mode', 'auto', true)
+        """)
     )
 
 

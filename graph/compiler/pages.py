@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, Text, false, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, Text, false, func, literal_column, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from graph.compiler.cursors import cursor_of
 from graph.compiler.symbols import Columns, Each, Part, Row, Rows, columns_of
 
 POSITION = "page_position"
+# The fields of a connection that ask where its rows stand.
+PLACES = {"edges", "pageInfo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +36,35 @@ class Page:
 
 
 class PageRows:
-    """The symbol behind a connection: its attributes are the connection's fields, and those of its page info."""
+    """The symbol behind a connection: its attributes are the connection's fields, and those of its page info.
 
-    def __init__(self, page: Page, outer: Sequence[Any]) -> None:
+    is_plain: whether no field asks where its rows stand, which costs as much again as the rows.
+    """
+
+    def __init__(self, page: Page, outer: Sequence[Any], *, is_plain: bool = False) -> None:
         self._page = page
         self._outer = outer
+        self._is_plain = is_plain
         self._keys = [getattr(columns_of(page.select), key) for key in page.keys]
 
     @cached_property
     def scan(self) -> Any:
         """The rows of the page and one more, numbered from where the scan begins."""
+        position = func.row_number().over(order_by=self._order_by).label(POSITION)
+        return self._cut(self._page.limit + 1).add_columns(position).correlate(*self._outer).subquery()
+
+    def _cut(self, limit: Any) -> Rows:
+        """So many rows of the range, from where the scan begins."""
         page = self._page
-        order_by = [key.desc() if page.descending != page.backward else key.asc() for key in self._keys]
         bounds = [self._beyond(page.after, later=True), self._beyond(page.before, later=False)]
-        return (
-            page.select.add_columns(func.row_number().over(order_by=order_by).label(POSITION))
-            .where(*(bound for bound in bounds if bound is not None))
-            .order_by(*order_by)
-            .limit(page.limit + 1)
-            .correlate(*self._outer)
-            .subquery()
-        )
+        rows = page.select.where(*(bound for bound in bounds if bound is not None)).order_by(*self._order_by)
+        # A number that is known lets PostgreSQL plan for few rows.
+        return rows.limit(literal_column(str(limit)) if isinstance(limit, int) else limit)
+
+    @property
+    def _order_by(self) -> list[ColumnElement[Any]]:
+        page = self._page
+        return [key.desc() if page.descending != page.backward else key.asc() for key in self._keys]
 
     @property
     def statement(self) -> Select[Any]:
@@ -65,8 +75,15 @@ class PageRows:
         return select(true()).select_from(self.scan).having(true())
 
     @property
-    def nodes(self) -> Each:
-        return self._each(Columns(self.scan.c))
+    def nodes(self) -> Each | Rows:
+        if not self._is_plain:
+            return self._each(Columns(self.scan.c))
+        rows = self._cut(self._page.limit)
+        if not self._page.backward:
+            return rows
+        turned = rows.correlate(*self._outer).subquery()
+        keys = [turned.c[key] for key in self._page.keys]
+        return select(*turned.c).order_by(*(key.desc() if self._page.descending else key.asc() for key in keys))
 
     @property
     def edges(self) -> Each:

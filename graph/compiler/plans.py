@@ -96,8 +96,10 @@ def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: 
         nodes = [field.node for field in details]
         if is_relation(root_type, details):
             return_type = root_type.fields[nodes[0].name.value].type
+            path = Path(None, key, root_type.name)
+            value = selection.resolve(root_type, details, path, None)
             rows.append(RootRows(key, nodes, not is_non_null_type(return_type)))
-            columns.append(selection.field(root_type, details, Path(None, key, root_type.name), None))
+            columns.append(selection.json(return_type, details, path, value))
         elif nodes[0].name.value != "__typename":
             beside += nodes
     statement, parameters = _written(columns) if columns else (None, [])

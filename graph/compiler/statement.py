@@ -21,11 +21,20 @@ from graphql.execution import Executor
 from graphql.execution.collect_fields import FieldDetails, FieldDetailsList
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
-from sqlalchemy import ColumnElement, FromClause, Select, Text, case, cast, func, literal, null, select
+from sqlalchemy import ColumnElement, FromClause, Select, Text, case, cast, func, literal_column, null, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from graph.compiler.json import EMPTY_LIST, Fields, json_constant, json_leaf, json_object, json_rows, json_values
-from graph.compiler.pages import Page, PageRows
+from graph.compiler.json import (
+    EMPTY_LIST,
+    Fields,
+    json_constant,
+    json_leaf,
+    json_object,
+    json_of,
+    listed,
+    records,
+)
+from graph.compiler.pages import PLACES, Page, PageRows
 from graph.compiler.symbols import Each, Part, Row, Variants, columns_of
 from graph.compiler.variables import Planning, holds_later, known, without_moments
 
@@ -76,6 +85,13 @@ class Selection:
         self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any, outer: Tables = ()
     ) -> ColumnElement[Any]:
         """The JSON of what a field's resolver returned. outer: the tables of the enclosing statements."""
+        expression = self._expression(return_type, fields, path, value, outer)
+        return json_of(expression, many=is_list_type(get_nullable_type(return_type)))
+
+    def _expression(
+        self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any, outer: Tables
+    ) -> ColumnElement[Any]:
+        """The same, but rows are still records and arrays, which become JSON with what encloses them."""
         named_type: Any = get_named_type(return_type)
         many = is_list_type(get_nullable_type(return_type))
         if isinstance(value, Select | Page | Variants):
@@ -83,11 +99,11 @@ class Selection:
         match value:
             case Select():
                 found = self._select(named_type, fields, path, columns_of(value), (*outer, *value.columns_clause_froms))
-                return json_rows(value, found, outer, many=many)
+                return records(value, found, outer, many=many)
             case Page():
-                rows = PageRows(value, outer)
+                rows = PageRows(value, outer, is_plain=self._is_plain(named_type, fields))
                 found = self._select(named_type, fields, path, rows, outer)
-                return json_rows(rows.statement, found, outer, many=False)
+                return records(rows.statement, found, outer, many=False)
             case Each(source, table, order_by, where):
                 shown = json_object(self._select(named_type, fields, path, source, (*outer, table)))
                 listed = func.json_agg(aggregate_order_by(shown, order_by)).filter(where)
@@ -113,7 +129,12 @@ class Selection:
         ]
         row = (case(*cases) if cases else null()).label("row")
         inner = value.select.with_only_columns(row, maintain_column_froms=True).correlate(*outer).subquery()
-        return json_values(inner.c.row, inner, many=many)
+        return listed(inner.c.row, inner, many=many)
+
+    def _is_plain(self, connection_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
+        """Whether a page is asked for its rows alone, and neither for their places nor for what lies beyond."""
+        selected = self._executor.collect_subfields(connection_type, fields).grouped_field_set
+        return not any(details[0].node.name.value in PLACES for details in selected.values())
 
     def _object_type(self, name: str) -> GraphQLObjectType:
         object_type = self._executor.schema.type_map[name]
@@ -129,20 +150,19 @@ class Selection:
         if len(path.as_list()) > MAX_DEPTH:
             raise TooLarge
         return [
-            (key, self.field(object_type, details, Path(path, key, object_type.name), source, outer))
+            (key, self._field(object_type, details, Path(path, key, object_type.name), source, outer))
             for key, details in selected.items()
         ]
 
-    def field(
-        self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row, outer: Tables = ()
+    def _field(
+        self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row, outer: Tables
     ) -> ColumnElement[Any]:
-        """The JSON of a field of this parent."""
         if fields[0].node.name.value == "__typename":
-            return literal(object_type.name, Text)
+            return literal_column(f"'{object_type.name}'", Text)
         nodes = [field.node for field in fields]
         try:
             value = self.resolve(object_type, fields, path, source)
-            return self.json(object_type.fields[nodes[0].name.value].type, fields, path, value, outer)
+            return self._expression(object_type.fields[nodes[0].name.value].type, fields, path, value, outer)
         except Exception as error:
             raise located_error(error, nodes, path.as_list()) from error
 

@@ -35,8 +35,8 @@ class Candle:
 
 
 @strawberry.type(
-    description="Candles as charts take them: a list for each field, oldest first. All lists are of one length, and the "
-    "numbers at one place of them are one candle."
+    description="Candles as charts take them: a list for each field, oldest first. The lists are of one length, and "
+    "the numbers at one place of them are one candle."
 )
 class CandleSeries:
     # Not Int, which ends with the 32 bits of January 2038.

@@ -128,8 +128,9 @@ class Cryptocurrency(Node):
 
 def _wanted(info: Info, interval: Interval | None, since: Any, until: Any, last: Any) -> dict[str, Any]:
     """Which candles, for db.queries.candles. Raises InputError."""
-    if last is not None and not 1 <= last <= candles.MAX_CANDLES:
-        message = f"last must be between 1 and {candles.MAX_CANDLES:,}, but is {last}."
-        raise InputError("INVALID_LIMIT", message, ["last"])
-    span = checked_span(since, until) if since or until else None
-    return {"interval": interval and interval.name, "span": span, "last": last, "path": info.path.as_list()}
+    return {
+        "interval": interval and interval.name,
+        "span": None if since is None and until is None else checked_span(since, until),
+        "last": None if last is None else worked_out(_candle_count, last),
+        "path": info.path.as_list(),
+    }
