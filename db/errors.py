@@ -49,13 +49,18 @@ def translate(error: Exception) -> Exception:
         case exc.DBAPIError():
             cause = error.orig.__cause__ if error.orig is not None else None
             return _translated(cause, lost=error.connection_invalidated) or error
-        case asyncpg.PostgresError() | asyncpg.InterfaceError():
-            return _translated(error, lost="closed" in str(error)) or error
+        case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
+            return _translated(error, lost=ends_connection(error) or "closed" in str(error)) or error
         case TimeoutError():
             return StatementTimeout("The database did not answer in time.")
         case OSError():
             return DatabaseUnavailable("The database cannot be reached.")
     return error
+
+
+def ends_connection(error: Exception) -> bool:
+    """Whether PostgreSQL or the driver gave the connection up, even if it is not closed yet."""
+    return isinstance(error, asyncpg.InternalClientError) or getattr(error, "sqlstate", None) in GONE
 
 
 def _translated(error: BaseException | None, *, lost: bool) -> DatabaseError | None:

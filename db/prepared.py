@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
-from db.errors import DatabaseUnavailable, translate
+from db.errors import DatabaseUnavailable, ends_connection, translate
 
 
 class _Connecting:
@@ -88,8 +88,8 @@ class PreparedReads:
             else:
                 async with asyncio.timeout(self._read_timeout_seconds):
                     row = await (await driver.prepare(statement)).fetchrow(*values)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if not driver.is_closed():
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            if not (driver.is_closed() or ends_connection(error)):
                 raise
             connection.invalidate(error)
             raise _ConnectionLost(error) from error

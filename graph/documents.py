@@ -19,8 +19,8 @@ from graphql import (
     visit,
 )
 
-from graph.compiler.shapes import Shapes
-from graph.compiler.variables import Read, Values, reading
+from graph.compiler.later import Read, Values, reading
+from graph.compiler.variables import Variables
 from graph.errors import MAX_ERRORS
 
 MAX_TOKENS = 10_000
@@ -43,7 +43,7 @@ class Operation:
 
     document: DocumentNode
     node: OperationDefinitionNode
-    shapes: Shapes
+    variables: Variables
     size: int
     known: dict[Hashable, Read] = field(default_factory=dict)
 
@@ -53,7 +53,7 @@ class Operation:
 
     def shape(self, values: Values) -> Hashable:
         """Equal for variables that share a plan."""
-        return self.shapes.shape(values), tuple([reading(read, values) for read in self.known.values()])
+        return self.variables.shape(values), tuple([reading(read, values) for read in self.known.values()])
 
 
 def read_operation(schema: GraphQLSchema, text: str, name: str | None) -> Operation:
@@ -63,7 +63,7 @@ def read_operation(schema: GraphQLSchema, text: str, name: str | None) -> Operat
     if errors := validate(schema, document, max_errors=MAX_ERRORS):
         raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
     return Operation(
-        document, node, Shapes(schema, node.variable_definitions or ()), document.token_count * TOKEN_BYTES
+        document, node, Variables(schema, node.variable_definitions or ()), document.token_count * TOKEN_BYTES
     )
 
 

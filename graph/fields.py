@@ -9,8 +9,8 @@ import strawberry
 from db.queries.listings import Span
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import InvalidGlobalId, global_id, read_global_id
+from graph.compiler.later import worked_out
 from graph.compiler.symbols import Row
-from graph.compiler.variables import worked_out
 from graph.errors import InputError
 
 Field: TypeAlias = Callable[[Callable[..., Any]], Any]

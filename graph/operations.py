@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from graphql import DocumentNode, ExecutionResult, GraphQLError, execute
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.values import VariableValues
 from strawberry import Schema
 
 from db.errors import Refused
 from graph.compiler.executor import StatementExecutor
+from graph.compiler.later import Planning, Values
 from graph.compiler.plans import Plan, compile_plan
-from graph.compiler.variables import Planning
 from graph.context import Context
 from graph.documents import DocumentRefused, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
@@ -63,11 +63,10 @@ class Operations:
             return _refusal(refusal.errors, refusal.code)
         if queries_only and not operation.is_query:
             raise NotAQuery
-        definitions = operation.node.variable_definitions or ()
-        variables = get_variable_values(self._schema, definitions, request.variables, max_errors=MAX_ERRORS)
-        if isinstance(variables, list):
-            return _refusal(variables, "BAD_USER_INPUT")
-        planned = await self._planned(request, operation, variables) if operation.is_query else None
+        values = operation.variables.coerced(request.variables, MAX_ERRORS)
+        if isinstance(values, list):
+            return _refusal(values, "BAD_USER_INPUT")
+        planned = await self._planned(request, operation, values) if operation.is_query else None
         return planned or await self._unplanned(request, operation)
 
     def _operation(self, request: Request) -> Operation:
@@ -78,14 +77,14 @@ class Operations:
             self._plans.operations.put(key, operation, operation.size)
         return operation
 
-    async def _planned(self, request: Request, operation: Operation, variables: VariableValues) -> Answer | None:
+    async def _planned(self, request: Request, operation: Operation, values: Values) -> Answer | None:
         """The answer by a plan; None where none can be made, or it refuses the variables.
 
         What refuses them refuses them again in the executor, which says of which field that is true.
         """
         try:
-            plan, is_kept = self._plan(request, operation, variables)
-            arguments = plan.arguments(variables.coerced)
+            plan, is_kept = self._plan(request, operation, values)
+            arguments = plan.arguments(values)
         except Exception:
             return None
         if plan.beside is None:
@@ -93,25 +92,25 @@ class Operations:
         row, beside = await asyncio.gather(self._row(plan, arguments, is_kept), self._execute(plan.beside, request))
         return _assembled(plan, row, beside)
 
-    def _plan(self, request: Request, operation: Operation, variables: VariableValues) -> tuple[Plan, bool]:
+    def _plan(self, request: Request, operation: Operation, values: Values) -> tuple[Plan, bool]:
         """The plan, and whether it is kept for the next request."""
-        key = request.query, request.name, operation.shape(variables.coerced)
+        key = request.query, request.name, operation.shape(values)
         plan = self._plans.plans.get(key)
         if plan is not None:
             return plan, True
-        plan = self._compiled(request, operation, variables)
+        plan = self._compiled(request, operation, values)
         # By now more of the variables may be known to matter.
-        key = request.query, request.name, operation.shape(variables.coerced)
+        key = request.query, request.name, operation.shape(values)
         return plan, self._plans.plans.put(key, plan, plan.size + len(repr(key)))
 
-    def _compiled(self, request: Request, operation: Operation, variables: VariableValues) -> Plan:
+    def _compiled(self, request: Request, operation: Operation, values: Values) -> Plan:
         planning = Planning(operation.known)
         executor = StatementExecutor.build(
             self._schema, operation.document, None, self._context, request.variables, request.name
         )
         assert isinstance(executor, StatementExecutor), "the variables have been coerced before"
-        stand_ins = operation.shapes.stand_ins(variables.coerced, planning)
-        executor.variable_values = VariableValues(variables.sources, stand_ins)
+        stand_ins = operation.variables.stand_ins(values, planning)
+        executor.variable_values = VariableValues(executor.variable_values.sources, stand_ins)
         return compile_plan(executor, operation.document, planning)
 
     async def _row(self, plan: Plan, arguments: Sequence[Any], is_kept: bool) -> Row | Exception:

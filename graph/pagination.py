@@ -13,9 +13,9 @@ from strawberry.types.field import StrawberryField
 from db.queries.listings import Listing
 from graph.compiler.cursors import InvalidCursor, position_in
 from graph.compiler.executor import RELATION
+from graph.compiler.later import worked_out
 from graph.compiler.pages import Page
 from graph.compiler.symbols import Row, columns_of
-from graph.compiler.variables import worked_out
 from graph.errors import InputError
 from graph.fields import Field
 

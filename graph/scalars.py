@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
-from graph.compiler.variables import Momentary
+from graph.compiler.later import Momentary
 from graph.errors import InputError
 
 RELATIVE = re.compile(r"now(?:([+-])([0-9]{1,12})([smhdw]))?", re.ASCII)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, bindparam, cast, func, literal, literal_column
 from sqlalchemy.types import TypeEngine
 
-from graph.compiler.variables import Later, worked_out
+from graph.compiler.later import Later, worked_out
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -25,8 +25,8 @@ from sqlalchemy import BindParameter, ColumnElement, cast, select
 from sqlalchemy.dialects.postgresql import JSON, asyncpg
 
 from graph.compiler.executor import StatementExecutor, is_relation
+from graph.compiler.later import Later, Planning, Read, Values
 from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
-from graph.compiler.variables import Later, Planning, Read, Values
 
 DIALECT: Any = asyncpg.dialect()  # type: ignore[no-untyped-call]
 

@@ -34,9 +34,9 @@ from graph.compiler.json import (
     listed,
     records,
 )
+from graph.compiler.later import Planning, holds_later, known, without_moments
 from graph.compiler.pages import PLACES, Page, PageRows
 from graph.compiler.symbols import Each, Part, Row, Variants, columns_of
-from graph.compiler.variables import Planning, holds_later, known, without_moments
 
 # Generous for people, and an end for operations that grow without one.
 MAX_ROOT_FIELDS = 100

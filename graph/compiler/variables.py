@@ -1,190 +1,113 @@
-"""Values that each request brings anew, in a statement that is compiled once.
+"""The variables of an operation: coerced by the schema, their shape, and what stands for them in a plan."""
 
-While a plan is compiled, resolvers get a Later in place of a variable's value. In a statement it is a parameter. What a
-resolver reckons from it, such as a key from a global id, is a Later too: worked_out() makes it, and reckons it again at
-each request, checks included. What decides over the shape of the statement is asked for by known(), and becomes part
-of the plan's key, as nulls, booleans, enums, the fields of input objects and the lengths of lists always are. A
-resolver that looks at a Later in another way fails; it is called again with values, as if it had asked by known().
-"""
-
-from collections.abc import Callable, Hashable, Mapping
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Callable, Collection, Hashable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
-from sqlalchemy import BigInteger, BindParameter, ClauseElement, DateTime, Double, Numeric, Text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import TypeEngine
+from graphql import (
+    GraphQLBoolean,
+    GraphQLError,
+    GraphQLInputType,
+    GraphQLSchema,
+    Undefined,
+    VariableDefinitionNode,
+    coerce_input_value,
+    get_nullable_type,
+    is_enum_type,
+    is_input_object_type,
+    is_list_type,
+    type_from_ast,
+)
+from graphql.execution.values import get_variable_values
 
-# The coerced variables of a request, by name.
-Values: TypeAlias = Mapping[str, Any]
-Read: TypeAlias = Callable[[Values], Any]
+from graph.compiler.later import Later, Planning, Read, Values, hashable, parameter_type
 
-# What a parameter may be, and how PostgreSQL calls it.
-TYPES: dict[type, TypeEngine[Any]] = {
-    str: Text(),
-    int: BigInteger(),
-    float: Double(),
-    Decimal: Numeric(),
-    datetime: DateTime(timezone=True),
-}
+# A Later for each item of a longer list would cost too much: such a list is part of its shape.
+MAX_ITEMS = 200
 
-
-class LooksAtValue(Exception):
-    """A resolver asked a Later for what only a value tells."""
-
-
-class Momentary:
-    """A literal that means something else at each request, such as now-1h. text is how it was written."""
-
-    text: str
-
-    def again(self) -> Any:
-        """What it means now."""
-        raise NotImplementedError
+Shape: TypeAlias = Callable[[Any], Hashable]
 
 
-class Planning:
-    """What is noted while one plan is compiled.
+class Variables:
+    """The variables that one operation declares."""
 
-    known: readings that the plan takes for granted, kept for all plans of the operation, in the order of asking.
-    worked_out: every value that was worked out; each may refuse a request, whether the statement needs it or not.
-    """
+    def __init__(self, schema: GraphQLSchema, definitions: Collection[VariableDefinitionNode]) -> None:
+        self._schema = schema
+        self._definitions = definitions
+        self._types: dict[str, Any] = {
+            definition.variable.name.value: type_from_ast(schema, definition.type) for definition in definitions
+        }
+        self._shapes = [(name, _shape_of(type_)) for name, type_ in self._types.items()]
 
-    def __init__(self, known: dict[Hashable, Read]) -> None:
-        self.known = known
-        self.worked_out: list[Later] = []
+    def coerced(self, given: Mapping[str, Any], max_errors: int) -> dict[str, Any] | list[GraphQLError]:
+        """The values that a client gave, as their types have them; errors where one does not fit."""
+        values = {
+            name: coerce_input_value(given[name], type_) if name in given else Undefined
+            for name, type_ in self._types.items()
+        }
+        if Undefined not in values.values():
+            return values
+        # Something has a default, was left out or does not fit: graphql-core knows, in four times the time.
+        found = get_variable_values(self._schema, self._definitions, dict(given), max_errors=max_errors)
+        return found if isinstance(found, list) else found.coerced
 
+    def shape(self, values: Values) -> Hashable:
+        """Equal for variables that share a plan, unless it knows more of them."""
+        return tuple([shape(values[name]) if name in values else Ellipsis for name, shape in self._shapes])
 
-class Later(BindParameter[Any]):
-    """A variable, or what is worked out from variables. read gives it; now is what it is for the present request."""
+    def stand_ins(self, values: Values, planning: Planning) -> dict[str, Any]:
+        """The same variables, with a Later in the place of each value that the shape leaves open."""
 
-    inherit_cache = True
+        def read(name: str, values: Values) -> Any:
+            return values[name]
 
-    def __init__(
-        self, identity: Hashable, read: Read, now: Any, planning: Planning, type_: TypeEngine[Any] | None = None
-    ) -> None:
-        super().__init__(None, now, type_=type_ or _type_of(now), unique=True)
-        self.identity = identity
-        self.read = read
-        self.now = now
-        self.planning = planning
-
-    def __bool__(self) -> bool:
-        raise LooksAtValue
-
-    def __eq__(self, other: Any) -> Any:
-        if not isinstance(other, ClauseElement):
-            raise LooksAtValue
-        return super().__eq__(other)
-
-    # As they are compared with columns, Laters are told apart by identity.
-    __hash__ = BindParameter.__hash__
-
-
-def worked_out(function: Callable[..., Any], *inputs: Any, type_: TypeEngine[Any] | None = None) -> Any:
-    """function(*inputs); where a Later is among them, a Later that calls it again at each request.
-
-    type_: of the parameter, where the value does not tell. An exception refuses the request, now or then.
-    """
-    now = function(*known_now(inputs))
-    later = _first_later(inputs)
-    if later is None:
-        return now
-    identity = (function, _identity(inputs))
-    result = Later(identity, lambda values: function(*_read(inputs, values)), now, later.planning, type_)
-    later.planning.worked_out.append(result)
-    return result
+        return {
+            name: _stand_in(self._types[name], value, name, partial(read, name), planning)
+            for name, value in values.items()
+        }
 
 
-def known(value: Any) -> Any:
-    """The value itself, which becomes part of the plan's key where it is, or holds, a Later."""
-    return _each_later(value, _taken_for_granted)
+def _shape_of(type_: GraphQLInputType) -> Shape:
+    named: Any = get_nullable_type(type_)
+    if named is GraphQLBoolean or is_enum_type(named):
+        return hashable
+    if is_list_type(named):
+        of_item = _shape_of(named.of_type)
+        return lambda value: tuple([of_item(item) for item in value]) if _is_short(value) else hashable(value)
+    if is_input_object_type(named):
+        return partial(_shape_of_object, named, {})
+    return _shape_of_scalar
 
 
-def known_now(value: Any) -> Any:
-    """The value for the present request, which the plan must not depend on."""
-    return _each_later(value, lambda later: later.now)
+def _shape_of_object(type_: Any, fields: dict[str, Shape], value: Any) -> Hashable:
+    if value is None:
+        return None
+    # Not before: input objects may hold each other.
+    if not fields:
+        fields |= {field.out_name or name: _shape_of(field.type) for name, field in type_.fields.items()}
+    return tuple([(name, fields[name](part)) for name, part in value.items()])
 
 
-def holds_later(value: Any) -> bool:
-    return _first_later(value) is not None
+def _shape_of_scalar(value: Any) -> Hashable:
+    return parameter_type(value) or hashable(value)
 
 
-def without_moments(value: Any, planning: Planning) -> Any:
-    """The arguments of a field, with a Later in the place of each literal that means something else each time."""
-    if isinstance(value, Momentary):
-        return Later((Momentary, value.text), lambda _: value.again(), value, planning)
-    if isinstance(value, list):
-        return [without_moments(part, planning) for part in value]
-    if isinstance(value, dict):
-        return {key: without_moments(part, planning) for key, part in value.items()}
-    return value
+def _is_short(value: Any) -> bool:
+    return value is not None and len(value) <= MAX_ITEMS
 
 
-def _taken_for_granted(later: Later) -> Any:
-    later.planning.known.setdefault(later.identity, later.read)
-    return later.now
-
-
-def _read(value: Any, values: Values) -> Any:
-    return _each_later(value, lambda later: later.read(values))
-
-
-def _each_later(value: Any, change: Callable[[Later], Any]) -> Any:
-    """The same value with every Later in it changed."""
-    if isinstance(value, Later):
-        return change(value)
-    if isinstance(value, list | tuple):
-        return type(value)([_each_later(part, change) for part in value])
-    if isinstance(value, dict):
-        return {key: _each_later(part, change) for key, part in value.items()}
-    return value
-
-
-def _first_later(value: Any) -> Later | None:
-    if isinstance(value, Later):
+def _stand_in(type_: GraphQLInputType, value: Any, identity: Hashable, read: Read, planning: Planning) -> Any:
+    """What stands in the place of a value that is read from the variables like this."""
+    named: Any = get_nullable_type(type_)
+    if value is None or named is GraphQLBoolean or is_enum_type(named):
         return value
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return next((later for later in map(_first_later, value) if later is not None), None)
-    return None
 
+    def part(type_: GraphQLInputType, key: Any) -> Any:
+        return _stand_in(type_, value[key], (identity, key), lambda values: read(values)[key], planning)
 
-def _identity(value: Any) -> Hashable:
-    return hashable(_each_later(value, lambda later: later.identity))
-
-
-def reading(read: Read, values: Values) -> Hashable:
-    """What is read, as a part of a plan's key."""
-    try:
-        return hashable(read(values))
-    except Exception:
-        # What is wrong with it is told when the plan itself reads it.
-        return Exception
-
-
-def hashable(value: Any) -> Hashable:
-    if isinstance(value, list | tuple):
-        return tuple([hashable(part) for part in value])
-    if isinstance(value, dict):
-        return tuple([(key, hashable(part)) for key, part in value.items()])
-    return value  # type: ignore[no-any-return]
-
-
-def parameter_type(value: Any) -> type | None:
-    """Which of TYPES a value is of; None where it cannot be a parameter."""
-    if type(value) in TYPES:
-        return type(value)
-    # A bool is an int, but no number.
-    return next((known for known in TYPES if isinstance(value, known)), None) if not isinstance(value, bool) else None
-
-
-def _type_of(value: Any) -> TypeEngine[Any]:
-    if isinstance(value, list) and value:
-        return ARRAY(_type_of(value[0]))
-    of = parameter_type(value)
-    if of is None:
-        raise LooksAtValue
-    return TYPES[of]
+    if is_list_type(named):
+        return [part(named.of_type, index) for index in range(len(value))] if _is_short(value) else value
+    if is_input_object_type(named):
+        types = {field.out_name or name: field.type for name, field in named.fields.items()}
+        return {name: part(types[name], name) for name in value}
+    return value if parameter_type(value) is None else Later(identity, read, value, planning)

@@ -5,8 +5,8 @@ import strawberry
 
 from db.queries import candles, predictions, sentiment, signals, trades
 from db.queries.listings import Listing
+from graph.compiler.later import worked_out
 from graph.compiler.symbols import Row, Rows
-from graph.compiler.variables import worked_out
 from graph.context import Info
 from graph.errors import InputError
 from graph.fields import Node, TimeRange, checked_span, criteria_of, relation, span_of

@@ -12,6 +12,7 @@ from db.queries import freshness
 from graph.compiler.symbols import Row
 from graph.context import Context
 from graph.fields import resolved
+from graph.plans import Plans
 from graph.types.cryptocurrencies import Cryptocurrency
 
 
@@ -43,6 +44,23 @@ class CacheHealth:
     used_memory_mb: float | None = strawberry.field(description="Memory that Redis uses, in MiB.")
     connected_clients: int | None = strawberry.field(description="Clients of Redis.")
     uptime_seconds: int | None = strawberry.field(description="How long Redis has been up.")
+
+
+@strawberry.type(
+    description="Plans: queries as statements, compiled once and kept by this process. A query that is new is compiled."
+)
+class PlanHealth:
+    entries: int = strawberry.field(description="Plans that are kept.")
+    bytes: int = strawberry.field(description="About how much memory they take.")
+    # Counts are floats: Int ends at two billion.
+    hits: float = strawberry.field(description="Queries that found their plan.")
+    misses: float = strawberry.field(description="Queries that were compiled.")
+    evictions: float = strawberry.field(description="Plans that made room for others.")
+    documents: int = strawberry.field(description="Documents that are kept parsed and validated.")
+    document_bytes: int = strawberry.field(description="About how much memory they take.")
+    fallbacks: float = strawberry.field(
+        description="Queries that no plan could be made of; they are answered, by a statement for each root field."
+    )
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,7 @@ class Health:
     uptime_seconds: float = strawberry.field(description="How long this process has been up.")
     database: DatabaseHealth = strawberry.field(description="PostgreSQL.")
     cache: CacheHealth = strawberry.field(description="The cache.")
+    plans: PlanHealth = strawberry.field(description="The plans of queries.")
 
     @resolved(DataHealth, "The data.")
     def data(self) -> Any:
@@ -100,6 +119,7 @@ async def look(context: Context) -> Health:
         uptime_seconds=context.service.uptime_seconds,
         database=_database_health(context, database),
         cache=_cache_health(cache),
+        plans=_plan_health(context.plans),
     )
 
 
@@ -131,4 +151,18 @@ def _cache_health(probe: CacheProbe) -> CacheHealth:
         used_memory_mb=probe.used_memory_mb,
         connected_clients=probe.connected_clients,
         uptime_seconds=probe.uptime_seconds,
+    )
+
+
+def _plan_health(plans: Plans) -> PlanHealth:
+    kept, documents = plans.plans.stats, plans.operations.stats
+    return PlanHealth(
+        entries=kept.entries,
+        bytes=kept.bytes,
+        hits=kept.hits,
+        misses=kept.misses,
+        evictions=kept.evictions,
+        documents=documents.entries,
+        document_bytes=documents.bytes,
+        fallbacks=plans.fallbacks,
     )

@@ -15,8 +15,8 @@ from db.queries import (
     trades,
 )
 from graph.compiler.global_ids import InvalidGlobalId, read_global_id
+from graph.compiler.later import known, worked_out
 from graph.compiler.symbols import Rows, Variants
-from graph.compiler.variables import known, worked_out
 from graph.errors import InputError
 
 ROWS: dict[str, Callable[[Any], Rows]] = {
