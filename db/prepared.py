@@ -5,6 +5,7 @@ than PostgreSQL's answer.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,12 @@ import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
 from db.errors import DatabaseUnavailable, ends_connection, translate
+
+OPENED_AT = "opened_at"
 
 
 class _Connecting:
@@ -48,7 +51,8 @@ class PreparedReads:
         self._checkout_timeout_seconds = checkout_timeout_seconds
         # The pool's own queue lets latecomers overtake, and some wait until they time out.
         self._turns = asyncio.Semaphore(connections)
-        event.listen(self._engine, "connect", _keep_json_as_bytes)
+        self._lost_at = 0.0
+        event.listen(self._engine, "connect", _set_up)
 
     async def fetch_row(self, statement: str, values: Sequence[Any], *, keep: bool) -> Sequence[bytes | None]:
         """The first row. keep: whether the connection should remember the statement.
@@ -92,6 +96,7 @@ class PreparedReads:
             if not (driver.is_closed() or ends_connection(error)):
                 raise
             connection.invalidate(error)
+            self._lost_at = time.monotonic()
             raise _ConnectionLost(error) from error
         except BaseException as error:
             # Cut off, late or cancelled: nobody knows what is still under way.
@@ -110,7 +115,8 @@ class PreparedReads:
             except MissingGreenlet:
                 connection = await greenlet_spawn(self._engine.pool.connect)
             driver: Any = connection.driver_connection
-            if not driver.is_closed():
+            # Where one was lost, so were those that are as old, most likely, whether they know it or not.
+            if not driver.is_closed() and connection.info[OPENED_AT] > self._lost_at:
                 return connection
             connection.invalidate()
 
@@ -123,6 +129,7 @@ class _ConnectionLost(Exception):
         self.reason = reason
 
 
-def _keep_json_as_bytes(connection: Any, _record: Any) -> None:
+def _set_up(connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[OPENED_AT] = time.monotonic()
     codec = {"schema": "pg_catalog", "encoder": bytes, "decoder": bytes, "format": "binary"}
     connection.run_async(lambda driver: driver.set_type_codec("json", **codec))
