@@ -171,7 +171,9 @@ def _failed(plan: Plan, failure: Exception, beside: ExecutionResult | None) -> A
 def _written(data: bytes, errors: Sequence[GraphQLError]) -> bytes:
     if not errors:
         return b'{"data":%s}' % data
-    return b'{"errors":%s,"data":%s}' % (orjson.dumps(present(errors)), data)
+    # Root fields fail in the order in which their statements end.
+    in_order = sorted(errors, key=lambda error: error.positions or [0])
+    return b'{"errors":%s,"data":%s}' % (orjson.dumps(present(in_order)), data)
 
 
 def _refusal(errors: Sequence[GraphQLError], code: str) -> Answer:

@@ -1,0 +1,58 @@
+"""Generated operations: a plan that was made for other variables gives the answer that the executor gives."""
+
+from random import Random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.graph.oracle.harness import Bench
+from tests.graph.oracle.operations import operation
+from tests.graph.oracle.properties import SEEDED
+from tests.graph.oracle.reduction import Operation
+from tests.graph.oracle.values import INSTANTS, SAMPLES, Pool
+
+# Health tells the time, and what it took.
+ROOTS = [
+    *("cryptocurrency", "cryptocurrencies", "predictions", "signals", "trades", "alerts"),
+    *("strategies", "models", "model", "node", "nodes"),
+]
+SIZES = [1, 2, 3, 5, 8, 30, 100, 0, -1, 101, 10_001]
+
+
+@settings(SEEDED, max_examples=60)
+@given(random=st.randoms(use_true_random=True), roots=st.lists(st.sampled_from(ROOTS), min_size=1, max_size=3))
+def test_a_plan_serves_all_variables_of_its_shape(bench: Bench, pool: Pool, random: Random, roots: list[str]) -> None:
+    first = operation(random, bench.evaluator.schema, pool, roots)
+    for _ in range(2):
+        bench.answer(first)
+    for _ in range(3 if first.variables else 0):
+        other = Operation(first.text, _varied(random, pool, first.variables))
+        assert bench.answer(other) == bench.answer_field_by_field(other), other
+
+
+def _varied(random: Random, pool: Pool, value: Any) -> Any:
+    """A value of the same form, and most often of the same shape."""
+    match value:
+        case bool() | None:
+            return value
+        case int():
+            return random.choice(SIZES)
+        case float():
+            return random.choice(SAMPLES["minConfidence"])
+        case dict():
+            return {key: _varied(random, pool, part) for key, part in value.items()}
+        case list():
+            return [_varied(random, pool, part) for part in value]
+        case str():
+            return _varied_text(random, pool, value)
+    return value
+
+
+def _varied_text(random: Random, pool: Pool, text: str) -> str:
+    """Another of those that it was taken from; rarely anything at all."""
+    sources: list[list[Any]] = [INSTANTS, *pool.ids.values(), *pool.cursors.values(), *SAMPLES.values()]
+    if random.random() < 0.1:
+        return str(random.choice(["", "nonsense", "\u0000", random.choice(INSTANTS)]))
+    fitting = [source for source in sources if text in source and all(isinstance(item, str) for item in source)]
+    return str(random.choice(random.choice(fitting))) if fitting else text

@@ -1,0 +1,296 @@
+"""Plans: what a warm request does not do again, what it must, and what is answered without one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import URL, text
+
+from cache.redis import Cache
+from db.engine import Database
+from graph import documents, operations
+from graph.context import Context, Service
+from graph.operations import Operations, Request
+from graph.plans import Plans
+from graph.schema import create_schema
+from tests.application import FieldByField, counted
+
+COIN = "query($symbol: String!) { cryptocurrency(symbol: $symbol) { name } }"
+
+
+class Server:
+    """The operations of the schema on a database, and what they remember."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        context = Context(database, Cache(None), Service("test", "test", 0))
+        self.plans = context.plans
+        self._planned = Operations(create_schema(), context)
+        self._unplanned = FieldByField(create_schema(), replace(context, plans=Plans()))
+
+    async def ask(self, query: str, variables: dict[str, Any] | None = None) -> Any:
+        return orjson.loads((await self._planned.answer(Request(query, variables or {}, None))).body)
+
+    async def ask_field_by_field(self, query: str, variables: dict[str, Any] | None = None) -> Any:
+        return orjson.loads((await self._unplanned.answer(Request(query, variables or {}, None))).body)
+
+    async def warm(self, query: str, variables: dict[str, Any] | None = None) -> None:
+        for _ in range(2):
+            await self.ask(query, variables)
+
+    @property
+    def hits(self) -> int:
+        return self.plans.plans.stats.hits
+
+
+@pytest.fixture
+async def server(demo_url: URL) -> AsyncIterator[Server]:
+    database = Database(demo_url, pool_size=3)
+    yield Server(database)
+    assert database.pool_in_use == 0
+    await database.close()
+
+
+async def test_a_warm_request_does_nothing_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    await server.warm(COIN, {"symbol": "BTC"})
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise AssertionError("this was done before")
+
+    for module, name in (
+        (documents, "parse"),
+        (documents, "validate"),
+        (operations, "compile_plan"),
+        (operations, "execute"),
+    ):
+        monkeypatch.setattr(module, name, fail)
+    for symbol, name in (("BTC", "Bitcoin"), ("eth", "Ethereum")):
+        assert await server.ask(COIN, {"symbol": symbol}) == {"data": {"cryptocurrency": {"name": name}}}
+    assert await server.ask(COIN, {"symbol": "NONE"}) == {"data": {"cryptocurrency": None}}
+    assert server.hits == 3
+
+
+VARYING = [
+    ("query($n: Int) { signals(first: $n) { nodes { id } } }", {"n": 2}, [{"n": 5}, {"n": 100}, {"n": 101}, {"n": 0}]),
+    (
+        "query($n: Int, $c: String) { signals(last: $n, before: $c) { edges { cursor } pageInfo { hasNextPage } } }",
+        {"n": 2, "c": "c2lnbmFscy5uZXdlc3R8MTc5NDk1OTk5OTAwMDAwMHw1"},
+        [{"n": 3, "c": "c2lnbmFscy5uZXdlc3R8MTc4NDk1OTk5OTAwMDAwMHw1"}, {"n": 3, "c": "?"}, {"n": 101, "c": "?"}],
+    ),
+    # A cursor is read even where no row is.
+    ("query($c: String) { signals(after: $c) { __typename } }", {"c": "c2lnbmFscy5uZXdlc3R8MXw1"}, [{"c": "nonsense"}]),
+    (
+        'query($l: Int, $f: DateTime, $t: DateTime) { cryptocurrency(symbol: "BTC") '
+        "{ candles(last: $l, from: $f, to: $t) { openTime close } } }",
+        {"l": 2, "f": "2026-11-01T00:00:00Z", "t": "2026-11-02T00:00:00Z"},
+        [
+            {"l": 5, "f": "2026-11-05T00:00:00Z", "t": "2026-11-07T00:00:00Z"},
+            {"l": 5, "f": "2026-11-05T00:00:00Z", "t": "2026-11-01T00:00:00Z"},
+            {"l": 10_001, "f": "2026-11-05T00:00:00Z", "t": "2026-11-07T00:00:00Z"},
+            {"l": 3, "f": "now-100d", "t": "now-99d"},
+            {"l": 3, "f": None, "t": "2026-11-07T00:00:00Z"},
+            {"l": 3},
+        ],
+    ),
+    (
+        "query($ids: [ID!]!) { nodes(ids: $ids) { id __typename ... on Signal { type } } }",
+        {"ids": ["U2lnbmFsOjE=", "U2lnbmFsOjI="]},
+        [
+            {"ids": ["U2lnbmFsOjM=", "U2lnbmFsOjk5OTk5OTk="]},
+            {"ids": ["Q3J5cHRvY3VycmVuY3k6MQ==", "U2lnbmFsOjI="]},
+            {"ids": ["U2lnbmFsOjM="]},
+            {"ids": []},
+            {"ids": ["U2lnbmFsOjM=", "nonsense"]},
+            {"ids": ["U2lnbmFsOjM="] * 101},
+        ],
+    ),
+    (
+        "query($f: SignalFilter) { signals(first: 3, filter: $f) { totalCount nodes { type confidence } } }",
+        {"f": {"symbol": "BTC", "types": ["BUY"], "minConfidence": 0.5}},
+        [
+            {"f": {"symbol": "eth", "types": ["BUY"], "minConfidence": 0.7}},
+            {"f": {"symbol": "BTC", "types": ["SELL"], "minConfidence": 0.5}},
+            {"f": {"symbol": "BTC", "types": ["SELL", "HOLD"], "minConfidence": None}},
+            {"f": {"strategyId": "U3RyYXRlZ3k6MQ=="}},
+            {"f": {"strategyId": "U2lnbmFsOjE="}},
+            {"f": {}},
+            {"f": None},
+            {},
+        ],
+    ),
+    (
+        "query($s: [String!], $t: String) "
+        "{ cryptocurrencies(filter: { symbols: $s, search: $t }) { nodes { symbol } } }",
+        {"s": ["BTC", "ETH"], "t": "b"},
+        [{"s": ["sol", "XXX"], "t": "%"}, {"s": ["btc"], "t": "BIT"}, {"s": [], "t": ""}, {"s": None}],
+    ),
+    (
+        "query($a: Boolean!, $s: String!) "
+        "{ cryptocurrency(symbol: $s) { name @include(if: $a) symbol @skip(if: $a) } }",
+        {"a": True, "s": "BTC"},
+        [{"a": False, "s": "BTC"}, {"a": True, "s": "ETH"}, {"a": False, "s": "ETH"}],
+    ),
+    (
+        'query($s: String!, $n: String = "naive") '
+        "{ cryptocurrency(symbol: $s) { name } model(name: $n, version: $s) { name } }",
+        {"s": "1.0"},
+        [{"s": "BTC"}, {"s": "1.0", "n": "none"}, {"s": "2\u0000"}],
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "first", "others"), VARYING, ids=[query[:50] for query, _, _ in VARYING])
+async def test_a_warm_answer_is_that_of_its_own_variables(
+    server: Server, query: str, first: dict[str, Any], others: list[dict[str, Any]]
+) -> None:
+    await server.warm(query, first)
+    for variables in (first, *others, first):
+        expected = await server.ask_field_by_field(query, variables)
+        for _ in range(3):
+            assert await server.ask(query, variables) == expected
+    assert server.hits > 0
+    assert server.plans.fallbacks == 0
+
+
+async def test_a_relative_time_in_the_document_goes_with_the_clock(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("INSERT INTO alerts (alert_type, message, timestamp) SELECT 'SYSTEM', 'm', now()")
+        )
+    server = Server(database)
+    query = '{ alerts(filter: { timestamp: { from: "now-2s" } }) { totalCount } }'
+    await server.warm(query)
+    assert (await server.ask(query))["data"]["alerts"]["totalCount"] == 1
+    await asyncio.sleep(2.1)
+    assert (await server.ask(query))["data"]["alerts"]["totalCount"] == 0
+    assert server.hits == 2
+
+
+async def test_an_answer_is_one_snapshot(database: Database, database_url: URL) -> None:
+    """Alerts come while they are counted twice in one operation."""
+    server = Server(database)
+    query = "{ a: alerts { totalCount } b: alerts(first: 1) { nodes { id } totalCount } c: alerts { totalCount } }"
+    await server.warm(query)
+    writer = Database(database_url, pool_size=1)
+
+    async def write() -> None:
+        for _ in range(100):
+            async with writer.transaction() as connection:
+                await connection.execute(
+                    text("INSERT INTO alerts (alert_type, message, timestamp) SELECT 'SYSTEM', 'm', now()")
+                )
+
+    writing = asyncio.create_task(write())
+    counts = set()
+    while not writing.done():
+        data = (await server.ask(query))["data"]
+        assert len({data[key]["totalCount"] for key in "abc"}) == 1
+        counts.add(data["a"]["totalCount"])
+    await writing
+    await writer.close()
+    assert len(counts) > 5
+
+
+async def test_what_is_no_row_is_merged_in_the_order_of_the_document(server: Server) -> None:
+    query = """query($s: String!) {
+        __typename b: cryptocurrency(symbol: $s) { symbol }
+        health { status ...F } a: cryptocurrency(symbol: "ETH") { symbol }
+        __schema { queryType { name } }
+    } fragment F on Health { service }"""
+    for _ in range(3):
+        answer = await server.ask(query, {"s": "BTC"})
+    assert list(answer["data"]) == ["__typename", "b", "health", "a", "__schema"]
+    assert answer["data"] == {
+        "__typename": "Query",
+        "b": {"symbol": "BTC"},
+        "health": {"status": "HEALTHY", "service": "candlegraph"},
+        "a": {"symbol": "ETH"},
+        "__schema": {"queryType": {"name": "Query"}},
+    }
+    assert server.hits == 1
+
+
+async def test_an_operation_without_rows_asks_the_database_nothing(server: Server) -> None:
+    for _ in range(3):
+        with counted(server.database) as executed:
+            assert await server.ask("{ __typename t: __typename }") == {"data": {"__typename": "Query", "t": "Query"}}
+        assert executed == []
+
+
+async def test_a_failing_statement_is_an_error_of_the_fields_that_it_was_to_answer(database: Database) -> None:
+    server = Server(database)
+    query = """{
+        cryptocurrency(symbol: "BTC") { name } health { service } m: model(name: "a", version: "b") { name } __typename
+    }"""
+    await server.warm(query)
+    required = query.replace("__typename", "alerts { totalCount }")
+    await server.warm(required)
+    async with database.transaction() as connection:
+        await connection.execute(text("LOCK TABLE models IN ACCESS EXCLUSIVE MODE"))
+        asking = asyncio.create_task(server.ask(query))
+        asking_required = asyncio.create_task(server.ask(required))
+        answer, answer_required = await asyncio.gather(asking, asking_required)
+    assert [(error["path"], error["extensions"]["code"]) for error in answer["errors"]] == [
+        (["cryptocurrency"], "STATEMENT_TIMEOUT"),
+        (["m"], "STATEMENT_TIMEOUT"),
+    ]
+    assert all(error["locations"] for error in answer["errors"])
+    assert answer["data"] == {
+        "cryptocurrency": None,
+        "health": {"service": "candlegraph"},
+        "m": None,
+        "__typename": "Query",
+    }
+    # alerts must not be null, so nothing is left.
+    assert answer_required["data"] is None
+    assert {error["path"][0] for error in answer_required["errors"]} == {"cryptocurrency", "m", "alerts"}
+    assert "errors" not in await server.ask(query)
+
+
+async def test_a_refusal_spares_the_other_root_fields(server: Server) -> None:
+    """What the rows refuse concerns one root field; the others are answered."""
+    query = """query($i: Interval) {
+      cryptocurrency(symbol: "BTC") { candles(interval: $i) { close } } alerts { __typename } }"""
+    for _ in range(3):
+        answer = await server.ask(query, {"i": "M1"})
+        assert [(error["path"], error["extensions"]["code"]) for error in answer["errors"]] == [
+            (["cryptocurrency", "candles"], "INTERVAL_TOO_SHORT")
+        ]
+        assert answer["data"] == {"cryptocurrency": None, "alerts": {"__typename": "AlertConnection"}}
+
+
+async def test_new_documents_and_new_shapes_do_not_push_out_what_is_hot(server: Server) -> None:
+    await server.warm(COIN, {"symbol": "BTC"})
+    for number in range(60):
+        for _ in range(2):
+            await server.ask(f"{{ __typename a{number}: __typename }}")
+            await server.ask(
+                "query($ids: [ID!]!) { nodes(ids: $ids) { __typename } }", {"ids": ["U2lnbmFsOjE="] * (1 + number % 40)}
+            )
+    hits = server.hits
+    await server.ask(COIN, {"symbol": "ETH"})
+    assert server.hits == hits + 1
+    stats = server.plans.plans.stats
+    assert stats.entries <= 512
+    assert 0 < stats.bytes <= 32 * 2**20
+
+
+async def test_a_plan_that_cannot_be_made_is_counted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError
+
+    monkeypatch.setattr(operations, "compile_plan", fail)
+    assert await server.ask(COIN, {"symbol": "BTC"}) == {"data": {"cryptocurrency": {"name": "Bitcoin"}}}
+    assert server.plans.fallbacks == 1
+    report = (await server.ask("{ health { plans { fallbacks hits entries } } }"))["data"]["health"]["plans"]
+    assert report == {"fallbacks": 1, "hits": 0, "entries": 0}
+
+
+async def test_input_that_is_refused_is_no_fallback(server: Server) -> None:
+    for _ in range(3):
+        answer = await server.ask("query($n: Int) { signals(first: $n) { __typename } }", {"n": 0})
+        assert answer["errors"][0]["extensions"]["code"] == "INVALID_PAGE_SIZE"
+    assert server.plans.fallbacks == 0
