@@ -101,7 +101,9 @@ class Operations:
         plan = self._compiled(request, operation, values)
         # By now more of the variables may be known to matter.
         key = request.query, request.name, operation.shape(values)
-        return plan, self._plans.plans.put(key, plan, plan.size + len(repr(key)))
+        # What is executed beside holds on to its document.
+        size = plan.size + len(repr(key)) + (operation.size if plan.beside else 0)
+        return plan, self._plans.plans.put(key, plan, size)
 
     def _compiled(self, request: Request, operation: Operation, values: Values) -> Plan:
         planning = Planning(operation.known)
@@ -172,7 +174,7 @@ def _written(data: bytes, errors: Sequence[GraphQLError]) -> bytes:
     if not errors:
         return b'{"data":%s}' % data
     # Root fields fail in the order in which their statements end.
-    in_order = sorted(errors, key=lambda error: error.positions or [0])
+    in_order = sorted(errors, key=lambda error: list(error.positions or []))
     return b'{"errors":%s,"data":%s}' % (orjson.dumps(present(in_order)), data)
 
 

@@ -16,8 +16,8 @@ from graphql import (
     GraphQLError,
     OperationDefinitionNode,
     SelectionSetNode,
+    Source,
     is_non_null_type,
-    located_error,
 )
 from graphql.execution.collect_fields import collect_fields
 from graphql.pyutils import Path
@@ -32,14 +32,17 @@ DIALECT: Any = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
 class RootRows(NamedTuple):
-    """A root field that is a column of the statement."""
+    """A root field that is a column of the statement. Its nodes would keep the whole document in memory."""
 
     key: str
-    nodes: list[FieldNode]
     is_nullable: bool
+    source: Source
+    positions: Sequence[int]
 
     def failure(self, error: Exception) -> GraphQLError:
-        return located_error(error, self.nodes, [self.key])
+        return GraphQLError(
+            str(error), source=self.source, positions=self.positions, path=[self.key], original_error=error
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Plan:
     @property
     def size(self) -> int:
         """Roughly, in bytes."""
-        return 2_000 + 2 * len(self.statement or "") + 500 * len(self.parameters)
+        return 2_000 + 2 * len(self.statement or "") + 2_000 * (len(self.parameters) + len(self.checks))
 
     def arguments(self, values: Values) -> list[Any]:
         """The parameters of the statement for these variables. Whatever it raises, the request is to be refused."""
@@ -98,7 +101,7 @@ def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: 
             return_type = root_type.fields[nodes[0].name.value].type
             path = Path(None, key, root_type.name)
             value = selection.resolve(root_type, details, path, None)
-            rows.append(RootRows(key, nodes, not is_non_null_type(return_type)))
+            rows.append(_root_rows(key, nodes, is_nullable=not is_non_null_type(return_type)))
             columns.append(selection.json(return_type, details, path, value))
         elif nodes[0].name.value != "__typename":
             beside += nodes
@@ -112,6 +115,11 @@ def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: 
         beside=_only(beside, document, operation) if beside else None,
         type_name=root_type.name,
     )
+
+
+def _root_rows(key: str, nodes: Sequence[FieldNode], *, is_nullable: bool) -> RootRows:
+    places = [node.loc for node in nodes if node.loc is not None]
+    return RootRows(key, is_nullable, places[0].source, [place.start for place in places])
 
 
 def _written(columns: Sequence[ColumnElement[Any]]) -> tuple[str, list[BindParameter[Any]]]:
