@@ -29,6 +29,9 @@ class MemoryCacheStats:
 
 
 class MemoryCache(Generic[Value]):
+    # Sightings of a key before its value is kept.
+    least_sightings = 2
+
     def __init__(self, *, max_entries: int, max_bytes: int) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
@@ -52,7 +55,7 @@ class MemoryCache(Generic[Value]):
     def put(self, key: Hashable, value: Value, size: int) -> bool:
         """Keep the value, of about this many bytes, if the key has earned it; return whether."""
         sightings = self._sightings.get(hash(key), 0)
-        if sightings < 2 or size > self._max_bytes // LARGEST_SHARE:
+        if sightings < self.least_sightings or size > self._max_bytes // LARGEST_SHARE:
             return False
         self._drop(key)
         if not self._make_room(size, sightings):
