@@ -1,0 +1,154 @@
+"""The servers that are compared: one process each, on a port of loopback, stopped by their process id."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from benchmarks.database import FOLDER, REPOSITORY
+from benchmarks.postgraphile import postgraphile_command
+from benchmarks.queries import COUNT, Query
+
+START_SECONDS = 60
+STOP_SECONDS = 15
+
+LABELS = {
+    "candlegraph": "Candlegraph",
+    "cold": "Candlegraph, cold",
+    "floor": "the floor",
+    "strawberry": "Strawberry",
+    "postgraphile": "PostGraphile",
+}
+
+
+@dataclass
+class Server:
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def url(self, query: Query) -> str:
+        return f"http://127.0.0.1:{self.port}/{query.name if self.name == 'floor' else 'graphql'}"
+
+    def ask(self, query: Query, number: int = 0) -> httpx.Response:
+        """Send the body of this number. Raises RuntimeError unless it is answered well."""
+        bodies = query.bodies(self.name)
+        body = httpx.Request("POST", "http://x", json=bodies[number % len(bodies)]).content
+        body = body.replace(COUNT.encode(), b"%09d" % number)
+        headers = {"Content-Type": "application/json"}
+        response = httpx.post(self.url(query), content=body, headers=headers, timeout=60)
+        if response.status_code != 200 or b'"errors"' in response.content[:200]:
+            raise RuntimeError(f"{LABELS[self.name]} fails at {query.name}: {response.text[:500]}")
+        return response
+
+    def answer_bytes(self, query: Query) -> int:
+        """The length of an answer with its head."""
+        response = self.ask(query)
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in response.headers.raw)
+        return len("HTTP/1.1 200 OK\r\n") + len(head) + len("\r\n") + len(response.content)
+
+    @property
+    def resident_bytes(self) -> int:
+        rss: int = psutil.Process(self.process.pid).memory_info().rss
+        return rss
+
+    @property
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(psutil.Process(self.process.pid))
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    spent: float = times.user + times.system
+    return spent
+
+
+@contextmanager
+def started(names: Sequence[str], database_url: str, pool_size: int) -> Iterator[dict[str, Server]]:
+    """The servers, answering; they are stopped at the end of the block, whatever happens in it."""
+    with ExitStack() as stack:
+        servers = {}
+        for name in names:
+            servers[name] = _start(name, database_url, pool_size)
+            stack.callback(servers[name].stop)
+        for server in servers.values():
+            _await(server)
+        yield servers
+
+
+def _start(name: str, database_url: str, pool_size: int) -> Server:
+    port = _free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+        "DATABASE_URL": database_url,
+        "DATABASE_POOL_SIZE": str(pool_size),
+        "ENVIRONMENT": "production",
+        "LOG_LEVEL": "WARNING",
+        "NODE_ENV": "production",
+        "GRAPHILE_ENV": "production",
+        "PORT": str(port),
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    with (FOLDER / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            _command(name, port),
+            # Not the repository: a .env in it is not ours to read.
+            cwd=FOLDER,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C reaches us alone, and we stop them in order.
+            start_new_session=True,
+        )
+    return Server(name, port, process)
+
+
+def _command(name: str, port: int) -> list[str]:
+    if name in ("candlegraph", "cold"):
+        command = Path(sys.executable).with_name("candlegraph")
+        return [str(command), "serve", "--no-demo", "--port", str(port)]
+    if name == "postgraphile":
+        return postgraphile_command()
+    module = {"floor": "floor", "strawberry": "strawberry_tutorial"}[name]
+    uvicorn = [sys.executable, "-m", "uvicorn", f"benchmarks.peers.{module}:app", "--port", str(port)]
+    return [*uvicorn, "--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-access-log"]
+
+
+def _await(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            break
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", server.port)) == 0:
+                return
+        time.sleep(0.05)
+    log = (FOLDER / f"{server.name}.log").read_text(errors="replace")
+    raise RuntimeError(f"{LABELS[server.name]} does not start:\n{log[-3000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

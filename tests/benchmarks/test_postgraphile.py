@@ -1,0 +1,23 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import postgraphile
+from benchmarks.postgraphile import SOURCE, CannotInstall, install_postgraphile
+
+
+def test_without_npm_it_is_left_out_with_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgraphile, "INSTALLED", tmp_path / "postgraphile")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    announced: list[str] = []
+    with pytest.raises(CannotInstall, match="npm is not installed"):
+        install_postgraphile(lambda: announced.append("installing"))
+    assert announced == []
+
+
+def test_the_lock_file_fits_and_names_no_registry() -> None:
+    lock = json.loads((SOURCE / "package-lock.json").read_text())
+    wanted = json.loads((SOURCE / "package.json").read_text())
+    assert lock["packages"][""]["dependencies"] == wanted["dependencies"]
+    assert not any("resolved" in package for package in lock["packages"].values())
