@@ -26,6 +26,7 @@ from graph.documents import DocumentRefused, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
 
 Row: TypeAlias = Sequence[bytes | None]
+NULL = [b"null"]
 
 
 class Request(NamedTuple):
@@ -130,7 +131,7 @@ class Operations:
             self._plans.fallbacks += 1
         if result.data is None and not any(error.path for error in errors):
             return _refusal(errors, "BAD_USER_INPUT")
-        return Answer(_written(orjson.dumps(result.data), errors))
+        return Answer(_written([orjson.dumps(result.data)], errors))
 
     async def _execute(self, document: DocumentNode, request: Request) -> ExecutionResult:
         try:
@@ -155,8 +156,8 @@ def _assembled(plan: Plan, row: Row | Exception, beside: ExecutionResult | None)
     if not all(value is not None or root.is_nullable for root, value in zip(plan.rows, row, strict=True)):
         return None
     if beside is None:
-        return Answer(b'{"data":%s}' % plan.data(row, {}))
-    data = b"null" if beside.data is None else plan.data(row, beside.data)
+        return Answer(_written(plan.data(row, {}), []))
+    data = NULL if beside.data is None else plan.data(row, beside.data)
     return Answer(_written(data, beside.errors or []))
 
 
@@ -167,15 +168,16 @@ def _failed(plan: Plan, failure: Exception, beside: ExecutionResult | None) -> A
     if beside is not None:
         errors += beside.errors or []
     is_null = not all(root.is_nullable for root in plan.rows) or (beside is not None and beside.data is None)
-    return Answer(_written(b"null" if is_null else plan.data([None] * len(plan.rows), live), errors))
+    return Answer(_written(NULL if is_null else plan.data([None] * len(plan.rows), live), errors))
 
 
-def _written(data: bytes, errors: Sequence[GraphQLError]) -> bytes:
+def _written(data: Sequence[bytes], errors: Sequence[GraphQLError]) -> bytes:
+    """The answer. Data comes in parts, which may be large: they are copied once."""
     if not errors:
-        return b'{"data":%s}' % data
+        return b"".join([b'{"data":', *data, b"}"])
     # Root fields fail in the order in which their statements end.
     in_order = sorted(errors, key=lambda error: list(error.positions or []))
-    return b'{"errors":%s,"data":%s}' % (orjson.dumps(present(in_order)), data)
+    return b"".join([b'{"errors":', orjson.dumps(present(in_order)), b',"data":', *data, b"}"])
 
 
 def _refusal(errors: Sequence[GraphQLError], code: str) -> Answer:

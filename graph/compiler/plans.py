@@ -74,13 +74,14 @@ class Plan:
             check(values)
         return [read(values) for read in self.parameters]
 
-    def data(self, row: Sequence[bytes | None], beside: Mapping[str, Any]) -> bytes:
-        """All root fields as JSON: those of the row, and those that were executed beside it."""
-        written = {root.key: value or b"null" for root, value in zip(self.rows, row, strict=True)}
+    def data(self, row: Sequence[bytes | None], beside: Mapping[str, Any]) -> list[bytes]:
+        """All root fields as JSON, in parts: those of the row, and those that were executed beside it."""
+        values = {root.key: value or b"null" for root, value in zip(self.rows, row, strict=True)}
+        parts: list[bytes] = []
         for key in self.keys:
-            if key not in written:
-                written[key] = orjson.dumps(beside.get(key, self.type_name))
-        return b"{%s}" % b",".join([b'"%s":%s' % (key.encode(), written[key]) for key in self.keys])
+            value = values[key] if key in values else orjson.dumps(beside.get(key, self.type_name))
+            parts += [b',"' if parts else b'{"', key.encode(), b'":', value]
+        return [*parts, b"}"]
 
 
 def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: Planning) -> Plan:

@@ -86,8 +86,8 @@ class Cryptocurrency(Node):
 
     @relation(
         CandleSeries,
-        "The same candles as a list for each field, as charts take them: a third of the bytes. The same ranges, "
-        "defaults and limits.",
+        "The same candles as a list for each field, as charts take them, in less than half of the bytes. The same "
+        "ranges, defaults and limits.",
     )
     def series(
         self: Row,
