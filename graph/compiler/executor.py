@@ -21,7 +21,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from graph.compiler.pages import Page
 from graph.compiler.parents import Parents
 from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
-from graph.compiler.symbols import Variants
+from graph.compiler.symbols import Either, Variants
 
 # Marks a field, in its metadata, whose resolver reads keys of its parent.
 RELATION = "relation"
@@ -76,7 +76,7 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         # Rows come first: they answer for the whole selection below, non-null and lists included.
-        if isinstance(result, Select | Page | Variants):
+        if isinstance(result, Select | Page | Variants | Either):
             return self._fetch(return_type, field_details_list, path, result)
         if type(result) is orjson.Fragment:
             return result

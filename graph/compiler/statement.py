@@ -36,7 +36,7 @@ from graph.compiler.json import (
 )
 from graph.compiler.later import Planning, holds_later, known, without_moments
 from graph.compiler.pages import PLACES, Page, PageRows
-from graph.compiler.symbols import Each, Part, Row, Variants, columns_of
+from graph.compiler.symbols import Each, Either, Part, Row, Variants, columns_of
 
 # Generous for people, and an end for operations that grow without one.
 MAX_ROOT_FIELDS = 100
@@ -111,6 +111,11 @@ class Selection:
             case Part(source, exists):
                 shown = json_object(self._select(named_type, fields, path, source, outer))
                 return shown if exists is None else case((exists, shown))
+            case Either(cases, otherwise):
+                chosen = [
+                    (condition, self._expression(return_type, fields, path, rows, outer)) for condition, rows in cases
+                ]
+                return case(*chosen, else_=self._expression(return_type, fields, path, otherwise, outer))
             case Variants():
                 return self._variants(fields, path, value, outer, many=many)
         if value is None:

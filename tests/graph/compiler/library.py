@@ -11,7 +11,7 @@ from graph.compiler.cursors import position_in
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import global_id
 from graph.compiler.pages import Page
-from graph.compiler.symbols import Each, Part, Row, Rows, Variants
+from graph.compiler.symbols import Each, Either, Part, Row, Rows, Variants
 from tests.graph.compiler import tables
 
 Node = TypeVar("Node")
@@ -100,6 +100,17 @@ class Author(Work):
     ) -> Page:
         book = aliased(tables.Book)
         return page_of(select(book).where(book.author_id == self.id), first, last, after, before, newest_first)
+
+    @relation(list["Book"])
+    def advertised(self: Row) -> Either:
+        """Ursula has her own books advertised, Italo the long ones of all; others those that nobody wrote."""
+        own = (self.name == "Ursula", books_of(self.id, None, 0))
+        long = (self.name == "Italo", books_of(None, None, 300))
+        return Either([own, long], by_nobody())
+
+    @relation(Annotated["Book", strawberry.lazy("tests.graph.compiler.library")] | None)
+    def first_advertised(self: Row) -> Either:
+        return Either([(self.name == "Ursula", books_of(self.id, None, 0).limit(1))], by_nobody().limit(1))
 
     @relation(Shelf)
     def shelf(self: Row) -> Rows:
@@ -209,6 +220,11 @@ def books_of(author_id: Any, language: Any, longer_than: Any) -> Rows:
     if language is not None:
         rows = rows.where(book.language == language)
     return rows if author_id is None else rows.where(book.author_id == author_id)
+
+
+def by_nobody() -> Rows:
+    book = aliased(tables.Book)
+    return select(book).where(book.author_id.is_(None), book.pages < 0)
 
 
 def page_of(

@@ -27,7 +27,15 @@ def test_a_plan_serves_all_variables_of_its_shape(bench: Bench, pool: Pool, rand
     bench.answer(first)
     for _ in range(3 if first.variables else 0):
         other = Operation(first.text, _varied(random, pool, first.variables))
-        assert bench.answer(other) == bench.answer_field_by_field(other), other
+        assert _timeless(bench.answer(other)) == _timeless(bench.answer_field_by_field(other)), other
+
+
+def _timeless(answer: Any) -> Any:
+    """The answer, without messages that tell the present time."""
+    for error in answer.get("errors", []):
+        if error["extensions"]["code"] == "INVALID_RANGE":
+            del error["message"]
+    return answer
 
 
 def _varied(random: Random, pool: Pool, value: Any) -> Any:
