@@ -18,12 +18,15 @@ from graphql import (
     validate,
     visit,
 )
+from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from graph.compiler.later import Read, Values, reading
 from graph.compiler.variables import Variables
 from graph.errors import MAX_ERRORS
 
 MAX_TOKENS = 10_000
+# What comparing fields of one name may cost: a tenth of what graphql-core allows, which is seconds.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
 # What a parsed token takes, roughly.
 TOKEN_BYTES = 350
 
@@ -35,6 +38,10 @@ class DocumentRefused(Exception):
         super().__init__(code)
         self.code = code
         self.errors = errors
+
+
+class NotAQuery(Exception):
+    """Only queries were allowed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +63,12 @@ class Operation:
         return self.variables.shape(values), tuple([reading(read, values) for read in self.known.values()])
 
 
-def read_operation(schema: GraphQLSchema, text: str, name: str | None) -> Operation:
-    """The operation of this name; of none, if there is only one. Raises DocumentRefused."""
+def read_operation(schema: GraphQLSchema, text: str, name: str | None, *, queries_only: bool = False) -> Operation:
+    """The operation of this name; of none, if there is only one. Raises DocumentRefused and NotAQuery."""
     document = _parsed(text)
     node = _chosen(document, name)
+    if queries_only and node.operation is not OperationType.QUERY:
+        raise NotAQuery
     if errors := validate(schema, document, max_errors=MAX_ERRORS):
         raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
     return Operation(

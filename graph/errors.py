@@ -22,6 +22,7 @@ from db.errors import DatabaseUnavailable, Refused, StatementTimeout
 from graph.compiler.statement import TooLarge
 
 MAX_ERRORS = 10
+MAX_MESSAGE = 1_000
 log = structlog.get_logger("candlegraph.graph")
 
 
@@ -74,7 +75,8 @@ def _causes(error: GraphQLError) -> Iterator[Exception]:
 
 
 def _formatted(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
-    return {**error.formatted, "message": message, "extensions": extensions}
+    # graphql-core repeats what it was sent.
+    return {**error.formatted, "message": message[:MAX_MESSAGE], "extensions": extensions}
 
 
 def _masked(error: GraphQLError) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from graph.compiler.executor import StatementExecutor
 from graph.compiler.later import Planning, Values
 from graph.compiler.plans import Plan, compile_plan
 from graph.context import Context
-from graph.documents import DocumentRefused, Operation, read_operation
+from graph.documents import DocumentRefused, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
 
 Row: TypeAlias = Sequence[bytes | None]
@@ -44,10 +44,6 @@ class Answer(NamedTuple):
     is_request_error: bool = False
 
 
-class NotAQuery(Exception):
-    """Only queries were allowed."""
-
-
 class Operations:
     """Answers the operations of a schema, with what the context holds."""
 
@@ -59,23 +55,23 @@ class Operations:
     async def answer(self, request: Request, *, queries_only: bool = False) -> Answer:
         """The answer, whatever goes wrong. Raises nothing but NotAQuery."""
         try:
-            operation = self._operation(request)
+            operation = self._operation(request, queries_only=queries_only)
         except DocumentRefused as refusal:
             return _refusal(refusal.errors, refusal.code)
-        if queries_only and not operation.is_query:
-            raise NotAQuery
         values = operation.variables.coerced(request.variables, MAX_ERRORS)
         if isinstance(values, list):
             return _refusal(values, "BAD_USER_INPUT")
         planned = await self._planned(request, operation, values) if operation.is_query else None
         return planned or await self._unplanned(request, operation)
 
-    def _operation(self, request: Request) -> Operation:
+    def _operation(self, request: Request, *, queries_only: bool) -> Operation:
         key = request.query, request.name
         operation = self._plans.operations.get(key)
         if operation is None:
-            operation = read_operation(self._schema, *key)
+            operation = read_operation(self._schema, *key, queries_only=queries_only)
             self._plans.operations.put(key, operation, operation.size)
+        if queries_only and not operation.is_query:
+            raise NotAQuery
         return operation
 
     async def _planned(self, request: Request, operation: Operation, values: Values) -> Answer | None:

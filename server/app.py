@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import structlog
@@ -70,11 +70,16 @@ async def _lifespan(context: Context) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        settling.cancel()
-        with suppress(asyncio.CancelledError):
-            await settling
+        await _end(settling)
         await context.cache.close()
         await context.database.close()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """A cancellation that meets a connection being closed is swallowed below SQLAlchemy: it may take another."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
 
 
 async def _settle_for_ever(database: Database) -> None:

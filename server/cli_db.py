@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.table import Table
 
-from db import maintenance, migrate
+from db import maintenance, migrate, rollups
 from db.engine import Database
 from server.settings import read_settings
 from server.startup import with_database
@@ -79,6 +79,13 @@ def verify(data_dir: DataDir = None) -> None:
             + (f" ({check.violations:,} do not)" if check.violations else "")
         )
     raise typer.Exit(int(any(check.violations for check in checks)))
+
+
+@app.command()
+def rebuild_rollups(data_dir: DataDir = None) -> None:
+    """Put the hours and days of all coins together anew, as after a restore without triggers."""
+    coins = _with(data_dir, rollups.rebuild)
+    console.print(f"The rollups of {coins:,} coins are rebuilt.")
 
 
 @app.command()

@@ -11,9 +11,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from graph import operations
-from graph.operations import Answer, NotAQuery, Operations
+from graph.documents import NotAQuery
+from graph.operations import Answer, Operations
 from server.media_types import GRAPHQL_JSON, HTML, JSON
-from server.requests import Operation, RequestError, answer_type, check_method, read_operation
+from server.requests import RequestError, answer_type, check_method, read_operation
 
 HEADERS = {
     media_type: {"Content-Type": f"{media_type}; charset=utf-8", "Vary": "Accept"}
@@ -39,15 +40,14 @@ class GraphQLEndpoint:
             media_type = answer_type(request)
             if media_type == HTML:
                 return self._graphiql
-            operation = await read_operation(request)
-            return _respond(media_type, await self._execute(operation, request.method))
+            sent = await read_operation(request)
+            return _respond(media_type, await self._execute(sent, request.method))
         except RequestError as error:
             return _refuse(media_type, error)
 
-    async def _execute(self, operation: Operation, method: str) -> Answer:
-        request = operations.Request(operation.query, operation.variables or {}, operation.name)
+    async def _execute(self, sent: operations.Request, method: str) -> Answer:
         try:
-            return await self._operations.answer(request, queries_only=method != "POST")
+            return await self._operations.answer(sent, queries_only=method != "POST")
         except NotAQuery:
             headers = {"Allow": "POST"}
             raise RequestError(405, "METHOD_NOT_ALLOWED", "Only queries may be sent by GET.", headers) from None

@@ -1,12 +1,12 @@
 """What is read of an HTTP request before GraphQL sees it: the operation and the type of its answer, or why not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 
+from graph import operations
 from server.media_types import GRAPHQL_JSON, HTML, JSON, is_json, preferred
 
 MAX_BODY = 2**20
@@ -25,13 +25,6 @@ class RequestError(Exception):
         self.status = status
         self.code = code
         self.headers = headers or {}
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    query: str
-    variables: dict[str, Any] | None
-    name: str | None
 
 
 def check_method(request: Request) -> None:
@@ -55,7 +48,7 @@ def answer_type(request: Request) -> str:
     return media_type
 
 
-async def read_operation(request: Request) -> Operation:
+async def read_operation(request: Request) -> operations.Request:
     """Raises RequestError."""
     return _operation(await _sent(request) if request.method == "POST" else _parameters(request))
 
@@ -138,7 +131,7 @@ def _is_deeper(value: Any, limit: int) -> bool:
     return True
 
 
-def _operation(sent: Mapping[str, Any]) -> Operation:
+def _operation(sent: Mapping[str, Any]) -> operations.Request:
     query, variables, name = sent.get("query"), sent.get("variables"), sent.get("operationName")
     if not isinstance(query, str) or not query:
         raise RequestError(400, "BAD_REQUEST", "The request needs a query, as a text.")
@@ -150,4 +143,4 @@ def _operation(sent: Mapping[str, Any]) -> Operation:
         raise RequestError(400, "BAD_REQUEST", "The operationName must be a text.")
     if not isinstance(sent.get("extensions"), dict | None):
         raise RequestError(400, "BAD_REQUEST", "The extensions must be an object.")
-    return Operation(query, variables, name or None)
+    return operations.Request(query, variables or {}, name or None)

@@ -77,11 +77,12 @@ class Plan:
     def data(self, row: Sequence[bytes | None], beside: Mapping[str, Any]) -> list[bytes]:
         """All root fields as JSON, in parts: those of the row, and those that were executed beside it."""
         values = {root.key: value or b"null" for root, value in zip(self.rows, row, strict=True)}
-        parts: list[bytes] = []
+        parts = [b"{"]
         for key in self.keys:
             value = values[key] if key in values else orjson.dumps(beside.get(key, self.type_name))
-            parts += [b',"' if parts else b'{"', key.encode(), b'":', value]
-        return [*parts, b"}"]
+            parts += [b'"', key.encode(), b'":', value, b","]
+        parts[-1:] = [b"}"] if self.keys else [b"{}"]
+        return parts
 
 
 def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: Planning) -> Plan:

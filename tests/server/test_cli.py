@@ -59,7 +59,7 @@ def test_help_reads_well(folder: Path) -> None:
         assert command in told
     for option in ("--host", "--port", "--workers", "--data-dir", "--no-demo"):
         assert option in succeeded(folder, "serve", "--help")
-    for command in ("upgrade", "downgrade", "current", "stats", "verify", "clean", "reset"):
+    for command in ("upgrade", "downgrade", "current", "stats", "verify", "rebuild-rollups", "clean", "reset"):
         assert command in succeeded(folder, "db", "--help")
 
 
@@ -118,6 +118,7 @@ def test_the_database_is_looked_after(folder: Path) -> None:
     assert "(up to date)" in succeeded(folder, "db", "upgrade")
     assert "market_data" in succeeded(folder, "db", "stats")
     assert "WRONG" not in succeeded(folder, "db", "verify")
+    assert succeeded(folder, "db", "rebuild-rollups") == "The rollups of 2 coins are rebuilt.\n"
     assert succeeded(folder, "settle") == "0 predictions settled\n"
     assert "4 candles and 0 sentiment rows would be deleted" in succeeded(folder, "db", "clean")
     assert "4 candles and 0 sentiment rows deleted" in succeeded(folder, "db", "clean", "--apply")
@@ -125,7 +126,7 @@ def test_the_database_is_looked_after(folder: Path) -> None:
 
 
 def test_revisions_go_up_and_down(folder: Path) -> None:
-    assert succeeded(folder, "db", "downgrade", "-1").startswith("no tables")
+    assert succeeded(folder, "db", "downgrade", "-1").startswith("0001_foundation (the newest is 0002_rollups)")
     done = candlegraph(folder, "db", "upgrade", "nowhere")
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Can't locate revision")

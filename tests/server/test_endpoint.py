@@ -1,96 +1,230 @@
-"""The endpoint: requests of any kind get an answer that says what is wrong, and never a 500."""
+"""The endpoint: GraphQL over HTTP, and refusals that say what is wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
-import orjson
+import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import URL, text
 
 from db.engine import Database
+from graph.documents import NotAQuery
+from graph.operations import Answer, Operations, Request
+from server.endpoint import GraphQLEndpoint
+from server.requests import MAX_BODY, MAX_DEPTH, MAX_QUERY
 from tests.application import Client, serving
 
-JSON = {"content-type": "application/json"}
+LEGACY = "application/json"
+MODERN = "application/graphql-response+json"
+JSON = {"content-type": LEGACY}
 QUERY = b'{"query": "{ __typename }"}'
+MUTATION = "mutation { __typename }"
 
-BODIES = [
-    (QUERY, {"content-type": "application/json; charset=utf-8"}, 200, None),
-    (QUERY, {"content-type": "text/plain"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
-    (QUERY, {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
-    (b"", JSON, 400, "BAD_REQUEST"),
-    (b"5", JSON, 400, "BAD_REQUEST"),
-    (b"null", JSON, 400, "BAD_REQUEST"),
-    (b"[" * 100_000, JSON, 400, "BAD_REQUEST"),
-    (b"[" + QUERY + b"]", JSON, 400, "BAD_REQUEST"),
-    (b"\xff\xfe", JSON, 400, "BAD_REQUEST"),
-    (QUERY[:-1], JSON, 400, "BAD_REQUEST"),
-    (b"{}", JSON, 400, "BAD_REQUEST"),
-    (b'{"query": 5}', JSON, 400, "BAD_REQUEST"),
-    (b'{"query": ""}', JSON, 400, "BAD_REQUEST"),
-    (b'{"query": "{ __typename }", "variables": []}', JSON, 400, "BAD_REQUEST"),
-    (b'{"query": "{ __typename }", "variables": {"a": 1e999}}', JSON, 400, "BAD_REQUEST"),
-    (b'{"query": "{ __typename }", "operationName": 5}', JSON, 400, "BAD_REQUEST"),
-    (b'{"query": "{ __typename }", "operationName": "B"}', JSON, 400, "OPERATION_RESOLUTION_FAILURE"),
-    (b'{"query": "{ __typename }", "extensions": 5}', JSON, 400, "BAD_REQUEST"),
-    (b'{"query": "\\ud800"}', JSON, 400, "BAD_REQUEST"),
-    (b'{"query": "{"}', JSON, 400, "GRAPHQL_PARSE_FAILED"),
-    (b'{"query": "%s"}' % (b"[" * 50_000), JSON, 400, "GRAPHQL_PARSE_FAILED"),
-    (b'{"query": "%s"}' % (b"{a" * 20_000), JSON, 400, None),
-    (b'{"query": "{ a }"}', JSON, 400, "GRAPHQL_VALIDATION_FAILED"),
-    (
-        b'{"query": "query($a: Int) { signals(first: $a) { totalCount } }", "variables": {"a": "x"}}',
-        JSON,
-        400,
-        "BAD_USER_INPUT",
-    ),
-    (b'{"query": "%s"}' % (b"#" * 1_000_000), JSON, 413, "QUERY_TOO_LARGE"),
-    (b" " * (4 * 2**20 + 1), JSON, 413, "PAYLOAD_TOO_LARGE"),
+
+def with_variables(variables: str) -> bytes:
+    return b'{"query": "{ __typename }", "variables": %s}' % variables.encode()
+
+
+def nested(levels: int) -> bytes:
+    """A body that nests this deep."""
+    return with_variables('{"a":' * (levels - 2) + "[]" + "}" * (levels - 2))
+
+
+# A request that is none: whatever type the answer has.
+
+NO_REQUESTS = [
+    (b"", 400, "BAD_REQUEST"),
+    (b"5", 400, "BAD_REQUEST"),
+    (b"null", 400, "BAD_REQUEST"),
+    (b"[" + QUERY + b"]", 400, "BAD_REQUEST"),
+    (b"[" * 100_000, 400, "BAD_REQUEST"),
+    (nested(MAX_DEPTH + 1), 400, "BAD_REQUEST"),
+    (b"\xff\xfe", 400, "BAD_REQUEST"),
+    ("{ __typename }".encode("utf-16"), 400, "BAD_REQUEST"),
+    (QUERY[:-1], 400, "BAD_REQUEST"),
+    (b"{}", 400, "BAD_REQUEST"),
+    (b'{"query": 5}', 400, "BAD_REQUEST"),
+    (b'{"query": ""}', 400, "BAD_REQUEST"),
+    (b'{"query": "\\ud800"}', 400, "BAD_REQUEST"),
+    (with_variables("[]"), 400, "BAD_REQUEST"),
+    (with_variables('"{}"'), 400, "BAD_REQUEST"),
+    (with_variables('{"a": 1e999}'), 400, "BAD_REQUEST"),
+    (with_variables('{"a": NaN}'), 400, "BAD_REQUEST"),
+    (b'{"query": "{ __typename }", "operationName": 5}', 400, "BAD_REQUEST"),
+    (b'{"query": "{ __typename }", "extensions": "{}"}', 400, "BAD_REQUEST"),
+    (b'{"query": "%s"}' % (b"#" * (MAX_QUERY + 1)), 413, "QUERY_TOO_LARGE"),
+    (b" " * (MAX_BODY + 1), 413, "PAYLOAD_TOO_LARGE"),
 ]
 
 
-@pytest.mark.parametrize(("body", "headers", "status", "code"), BODIES, ids=[repr(body[:40]) for body, *_ in BODIES])
-async def test_body(client: Client, body: bytes, headers: dict[str, str], status: int, code: str | None) -> None:
-    response = await client.post("/graphql", content=body, headers=headers)
-    answer = response.json()
+@pytest.mark.parametrize("accept", [LEGACY, MODERN])
+@pytest.mark.parametrize(("body", "status", "code"), NO_REQUESTS, ids=[repr(body[:40]) for body, *_ in NO_REQUESTS])
+async def test_what_is_no_request_is_refused(client: Client, accept: str, body: bytes, status: int, code: str) -> None:
+    response = await client.post("/graphql", content=body, headers={**JSON, "accept": accept})
     assert response.status_code == status
-    assert ("data" in answer) is (status == 200)
-    if code is not None:
-        assert answer["errors"][0]["extensions"]["code"] == code
+    assert response.headers["content-type"] == f"{accept}; charset=utf-8"
+    assert [*response.json()] == ["errors"]
+    assert [error["extensions"]["code"] for error in response.json()["errors"]] == [code]
+
+
+async def test_a_refusal_says_what_is_wrong_with_the_json(client: Client) -> None:
+    response = await client.post("/graphql", content=b'{"query": "{ __typename }",}', headers=JSON)
+    assert "comma" in response.json()["errors"][0]["message"]
+    response = await client.post("/graphql", content=b"[" + QUERY + b"]", headers=JSON)
+    assert "batches are not served" in response.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        QUERY,
+        b"\xef\xbb\xbf" + QUERY,
+        nested(MAX_DEPTH),
+        with_variables("null"),
+        with_variables('{"unknown": "\\u0000"}'),
+        b'{"query": "{ nonsense", "query": "{ __typename }"}',
+        b'{"query": "{ __typename }", "operationName": ""}',
+        b'{"query": "query A { __typename } query B { nothing: __typename }", "operationName": "A"}',
+        b'{"query": "{ __typename }", "extensions": {"a": [1]}, "operationName": null, "id": 5}',
+    ],
+    ids=repr,
+)
+async def test_a_request_is_answered(client: Client, body: bytes) -> None:
+    response = await client.post("/graphql", content=body, headers=JSON)
+    assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+
+
+# An operation that cannot be run: refused with 400, but with 200 for those who know application/json alone.
+
+UNUSABLE = [
+    ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
+    ({"query": " "}, "GRAPHQL_PARSE_FAILED"),
+    ({"query": "{ a }"}, "GRAPHQL_VALIDATION_FAILED"),
+    ({"query": "fragment A on Query { __typename }"}, "OPERATION_RESOLUTION_FAILURE"),
+    ({"query": "query A { __typename } query B { __typename }"}, "OPERATION_RESOLUTION_FAILURE"),
+    ({"query": "{ __typename }", "operationName": "B"}, "OPERATION_RESOLUTION_FAILURE"),
+    (
+        {"query": "query($a: Int) { signals(first: $a) { totalCount } }", "variables": {"a": "x"}},
+        "BAD_USER_INPUT",
+    ),
+    ({"query": "query($a: ID!) { node(id: $a) { id } }"}, "BAD_USER_INPUT"),
+    ({"query": "subscription { __typename }"}, None),
+    ({"query": MUTATION}, None),
+    ({"query": "{ signals(first: %s) { totalCount } }" % ("9" * 5_000)}, "GRAPHQL_VALIDATION_FAILED"),
+]
+
+
+@pytest.mark.parametrize(("accept", "status"), [(LEGACY, 200), ("*/*", 200), (MODERN, 400)])
+@pytest.mark.parametrize(("sent", "code"), UNUSABLE, ids=[str(sent)[:60] for sent, _ in UNUSABLE])
+async def test_an_operation_that_cannot_be_run_has_no_data(
+    client: Client, accept: str, status: int, sent: dict[str, Any], code: str | None
+) -> None:
+    response = await client.post("/graphql", json=sent, headers={"accept": accept})
+    assert response.status_code == status
+    assert [*response.json()] == ["errors"]
+    found = response.json()["errors"][0]["extensions"]["code"]
+    assert found == code if code else found != "INTERNAL_SERVER_ERROR"
+
+
+@pytest.mark.parametrize("accept", [LEGACY, MODERN])
+async def test_errors_of_fields_come_beside_the_data(client: Client, accept: str) -> None:
+    query = '{ node(id: "x") { id } __typename }'
+    response = await client.post("/graphql", json={"query": query}, headers={"accept": accept})
+    assert response.status_code == 200
+    assert response.json()["data"] == {"node": None, "__typename": "Query"}
+    assert response.json()["errors"][0]["extensions"]["code"] == "INVALID_ID"
+
+
+async def test_an_operation_of_nothing_has_data_of_nothing(client: Client) -> None:
+    query = "query($skipped: Boolean!) { __typename @skip(if: $skipped) health @skip(if: $skipped) { status } }"
+    for _ in range(3):
+        assert await client.ask(query, skipped=True) == {"data": {}}
+
+
+# Methods.
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "NONSENSE"])
+async def test_other_methods_are_told_which_are_allowed(client: Client, method: str) -> None:
+    response = await client.request(method, "/graphql", content=QUERY, headers=JSON)
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, HEAD, POST"
+    assert response.json()["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
+
+
+async def test_mutations_are_never_run_by_get(client: Client) -> None:
+    params = {"query": "query A { __typename } mutation B { __typename }", "operationName": "B"}
+    response = await client.get("/graphql", params=params, headers={"accept": MODERN})
+    assert 400 <= response.status_code < 500
+    assert [*response.json()] == ["errors"]
+
+
+class OneMutation(Operations):
+    """Answers a mutation, unless it may not."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def answer(self, _: Request, *, queries_only: bool = False) -> Answer:
+        if queries_only:
+            raise NotAQuery
+        return Answer(b'{"data":{}}')
+
+
+async def test_a_mutation_by_get_is_told_to_come_by_post() -> None:
+    endpoint = GraphQLEndpoint(OneMutation(), "")
+    async with Client(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
+        for accept in (LEGACY, MODERN):
+            response = await client.get("/", params={"query": MUTATION}, headers={"accept": accept})
+            assert (response.status_code, response.headers["allow"]) == (405, "POST")
+            assert response.json()["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
+        assert (await client.head("/", params={"query": MUTATION})).status_code == 405
+        assert (await client.post("/", json={"query": MUTATION})).json() == {"data": {}}
+
+
+# Queries by GET.
 
 
 async def test_a_query_by_get(client: Client) -> None:
-    query = "query($symbol: String!) { cryptocurrency(symbol: $symbol) { name } }"
-    response = await client.get("/graphql", params={"query": query, "variables": '{"symbol": "ETH"}'})
+    query = "query A($symbol: String!) { cryptocurrency(symbol: $symbol) { name } } query B { __typename }"
+    params = {"query": query, "variables": '{"symbol": "ETH"}', "operationName": "A", "extensions": "{}", "other": "x"}
+    response = await client.get("/graphql", params=params)
     assert response.json() == {"data": {"cryptocurrency": {"name": "Ethereum"}}}
-    response = await client.get("/graphql", params={"query": query, "variables": "{"})
-    assert response.status_code == 400
 
 
-async def test_other_methods_are_told_which_are_allowed(client: Client) -> None:
-    response = await client.put("/graphql", content=QUERY, headers=JSON)
-    assert response.status_code == 405
-    assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
+async def test_parameters_that_are_empty_are_not_there(client: Client) -> None:
+    params = {"query": "{ __typename }", "variables": "", "operationName": "", "extensions": ""}
+    assert (await client.get("/graphql", params=params)).json() == {"data": {"__typename": "Query"}}
 
 
-async def test_the_media_type_is_negotiated(client: Client) -> None:
-    for accept in ("application/graphql-response+json", "application/json"):
-        response = await client.post("/graphql", content=QUERY, headers={**JSON, "accept": accept})
-        assert response.headers["content-type"].startswith(accept)
+GET_REFUSED = [
+    ("", 400),
+    ("query=", 400),
+    ("query={__typename}&variables=%7B", 400),
+    ("query={__typename}&variables=[]", 400),
+    ("query={__typename}&variables=" + "[" * 500, 400),
+    ('query={__typename}&variables={"a":' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}", 400),
+    ("query={__typename}&extensions=5", 400),
+    ("query={__typename}&query={__typename}", 400),
+    ("query={__typename}&variables={}&variables={}", 400),
+    ("query=%FF", 400),
+    ("query={__typename}&padding=" + "x" * 50_000, 414),
+]
 
 
-async def test_a_browser_gets_graphiql_with_queries_that_work(client: Client) -> None:
-    assert (await client.get("/", follow_redirects=False)).headers["location"] == "/graphql"
-    page = (await client.get("/graphql", headers={"accept": "text/html"})).text
-    assert "<title>Candlegraph</title>" in page
-    assert "query PredictionsAndOutcomes" in page
+@pytest.mark.parametrize(("query_string", "status"), GET_REFUSED, ids=[text[:60] for text, _ in GET_REFUSED])
+async def test_a_get_that_cannot_be_read_is_refused(client: Client, query_string: str, status: int) -> None:
+    response = await client.get(f"/graphql?{query_string}", headers={"accept": MODERN})
+    assert response.status_code == status
+    assert [*response.json()] == ["errors"]
 
 
-async def test_errors_are_capped(client: Client) -> None:
-    answer = await client.ask(f"{{ {' '.join(f'f{n}' for n in range(50))} }}")
-    assert len(answer["errors"]) == 10
+async def test_a_post_is_its_body(client: Client) -> None:
+    response = await client.post("/graphql?query={nonsense}&query=", content=QUERY, headers=JSON)
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+# What stands around it.
 
 
 async def test_cors_is_as_configured(demo_url: URL) -> None:
@@ -98,6 +232,11 @@ async def test_cors_is_as_configured(demo_url: URL) -> None:
     async with serving(demo_url, cors_origins=["https://charts.example"]) as client:
         response = await client.post("/graphql", content=QUERY, headers={**JSON, **origin})
         assert response.headers["access-control-allow-origin"] == "https://charts.example"
+        response = await client.post("/graphql", content=b"", headers={**JSON, **origin})
+        assert response.status_code == 400
+        assert response.headers["access-control-allow-origin"] == "https://charts.example"
+        asked = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+        assert (await client.options("/graphql", headers=asked)).status_code == 200
     async with serving(demo_url) as client:
         response = await client.post("/graphql", content=QUERY, headers={**JSON, **origin})
         assert "access-control-allow-origin" not in response.headers
@@ -123,79 +262,3 @@ async def test_a_statement_that_takes_too_long_is_an_error_with_a_code(database:
         async with serving(database_url) as client:
             error = await client.error("{ signals { nodes { id } } }")
     assert error["extensions"]["code"] == "STATEMENT_TIMEOUT"
-
-
-@pytest.fixture(scope="module")
-def runner() -> Any:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
-def fuzzed(runner: asyncio.Runner, demo_url: URL) -> Any:
-    async def opened() -> AsyncIterator[Client]:
-        async with serving(demo_url) as client:
-            yield client
-
-    opening = opened()
-    yield runner.run(anext(opening))
-    runner.run(opening.aclose())
-
-
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-)
-REQUESTS = st.fixed_dictionaries(
-    {},
-    optional={
-        "query": ANY_JSON
-        | st.sampled_from(["{ __typename }", "query A($a: Int) { signals(first: $a) { totalCount } }"]),
-        "variables": ANY_JSON | st.dictionaries(st.just("a"), ANY_JSON, max_size=1),
-        "operationName": ANY_JSON,
-        "extensions": ANY_JSON,
-    },
-)
-
-
-def written(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # integers and texts that JSON has no place for
-        return repr(value).encode("utf-8", "surrogatepass")
-
-
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(body=st.binary() | ANY_JSON.map(written) | REQUESTS.map(written))
-def test_no_body_is_a_500(runner: asyncio.Runner, fuzzed: Client, body: bytes) -> None:
-    response = runner.run(fuzzed.post("/graphql", content=body, headers=JSON))
-    assert response.status_code in (200, 400)
-    assert b"INTERNAL_SERVER_ERROR" not in response.content
-
-
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    symbol=st.text(max_size=30),
-    search=st.text(max_size=30),
-    cursor=st.text(max_size=30),
-    confidence=st.floats(allow_nan=False, allow_infinity=False),
-    at=st.text(max_size=30) | st.datetimes().map(lambda at: at.isoformat() + "Z"),
-)
-def test_no_value_is_a_fault_of_ours(
-    runner: asyncio.Runner, fuzzed: Client, symbol: str, search: str, cursor: str, confidence: float, at: str
-) -> None:
-    query = """query($symbol: String!, $search: String, $cursor: String, $confidence: Float, $at: DateTime) {
-      cryptocurrency(symbol: $symbol) { candles(from: $at, last: 1) { close } }
-      cryptocurrencies(filter: { search: $search, symbols: [$symbol] }) { totalCount }
-      signals(after: $cursor, filter: { minConfidence: $confidence, symbol: $symbol }) { totalCount }
-    }"""
-    variables = {"symbol": symbol, "search": search, "cursor": cursor, "confidence": confidence, "at": at}
-    response = runner.run(
-        fuzzed.post("/graphql", content=written({"query": query, "variables": variables}), headers=JSON)
-    )
-    assert response.status_code in (200, 400)
-    assert b"INTERNAL_SERVER_ERROR" not in response.content
