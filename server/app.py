@@ -43,8 +43,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     endpoint = GraphQLEndpoint(Operations(create_schema(), context), graphiql_page())
     return Starlette(
         routes=[
-            Route("/", _to_graphql),
             Route("/graphql", endpoint),
+            Route("/", _to_graphql),
             *health_routes(context),
         ],
         middleware=[_cors(settings.cors_origins)] if settings.cors_origins else [],

@@ -23,6 +23,9 @@ CANDLE = (
     'timestamp AS "openTime", open_price AS open, high_price AS high, low_price AS low, close_price AS close, volume'
 )
 
+# As Candlegraph sets them for itself.
+SETTINGS = {"plan_cache_mode": "force_generic_plan", "random_page_cost": "1.1"}
+
 Q1 = f"""
 SELECT array_to_json(array(
   SELECT candle FROM (
@@ -130,9 +133,7 @@ def answer(body: bytes) -> Response:
 async def lifespan(application: Starlette) -> AsyncIterator[None]:
     size = int(os.environ["DATABASE_POOL_SIZE"])
     url = os.environ["DATABASE_URL"]
-    async with asyncpg.create_pool(
-        url, min_size=size, max_size=size, reset=_nothing, server_settings={"plan_cache_mode": "force_generic_plan"}
-    ) as pool:
+    async with asyncpg.create_pool(url, min_size=size, max_size=size, reset=_nothing, server_settings=SETTINGS) as pool:
         application.state.pool = pool
         yield
 

@@ -10,6 +10,7 @@ from db.models.candles import Candle
 from db.models.cryptocurrencies import Cryptocurrency
 from db.models.models import Model
 from db.models.predictions import Prediction
+from db.models.rollups import DayRollup, HourRollup, Rollup
 from db.models.sentiment import Sentiment
 from db.models.signals import Signal
 from db.models.strategies import Strategy
@@ -21,8 +22,11 @@ __all__ = [
     "Base",
     "Candle",
     "Cryptocurrency",
+    "DayRollup",
+    "HourRollup",
     "Model",
     "Prediction",
+    "Rollup",
     "Sentiment",
     "Signal",
     "Strategy",

@@ -112,10 +112,9 @@ class Selection:
                 shown = json_object(self._select(named_type, fields, path, source, outer))
                 return shown if exists is None else case((exists, shown))
             case Either(cases, otherwise):
-                chosen = [
-                    (condition, self._expression(return_type, fields, path, rows, outer)) for condition, rows in cases
-                ]
-                return case(*chosen, else_=self._expression(return_type, fields, path, otherwise, outer))
+                rest = self._expression(return_type, fields, path, otherwise, outer)
+                chosen = [(holds, self._expression(return_type, fields, path, rows, outer)) for holds, rows in cases]
+                return case(*chosen, else_=rest) if chosen else rest
             case Variants():
                 return self._variants(fields, path, value, outer, many=many)
         if value is None:

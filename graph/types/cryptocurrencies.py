@@ -6,7 +6,7 @@ import strawberry
 from db.queries import candles, predictions, sentiment, signals, trades
 from db.queries.listings import Listing
 from graph.compiler.later import worked_out
-from graph.compiler.symbols import Row, Rows
+from graph.compiler.symbols import Either, Row, Rows
 from graph.context import Info
 from graph.errors import InputError
 from graph.fields import Node, TimeRange, checked_span, criteria_of, relation, span_of
@@ -81,8 +81,8 @@ class Cryptocurrency(Node):
         from_: FromArgument = None,
         to: ToArgument = None,
         last: LastArgument = None,
-    ) -> Rows:
-        return candles.between(self, **_wanted(info, interval, from_, to, last))
+    ) -> Either:
+        return Either(*candles.between(self, **_wanted(info, interval, from_, to, last)))
 
     @relation(
         CandleSeries,
@@ -96,8 +96,8 @@ class Cryptocurrency(Node):
         from_: FromArgument = None,
         to: ToArgument = None,
         last: LastArgument = None,
-    ) -> Rows:
-        return candles.series(self, **_wanted(info, interval, from_, to, last))
+    ) -> Either:
+        return Either(*candles.series(self, **_wanted(info, interval, from_, to, last)))
 
     @connection(Prediction, "What models predicted for it.")
     def predictions(

@@ -53,7 +53,9 @@ async def store(database: Database, symbol: str, interval: str, candles: list[tu
             }
             for at, price, source in candles
         ]
-        await connection.execute(insert(Candle), rows)
+        # Not one by one: each statement has rollups to write as well.
+        for start in range(0, len(rows), 1000):
+            await connection.execute(insert(Candle).values(rows[start : start + 1000]))
 
 
 async def candles(client: Client, arguments: str, symbol: str = "HRS", fields: str = FIELDS) -> list[dict[str, Any]]:

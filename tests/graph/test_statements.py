@@ -37,6 +37,7 @@ OPERATIONS = [
     ('{ cryptocurrency(symbol: "NONE") { name candles { close } } }', 1),
     ("{" + DEEP + "}", 1),
     ("{ a: signals { nodes { id } } b: trades { totalCount } }", 1),
+    ("{ cryptocurrencies { nodes { series(interval: D1) { openTime close } more: series { volume } } } }", 1),
     ("{ alerts { totalCount } strategies { nodes { signals { nodes { id } } trades { nodes { id } } } } }", 1),
     (
         "{ models { nodes { signals { totalCount } predictions(last: 1) { nodes { cryptocurrency { name } } } } } }",

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal
 from typing import Any
 
-from tests.graph.oracle import records, series
+from tests.graph.oracle import records
 from tests.graph.oracle.filters import alert_meets, coin_meets, within
 from tests.graph.oracle.known import Known, Refusal
 from tests.graph.oracle.pages import Connection
+from tests.graph.oracle.series import LENGTHS, Bar, Series, bars
 
 # The product of two numbers of 38 digits, exactly.
 EXACT = Context(prec=100)
@@ -102,20 +103,23 @@ class DataHealth(Fields):
 
 
 class Cryptocurrency(Fields):
-    def latest(self) -> series.Bar | None:
+    def latest(self) -> Bar | None:
         return next(iter(self._bars(self.known.length(self.row.id), last=1)), None)
 
-    def candles(self, **arguments: Any) -> list[series.Bar]:
+    def candles(self, **arguments: Any) -> list[Bar]:
         interval = arguments.get("interval")
         base = self.known.length(self.row.id)
-        length = base if interval is None else series.LENGTHS[interval]
+        length = base if interval is None else LENGTHS[interval]
         if length < base:
             raise Refusal("INTERVAL_TOO_SHORT")
         range_ = {"since": arguments.get("from"), "until": arguments.get("to"), "last": arguments.get("last")}
-        bars = self._bars(length, **range_)
-        if len(bars) > MAX_CANDLES and arguments.get("last") is None:
+        found = self._bars(length, **range_)
+        if len(found) > MAX_CANDLES and arguments.get("last") is None:
             raise Refusal("TOO_MANY_CANDLES")
-        return bars
+        return found
+
+    def series(self, **arguments: Any) -> Series:
+        return Series(self.candles(**arguments))
 
     def predictions(self, **arguments: Any) -> Connection:
         return self.known.predictions(arguments, cryptocurrency_id=self.row.id)
@@ -132,8 +136,28 @@ class Cryptocurrency(Fields):
         wanted = [row for row in rows if source in (None, row.source) and within(row.timestamp, range_)]
         return self.known.page(wanted, "Sentiment", arguments)
 
-    def _bars(self, length: Any, **range_: Any) -> list[series.Bar]:
-        return series.bars(self.known.world.candles(self.row.id), length, **range_)
+    def _bars(self, length: Any, **range_: Any) -> list[Bar]:
+        return bars(self.known.world.candles(self.row.id), length, **range_)
+
+
+class CandleSeries(Fields):
+    def open_time(self) -> list[float]:
+        return [bar.open_time.timestamp() for bar in self.row.bars]
+
+    def open(self) -> list[float]:
+        return [bar.open for bar in self.row.bars]
+
+    def high(self) -> list[float]:
+        return [bar.high for bar in self.row.bars]
+
+    def low(self) -> list[float]:
+        return [bar.low for bar in self.row.bars]
+
+    def close(self) -> list[float]:
+        return [bar.close for bar in self.row.bars]
+
+    def volume(self) -> list[float]:
+        return [bar.volume for bar in self.row.bars]
 
 
 class OfCoin(Fields):
@@ -226,7 +250,7 @@ class Model(Fields):
 TYPES: dict[str, type[Fields]] = {
     type_.__name__: type_
     for type_ in (
-        *(Query, Health, DataHealth, Cryptocurrency, Prediction, PredictionActual),
+        *(Query, Health, DataHealth, Cryptocurrency, CandleSeries, Prediction, PredictionActual),
         *(Signal, Trade, Sentiment, Strategy, Model),
     )
 }

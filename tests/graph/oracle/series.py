@@ -41,6 +41,13 @@ class Bar:
     is_closed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The same candles, for a client that asks for lists."""
+
+    bars: list[Bar]
+
+
 def opening(at: datetime, length: timedelta) -> datetime:
     """When the candle that holds this time opened."""
     return A_MONDAY + (at - A_MONDAY) // length * length

@@ -17,11 +17,13 @@ from tests.graph.oracle.series import LENGTHS, opening
 
 CANDLE = "openTime closeTime open high low close volume marketCap source isClosed"
 PART = "openTime close"
+LISTS = "openTime open high low close volume"
 VARIABLES = "$symbol: String!, $interval: Interval, $from: DateTime, $middle: DateTime, $to: DateTime, $last: Int"
 RANGE = f"""query({VARIABLES}) {{
     cryptocurrency(symbol: $symbol) {{
         whole: candles(interval: $interval, from: $from, to: $to) {{ {CANDLE} }}
         newest: candles(interval: $interval, from: $from, to: $to, last: $last) {{ {PART} }}
+        lists: series(interval: $interval, from: $from, to: $to, last: $last) {{ {LISTS} }}
         earlier: candles(interval: $interval, from: $from, to: $middle) {{ {PART} }}
         later: candles(interval: $interval, from: $middle, to: $to) {{ {PART} }}
     }}
