@@ -18,7 +18,11 @@ from sqlalchemy.util import greenlet_spawn
 
 from db.errors import DatabaseUnavailable, ends_connection, translate
 
+# What is noted of a connection. JSON stays bytes only on those that have served here: SQLAlchemy reads it itself, when
+# Alembic has it look at the tables.
 OPENED_AT = "opened_at"
+JSON_IS_BYTES = "json_is_bytes"
+JSON_AS_IT_CAME = {"schema": "pg_catalog", "encoder": bytes, "decoder": bytes, "format": "binary"}
 
 
 class _Connecting:
@@ -52,7 +56,7 @@ class PreparedReads:
         # The pool's own queue lets latecomers overtake, and some wait until they time out.
         self._turns = asyncio.Semaphore(connections)
         self._lost_at = 0.0
-        event.listen(self._engine, "connect", _set_up)
+        event.listen(self._engine, "connect", _note_opening)
 
     async def fetch_row(self, statement: str, values: Sequence[Any], *, keep: bool) -> Sequence[bytes | None]:
         """The first row. keep: whether the connection should remember the statement.
@@ -87,6 +91,9 @@ class PreparedReads:
         connection = await self._checkout()
         driver: Any = connection.driver_connection
         try:
+            if JSON_IS_BYTES not in connection.info:
+                await driver.set_type_codec("json", **JSON_AS_IT_CAME)
+                connection.info[JSON_IS_BYTES] = True
             if keep:
                 row = await driver.fetchrow(statement, *values, timeout=self._read_timeout_seconds)
             else:
@@ -129,7 +136,5 @@ class _ConnectionLost(Exception):
         self.reason = reason
 
 
-def _set_up(connection: Any, record: ConnectionPoolEntry) -> None:
+def _note_opening(_connection: Any, record: ConnectionPoolEntry) -> None:
     record.info[OPENED_AT] = time.monotonic()
-    codec = {"schema": "pg_catalog", "encoder": bytes, "decoder": bytes, "format": "binary"}
-    connection.run_async(lambda driver: driver.set_type_codec("json", **codec))
