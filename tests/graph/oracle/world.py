@@ -42,6 +42,10 @@ class World:
         return sorted(of_coin, key=attrgetter("open_time"))
 
 
+# Rows of one statement: triggers run once for each.
+AT_ONCE = 1_000
+
+
 def key_of(row: Record) -> Any:
     return (row.cryptocurrency_id, row.open_time) if isinstance(row, Candle) else row.id
 
@@ -53,8 +57,8 @@ async def store(database: Database, rows: Iterable[Record]) -> None:
         by_type[type(row)].append(_stored(row))
     async with database.transaction() as connection:
         for record_type, values in by_type.items():
-            if values:
-                await connection.execute(text(_insert(record_type, list(values[0]))), values)
+            for start in range(0, len(values), AT_ONCE):
+                await connection.execute(*_insert(record_type, values[start : start + AT_ONCE]))
 
 
 async def store_user(database: Database) -> None:
@@ -71,18 +75,28 @@ async def discard(database: Database, rows: Iterable[Record]) -> None:
         by_type[type(row)].append({name: getattr(row, name) for name in names})
     async with database.transaction() as connection:
         for record_type, keys in reversed(by_type.items()):
-            if keys:
-                await connection.execute(text(_delete(record_type, list(keys[0]))), keys)
+            for start in range(0, len(keys), AT_ONCE):
+                await connection.execute(*_delete(record_type, keys[start : start + AT_ONCE]))
 
 
-def _delete(record_type: type[Any], names: list[str]) -> str:
+def _delete(record_type: type[Any], keys: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
     table, columns = TABLES[record_type]
-    return f"DELETE FROM {table} WHERE {' AND '.join(f'{columns.get(name, name)} = :{name}' for name in names)}"
+    names = ", ".join(columns.get(name, name) for name in keys[0])
+    rows = [", ".join(f":{name}_{number}" for name in key) for number, key in enumerate(keys)]
+    return text(f"DELETE FROM {table} WHERE ({names}) IN ({', '.join(f'({row})' for row in rows)})"), _numbered(keys)
 
 
-def _insert(record_type: type[Any], columns: list[str]) -> str:
-    values = ", ".join(f"CAST(:{column} AS jsonb)" if _is_json(column) else f":{column}" for column in columns)
-    return f"INSERT INTO {TABLES[record_type][0]} ({', '.join(columns)}) VALUES ({values})"
+def _insert(record_type: type[Any], values: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    rows = [
+        ", ".join(f"CAST(:{name}_{number} AS jsonb)" if _is_json(name) else f":{name}_{number}" for name in row)
+        for number, row in enumerate(values)
+    ]
+    statement = f"INSERT INTO {TABLES[record_type][0]} ({', '.join(values[0])}) VALUES "
+    return text(statement + ", ".join(f"({row})" for row in rows)), _numbered(values)
+
+
+def _numbered(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {f"{name}_{number}": value for number, row in enumerate(rows) for name, value in row.items()}
 
 
 def _is_json(column: str) -> bool:
