@@ -111,6 +111,7 @@ class Database:
             connections=pool_size + max_overflow,
             read_timeout_seconds=read_timeout_seconds,
             checkout_timeout_seconds=CHECKOUT_TIMEOUT_SECONDS,
+            echo=echo,
         )
 
     async def fetch_value(self, statement: Executable) -> Any:

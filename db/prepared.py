@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+import structlog
 from sqlalchemy import event
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,6 +19,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from db.errors import DatabaseUnavailable, ends_connection, translate
 
+log = structlog.get_logger("candlegraph.db")
 # What is noted of a connection. JSON stays bytes only on those that have served here: SQLAlchemy reads it itself, when
 # Alembic has it look at the tables.
 OPENED_AT = "opened_at"
@@ -48,9 +50,16 @@ class PreparedReads:
     """Statements that are a text with $1, $2, … and answer with one row of JSON."""
 
     def __init__(
-        self, engine: AsyncEngine, *, connections: int, read_timeout_seconds: float, checkout_timeout_seconds: float
+        self,
+        engine: AsyncEngine,
+        *,
+        connections: int,
+        read_timeout_seconds: float,
+        checkout_timeout_seconds: float,
+        echo: bool = False,
     ) -> None:
         self._engine = engine.sync_engine
+        self._echo = echo
         self._read_timeout_seconds = read_timeout_seconds
         self._checkout_timeout_seconds = checkout_timeout_seconds
         # The pool's own queue lets latecomers overtake, and some wait until they time out.
@@ -64,6 +73,8 @@ class PreparedReads:
         Raises a db.errors.DatabaseError. A connection that turns out to be dead costs one more try: a read may be
         repeated.
         """
+        if self._echo:
+            log.debug("statement", statement=statement)
         await self._wait_for_turn()
         try:
             try:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import URL, text
+from structlog.testing import capture_logs
 
 from db.engine import Database
 from db.errors import DatabaseUnavailable, Refused, StatementTimeout
@@ -141,4 +142,12 @@ async def test_a_database_that_is_not_there(unused_tcp_port: int) -> None:
     with pytest.raises(DatabaseUnavailable):
         await database.prepared.fetch_row(ONE, [1], keep=True)
     assert database.pool_in_use == 0
+    await database.close()
+
+
+async def test_debug_shows_every_statement(database_url: URL) -> None:
+    database = Database(database_url, pool_size=1, echo=True)
+    with capture_logs() as logs:
+        await database.prepared.fetch_row(ONE, [1], keep=True)
+    assert [entry["statement"] for entry in logs if entry["event"] == "statement"] == [ONE]
     await database.close()
