@@ -90,7 +90,7 @@ def runner(postgres: URL, template: URL) -> Iterator[tuple[asyncio.Runner, Conne
         runner.run(connection.close())
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=35, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(written=st.lists(transactions, min_size=1, max_size=6))
 def test_any_sequence_of_writes(runner: tuple[asyncio.Runner, Connection], written: list[Any]) -> None:
     loop, connection = runner

@@ -187,7 +187,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return body[:at] + draw(st.binary(max_size=3) | st.just(b"")) + body[draw(st.integers(at, len(body))) :]
 
 
-@settings(fuzzing, max_examples=300)
+@settings(fuzzing, max_examples=150)
 @given(body=st.binary() | VALUES | MEMBERS.map(as_object) | damaged())
 def test_no_body_is_a_fault_of_ours(server: Server, body: bytes) -> None:
     server.check(body)
@@ -332,7 +332,7 @@ def documents(draw: st.DrawFn) -> str:
     return " ".join(tokens)
 
 
-@settings(fuzzing, max_examples=300)
+@settings(fuzzing, max_examples=150)
 @given(document=documents(), value=st.sampled_from(ODD_VALUES), name=st.sampled_from(["v", "symbol", "x"]))
 def test_no_document_is_a_fault_of_ours(server: Server, document: str, value: str, name: str) -> None:
     server.check(operation(document, f'{{"{name}": {value}}}'))
@@ -457,7 +457,7 @@ QUERY_STRINGS = st.binary(max_size=60) | st.lists(
 ).map(lambda pairs: "&".join(f"{name}={value}" for name, value in pairs).encode())
 
 
-@settings(fuzzing, max_examples=200)
+@settings(fuzzing, max_examples=100)
 @given(query_string=QUERY_STRINGS, method=st.sampled_from(["GET", "HEAD", "POST"]))
 def test_no_query_string_is_a_fault_of_ours(server: Server, query_string: bytes, method: str) -> None:
     server.check(operation("{ __typename }"), method=method, query_string=query_string)

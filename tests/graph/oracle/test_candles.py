@@ -51,7 +51,7 @@ def instants(draw: st.DrawFn, symbol: str, length: timedelta) -> datetime:
     return at + draw(st.integers(-1, 1)) * draw(st.sampled_from([rows.MICROSECOND, length / 2, length]))
 
 
-@settings(SHRINKING, max_examples=80)
+@settings(SHRINKING, max_examples=25)
 @given(data=st.data())
 def test_any_range(bench: Bench, data: st.DataObject) -> None:
     symbol = data.draw(st.sampled_from([*BASES, "BTC", "ETH"]), label="symbol")
@@ -80,7 +80,7 @@ def _check_boundary(opened: datetime, interval: str) -> None:
     assert interval != "W1" or opened.isoweekday() == 1
 
 
-@settings(SHRINKING, max_examples=40)
+@settings(SHRINKING, max_examples=25)
 @given(
     base=st.sampled_from([*LENGTHS]),
     start=st.integers(-200, 200),

@@ -74,7 +74,7 @@ def walks(draw: st.DrawFn) -> Walk:
     return Walk(parent, name, noun, order, draw(st.booleans()), sizes)
 
 
-@settings(SHRINKING, max_examples=50)
+@settings(SHRINKING, max_examples=25)
 @given(walk=walks(), data=st.data())
 def test_a_walk_while_rows_come_and_go(bench: Bench, walk: Walk, data: st.DataObject) -> None:
     at_first = _ids(bench.check(walk.whole()))
