@@ -52,6 +52,10 @@ class MemoryCache(Generic[Value]):
         self.stats.hits += 1
         return entry[0]
 
+    def sight(self, key: Hashable) -> None:
+        """Count a sighting of a key that is only known now."""
+        self._count(hash(key))
+
     def put(self, key: Hashable, value: Value, size: int) -> bool:
         """Keep the value, of about this many bytes, if the key has earned it; return whether."""
         sightings = self._sightings.get(hash(key), 0)
@@ -64,10 +68,6 @@ class MemoryCache(Generic[Value]):
         self.stats.entries += 1
         self.stats.bytes += size
         return True
-
-    def clear(self) -> None:
-        self._entries.clear()
-        self.stats.entries = self.stats.bytes = 0
 
     def _make_room(self, size: int, sightings: int) -> bool:
         """Push out what was seen less often; nothing, if that would not do."""

@@ -50,12 +50,17 @@ def translate(error: Exception) -> Exception:
             cause = error.orig.__cause__ if error.orig is not None else None
             return _translated(cause, lost=error.connection_invalidated) or error
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
-            return _translated(error, lost=ends_connection(error) or "closed" in str(error)) or error
+            return _translated(error, lost=ends_connection(error) or _is_closed(error)) or error
         case TimeoutError():
             return StatementTimeout("The database did not answer in time.")
         case OSError():
             return DatabaseUnavailable("The database cannot be reached.")
     return error
+
+
+def _is_closed(error: Exception) -> bool:
+    # A ValueError tells what it was given, which may be anything.
+    return isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError) and "closed" in str(error)
 
 
 def ends_connection(error: Exception) -> bool:

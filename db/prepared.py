@@ -131,7 +131,10 @@ class PreparedReads:
                 # An idle connection needs no waiting, nor the greenlet that SQLAlchemy waits in.
                 connection = self._engine.pool.connect()
             except MissingGreenlet:
-                connection = await greenlet_spawn(self._engine.pool.connect)
+                try:
+                    connection = await greenlet_spawn(self._engine.pool.connect)
+                except TimeoutError as error:
+                    raise DatabaseUnavailable("The database cannot be reached.") from error
             driver: Any = connection.driver_connection
             # Where one was lost, so were those that are as old, most likely, whether they know it or not.
             if not driver.is_closed() and connection.info[OPENED_AT] > self._lost_at:

@@ -1,7 +1,7 @@
 """From a text to an operation that may be executed: parsed, checked, and ready for its variables."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
@@ -20,7 +20,6 @@ from graphql import (
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
-from graph.compiler.later import Read, Values, reading
 from graph.compiler.variables import Variables
 from graph.errors import MAX_ERRORS
 
@@ -46,21 +45,16 @@ class NotAQuery(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """An operation of a valid document. known: what its plans take for granted of its variables."""
+    """An operation of a valid document. size: roughly what it takes, in bytes."""
 
     document: DocumentNode
     node: OperationDefinitionNode
     variables: Variables
     size: int
-    known: dict[Hashable, Read] = field(default_factory=dict)
 
     @property
     def is_query(self) -> bool:
         return self.node.operation is OperationType.QUERY
-
-    def shape(self, values: Values) -> Hashable:
-        """Equal for variables that share a plan."""
-        return self.variables.shape(values), tuple([reading(read, values) for read in self.known.values()])
 
 
 def read_operation(schema: GraphQLSchema, text: str, name: str | None, *, queries_only: bool = False) -> Operation:
@@ -71,9 +65,8 @@ def read_operation(schema: GraphQLSchema, text: str, name: str | None, *, querie
         raise NotAQuery
     if errors := validate(schema, document, max_errors=MAX_ERRORS):
         raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
-    return Operation(
-        document, node, Variables(schema, node.variable_definitions or ()), document.token_count * TOKEN_BYTES
-    )
+    variables = Variables(schema, node.variable_definitions or ())
+    return Operation(document, node, variables, document.token_count * TOKEN_BYTES + sys.getsizeof(text))
 
 
 def _parsed(text: str) -> DocumentNode:

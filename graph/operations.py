@@ -8,7 +8,9 @@ its error says where, and operations that no plan can be made of.
 """
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Hashable, Sequence
+from copy import copy
 from inspect import isawaitable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,14 +21,17 @@ from strawberry import Schema
 
 from db.errors import Refused
 from graph.compiler.executor import StatementExecutor
-from graph.compiler.later import Planning, Values
+from graph.compiler.later import Planning, Readings, Values
 from graph.compiler.plans import Plan, compile_plan
+from graph.compiler.statement import Budget
 from graph.context import Context
 from graph.documents import DocumentRefused, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
 
 Row: TypeAlias = Sequence[bytes | None]
 NULL = [b"null"]
+# What a reading takes, roughly.
+READING_BYTES = 5_000
 
 
 class Request(NamedTuple):
@@ -86,24 +91,41 @@ class Operations:
             return None
         if plan.beside is None:
             return _assembled(plan, await self._row(plan, arguments, is_kept), None)
-        row, beside = await asyncio.gather(self._row(plan, arguments, is_kept), self._execute(plan.beside, request))
+        row, beside = await asyncio.gather(
+            self._row(plan, arguments, is_kept), self._execute(plan.beside, request, plan.spent)
+        )
         return _assembled(plan, row, beside)
 
     def _plan(self, request: Request, operation: Operation, values: Values) -> tuple[Plan, bool]:
         """The plan, and whether it is kept for the next request."""
-        key = request.query, request.name, operation.shape(values)
-        plan = self._plans.plans.get(key)
-        if plan is not None:
-            return plan, True
-        plan = self._compiled(request, operation, values)
-        # By now more of the variables may be known to matter.
-        key = request.query, request.name, operation.shape(values)
+        key: Hashable = (request.query, request.name, operation.variables.shape(values))
+        kept = self._plans.plans.get(key)
+        readings = kept if isinstance(kept, Readings) else None
+        if readings is not None:
+            kept = self._plans.plans.get((key, readings.of(values)))
+        if isinstance(kept, Plan):
+            return kept, True
+        planning = Planning()
+        plan = self._compiled(request, operation, values, planning)
+        if planning.known or readings is not None:
+            key = self._key_by_readings(key, readings, planning, values)
         # What is executed beside holds on to its document.
-        size = plan.size + len(repr(key)) + (operation.size if plan.beside else 0)
-        return plan, self._plans.plans.put(key, plan, size)
+        return plan, self._keep(key, plan, plan.size + (operation.size if plan.beside else 0))
 
-    def _compiled(self, request: Request, operation: Operation, values: Values) -> Plan:
-        planning = Planning(operation.known)
+    def _key_by_readings(self, key: Hashable, kept: Readings | None, planning: Planning, values: Values) -> Hashable:
+        """The key of a plan that takes more for granted than a shape."""
+        known = {**(kept.known if kept else {}), **planning.known}
+        readings = Readings(known)
+        if kept is None or len(known) > len(kept.known):
+            self._keep(key, readings, READING_BYTES * len(known))
+            # Nobody could ask for a key of these readings before.
+            self._plans.plans.sight((key, readings.of(values)))
+        return key, readings.of(values)
+
+    def _keep(self, key: Hashable, value: Plan | Readings, size: int) -> bool:
+        return self._plans.plans.put(key, value, size + sys.getsizeof(repr(key)))
+
+    def _compiled(self, request: Request, operation: Operation, values: Values, planning: Planning) -> Plan:
         executor = StatementExecutor.build(
             self._schema, operation.document, None, self._context, request.variables, request.name
         )
@@ -129,7 +151,8 @@ class Operations:
             return _refusal(errors, "BAD_USER_INPUT")
         return Answer(_written([orjson.dumps(result.data)], errors))
 
-    async def _execute(self, document: DocumentNode, request: Request) -> ExecutionResult:
+    async def _execute(self, document: DocumentNode, request: Request, spent: Budget | None = None) -> ExecutionResult:
+        """spent: what has been selected elsewhere in the operation."""
         try:
             result = execute(
                 self._schema,
@@ -139,6 +162,7 @@ class Operations:
                 request.variables,
                 request.name,
                 executor_class=StatementExecutor,
+                budget=copy(spent),
             )
             return await result if isawaitable(result) else result
         except Exception as error:

@@ -1,6 +1,7 @@
 """What is remembered of operations: documents as they were read, and the plans that were made of them."""
 
 from cache.memory import MemoryCache
+from graph.compiler.later import Readings
 from graph.compiler.plans import Plan
 from graph.documents import Operation
 
@@ -15,5 +16,6 @@ class Plans:
 
     def __init__(self) -> None:
         self.operations = MemoryCache[Operation](max_entries=MAX_DOCUMENTS, max_bytes=MAX_DOCUMENT_BYTES)
-        self.plans = MemoryCache[Plan](max_entries=MAX_PLANS, max_bytes=MAX_PLAN_BYTES)
+        # Where the shape of the variables does not decide, what does; and by that, the plan.
+        self.plans = MemoryCache[Plan | Readings](max_entries=MAX_PLANS, max_bytes=MAX_PLAN_BYTES)
         self.fallbacks = 0

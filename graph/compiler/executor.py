@@ -46,11 +46,12 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
 
     context_value: HasDatabase
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, budget: Budget | None = None, **kwargs: Any) -> None:
+        """budget: what has been selected elsewhere in the operation."""
         super().__init__(*args, **kwargs)
         # A selection of the operation has one list of fields, however many parents it is completed for.
         self._loaders: dict[int, tuple[FieldDetailsList, DataLoader[Any, Any]]] = {}
-        self._budget = Budget()
+        self._budget = budget or Budget()
 
     def execute_root_grouped_field_set(
         self,

@@ -47,17 +47,21 @@ class Momentary:
 class Planning:
     """What is noted while one plan is compiled.
 
-    known: readings that the plan takes for granted, kept for all plans of the operation, in the order of asking.
-    worked_out: every value that was worked out; each may refuse a request, whether the statement needs it or not.
+    known: readings that the plan takes for granted, by who they are of. worked_out: every value that was worked out;
+    each may refuse a request, whether the statement needs it or not. laters: how many Laters were made.
     """
 
-    def __init__(self, known: dict[Hashable, Read]) -> None:
-        self.known = known
+    def __init__(self) -> None:
+        self.known: dict[Hashable, Read] = {}
         self.worked_out: list[Later] = []
+        self.laters = 0
 
 
 class Later(BindParameter[Any]):
-    """A variable, or what is worked out from variables. read gives it; now is what it is for the present request."""
+    """A variable, or what is worked out from variables.
+
+    identity: who it is, unlike any literal. read gives it; now is what it is for the present request.
+    """
 
     inherit_cache = True
 
@@ -69,14 +73,23 @@ class Later(BindParameter[Any]):
         self.read = read
         self.now = now
         self.planning = planning
+        planning.laters += 1
 
     def __bool__(self) -> bool:
+        raise LooksAtValue
+
+    def __format__(self, _specification: str) -> str:
         raise LooksAtValue
 
     def __eq__(self, other: Any) -> Any:
         if not isinstance(other, ClauseElement):
             raise LooksAtValue
         return super().__eq__(other)
+
+    def __ne__(self, other: Any) -> Any:
+        if not isinstance(other, ClauseElement):
+            raise LooksAtValue
+        return super().__ne__(other)
 
     # As they are compared with columns, Laters are told apart by identity.
     __hash__ = BindParameter.__hash__
@@ -91,8 +104,11 @@ def worked_out(function: Callable[..., Any], *inputs: Any, type_: TypeEngine[Any
     later = _first_later(inputs)
     if later is None:
         return now
-    identity = (function, _identity(inputs))
-    result = Later(identity, lambda values: function(*_read(inputs, values)), now, later.planning, type_)
+    # It outlives the Laters, so it must not hold on to them.
+    read_inputs = _reader(inputs)
+    result = Later(
+        (function, _identity(inputs)), lambda values: function(*read_inputs(values)), now, later.planning, type_
+    )
     later.planning.worked_out.append(result)
     return result
 
@@ -127,8 +143,14 @@ def _taken_for_granted(later: Later) -> Any:
     return later.now
 
 
-def _read(value: Any, values: Values) -> Any:
-    return _each_later(value, lambda later: later.read(values))
+def _reader(value: Any) -> Read:
+    """Reads every Later in a value."""
+    if isinstance(value, Later):
+        return value.read
+    if isinstance(value, list | tuple):
+        kind, readers = type(value), [_reader(part) for part in value]
+        return lambda values: kind([read(values) for read in readers])
+    return lambda _: value
 
 
 def _each_later(value: Any, change: Callable[[Later], Any]) -> Any:
@@ -156,8 +178,17 @@ def _identity(value: Any) -> Hashable:
     return hashable(_each_later(value, lambda later: later.identity))
 
 
-def reading(read: Read, values: Values) -> Hashable:
-    """What is read, as a part of a plan's key."""
+class Readings:
+    """What plans take for granted of variables, beyond their shape: part of the key of such plans."""
+
+    def __init__(self, known: Mapping[Hashable, Read]) -> None:
+        self.known = known
+
+    def of(self, values: Values) -> Hashable:
+        return tuple([(identity, _reading(read, values)) for identity, read in self.known.items()])
+
+
+def _reading(read: Read, values: Values) -> Hashable:
     try:
         return hashable(read(values))
     except Exception:

@@ -28,6 +28,9 @@ from graph.compiler.executor import StatementExecutor, is_relation
 from graph.compiler.later import Later, Planning, Read, Values
 from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
 
+PLAN_BYTES = 3_000
+# What is left of a Later in a plan: the ways in which its value is read.
+LATER_BYTES = 1_000
 DIALECT: Any = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -53,6 +56,7 @@ class Plan:
     statement: with $1, $2, …; None where there are no rows.   parameters: how each is read from the variables.
     checks: readings whose result is of no use, but that may refuse a request.
     beside: an operation with the root fields that are not rows.   type_name: what __typename answers.
+    size: roughly what it takes, in bytes.   spent: what it selects.
     """
 
     keys: Sequence[str]
@@ -62,11 +66,8 @@ class Plan:
     checks: Sequence[Read]
     beside: DocumentNode | None
     type_name: str
-
-    @property
-    def size(self) -> int:
-        """Roughly, in bytes."""
-        return 2_000 + 2 * len(self.statement or "") + 2_000 * (len(self.parameters) + len(self.checks))
+    size: int
+    spent: Budget
 
     def arguments(self, values: Values) -> list[Any]:
         """The parameters of the statement for these variables. Whatever it raises, the request is to be refused."""
@@ -95,7 +96,8 @@ def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: 
     ).grouped_field_set
     if len(fields) > MAX_ROOT_FIELDS:
         raise TooLarge
-    selection = Selection(executor, Budget(), planning)
+    budget = Budget()
+    selection = Selection(executor, budget, planning)
     rows, columns, beside = [], [], []
     for key, details in fields.items():
         nodes = [field.node for field in details]
@@ -116,6 +118,8 @@ def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: 
         checks=_unused(planning, parameters),
         beside=_only(beside, document, operation) if beside else None,
         type_name=root_type.name,
+        size=PLAN_BYTES + _size(statement, parameters) + LATER_BYTES * planning.laters,
+        spent=budget,
     )
 
 
@@ -140,9 +144,17 @@ def _read_of(parameter: BindParameter[Any]) -> Read:
     return lambda _: fixed
 
 
+def _size(statement: str | None, parameters: Sequence[BindParameter[Any]]) -> int:
+    """Roughly, in bytes: the text, and the values that are part of the plan."""
+    fixed = [parameter.effective_value for parameter in parameters if not isinstance(parameter, Later)]
+    return 2 * len(statement or "") + 2 * sum(len(repr(value)) for value in fixed)
+
+
 def _unused(planning: Planning, parameters: Sequence[BindParameter[Any]]) -> list[Read]:
     """The readings that no parameter makes."""
     used = {parameter.identity for parameter in parameters if isinstance(parameter, Later)}
+    # What is known is read for the key.
+    used |= planning.known.keys()
     return list({later.identity: later.read for later in planning.worked_out if later.identity not in used}.values())
 
 

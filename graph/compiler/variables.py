@@ -22,8 +22,10 @@ from graphql.execution.values import get_variable_values
 
 from graph.compiler.later import Later, Planning, Read, Values, hashable, parameter_type
 
-# A Later for each item of a longer list would cost too much: such a list is part of its shape.
+# A Later for each item of longer lists would cost too much: they are part of the shape. At most so many items of one
+# list, and of all the lists of an operation.
 MAX_ITEMS = 200
+MAX_ITEMS_OF_ALL = 1_000
 
 Shape: TypeAlias = Callable[[Any], Hashable]
 
@@ -37,7 +39,9 @@ class Variables:
         self._types: dict[str, Any] = {
             definition.variable.name.value: type_from_ast(schema, definition.type) for definition in definitions
         }
-        self._shapes = [(name, _shape_of(type_)) for name, type_ in self._types.items()]
+        lists = sum(_lists_in(type_) for type_ in self._types.values())
+        self._most = min(MAX_ITEMS, MAX_ITEMS_OF_ALL // max(lists, 1))
+        self._shapes = [(name, _shape_of(type_, self._most)) for name, type_ in self._types.items()]
 
     def coerced(self, given: Mapping[str, Any], max_errors: int) -> dict[str, Any] | list[GraphQLError]:
         """The values that a client gave, as their types have them; errors where one does not fit."""
@@ -62,29 +66,39 @@ class Variables:
             return values[name]
 
         return {
-            name: _stand_in(self._types[name], value, name, partial(read, name), planning)
+            name: _stand_in(self._types[name], value, (Later, name), partial(read, name), planning, self._most)
             for name, value in values.items()
         }
 
 
-def _shape_of(type_: GraphQLInputType) -> Shape:
+def _lists_in(type_: GraphQLInputType, within: tuple[Any, ...] = ()) -> int:
+    """How many lists a value of this type may hold; input objects that hold themselves are not followed."""
+    named: Any = get_nullable_type(type_)
+    if is_list_type(named):
+        return 1 + _lists_in(named.of_type, within)
+    if is_input_object_type(named) and named not in within:
+        return sum(_lists_in(field.type, (*within, named)) for field in named.fields.values())
+    return 0
+
+
+def _shape_of(type_: GraphQLInputType, most: int) -> Shape:
     named: Any = get_nullable_type(type_)
     if named is GraphQLBoolean or is_enum_type(named):
         return hashable
     if is_list_type(named):
-        of_item = _shape_of(named.of_type)
-        return lambda value: tuple([of_item(item) for item in value]) if _is_short(value) else hashable(value)
+        of_item = _shape_of(named.of_type, most)
+        return lambda value: tuple([of_item(item) for item in value]) if _is_short(value, most) else hashable(value)
     if is_input_object_type(named):
-        return partial(_shape_of_object, named, {})
+        return partial(_shape_of_object, named, {}, most)
     return _shape_of_scalar
 
 
-def _shape_of_object(type_: Any, fields: dict[str, Shape], value: Any) -> Hashable:
+def _shape_of_object(type_: Any, fields: dict[str, Shape], most: int, value: Any) -> Hashable:
     if value is None:
         return None
     # Not before: input objects may hold each other.
     if not fields:
-        fields |= {field.out_name or name: _shape_of(field.type) for name, field in type_.fields.items()}
+        fields |= {field.out_name or name: _shape_of(field.type, most) for name, field in type_.fields.items()}
     return tuple([(name, fields[name](part)) for name, part in value.items()])
 
 
@@ -92,21 +106,23 @@ def _shape_of_scalar(value: Any) -> Hashable:
     return parameter_type(value) or hashable(value)
 
 
-def _is_short(value: Any) -> bool:
-    return value is not None and len(value) <= MAX_ITEMS
+def _is_short(value: Any, most: int) -> bool:
+    return value is not None and len(value) <= most
 
 
-def _stand_in(type_: GraphQLInputType, value: Any, identity: Hashable, read: Read, planning: Planning) -> Any:
+def _stand_in(
+    type_: GraphQLInputType, value: Any, identity: Hashable, read: Read, planning: Planning, most: int
+) -> Any:
     """What stands in the place of a value that is read from the variables like this."""
     named: Any = get_nullable_type(type_)
     if value is None or named is GraphQLBoolean or is_enum_type(named):
         return value
 
     def part(type_: GraphQLInputType, key: Any) -> Any:
-        return _stand_in(type_, value[key], (identity, key), lambda values: read(values)[key], planning)
+        return _stand_in(type_, value[key], (identity, key), lambda values: read(values)[key], planning, most)
 
     if is_list_type(named):
-        return [part(named.of_type, index) for index in range(len(value))] if _is_short(value) else value
+        return [part(named.of_type, index) for index in range(len(value))] if _is_short(value, most) else value
     if is_input_object_type(named):
         types = {field.out_name or name: field.type for name, field in named.fields.items()}
         return {name: part(types[name], name) for name in value}

@@ -70,9 +70,14 @@ def test_a_value_that_is_put_again_takes_the_place_of_the_former() -> None:
     assert cache.put("a", "another", size=5)
     assert cache.get("a") == "another"
     assert (cache.stats.entries, cache.stats.bytes) == (1, 5)
-    cache.clear()
-    assert cache.get("a") is None
-    assert (cache.stats.entries, cache.stats.bytes) == (0, 0)
+
+
+def test_a_sighting_may_be_told() -> None:
+    cache = MemoryCache[str](max_entries=2, max_bytes=100)
+    cache.sight("a")
+    cache.sight("a")
+    assert cache.put("a", "value", size=1)
+    assert (cache.stats.hits, cache.stats.misses) == (0, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=400))

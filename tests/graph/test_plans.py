@@ -1,6 +1,7 @@
 """Plans: what a warm request does not do again, what it must, and what is answered without one."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -294,3 +295,62 @@ async def test_input_that_is_refused_is_no_fallback(server: Server) -> None:
         answer = await server.ask("query($n: Int) { signals(first: $n) { __typename } }", {"n": 0})
         assert answer["errors"][0]["extensions"]["code"] == "INVALID_PAGE_SIZE"
     assert server.plans.fallbacks == 0
+
+
+async def test_a_variable_is_no_literal_of_its_name(server: Server) -> None:
+    """A global id may be the name of a variable: "Signal:12" is U2lnbmFsOjEy."""
+    query = """query($U2lnbmFsOjEy: ID!, $U2lnbmFsOjEz: ID!) {
+      x: nodes(ids: [$U2lnbmFsOjEy, "U2lnbmFsOjEz"]) { __typename }
+      y: nodes(ids: ["U2lnbmFsOjEy", $U2lnbmFsOjEz]) { __typename }
+    }"""
+    signals = {"U2lnbmFsOjEy": "U2lnbmFsOjE=", "U2lnbmFsOjEz": "U2lnbmFsOjI="}
+    for _ in range(4):
+        await server.ask(query, signals)
+    variables = {**signals, "U2lnbmFsOjEz": "U3RyYXRlZ3k6MQ=="}
+    for _ in range(3):
+        assert await server.ask(query, variables) == await server.ask_field_by_field(query, variables)
+
+
+async def test_a_refused_request_spoils_no_plan(server: Server) -> None:
+    query = """query($n: Int, $c: String, $y: String) {
+      cryptocurrencies(first: $n, after: $c, filter: { search: $y }) { nodes { symbol } } }"""
+    cursor = "Y3J5cHRvY3VycmVuY2llc3ww"
+    await server.warm(query, {"n": 2, "c": cursor, "y": "b"})
+    for _ in range(3):
+        assert "errors" in await server.ask(query, {"n": 0, "c": cursor})
+    hits = server.hits
+    for count in range(1, 11):
+        assert "errors" not in await server.ask(query, {"n": count, "c": cursor, "y": "b"})
+    assert server.hits == hits + 10
+
+
+async def test_types_of_ids_are_known_for_each_shape(server: Server) -> None:
+    """However many lengths of a list were asked for, a plan is found by the types of its own."""
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    signal, coin = "U2lnbmFsOjE=", "Q3J5cHRvY3VycmVuY3k6MQ=="
+    for length in range(1, 12):
+        await server.warm(query, {"ids": [signal, coin] * length})
+    hits = server.hits
+    for length in range(1, 12):
+        for ids in ([coin, signal] * length, [signal] * length + [coin] * length):
+            assert await server.ask(query, {"ids": ids}) == await server.ask_field_by_field(query, {"ids": ids})
+    # What is known of the shape is found, and then the plan.
+    assert server.hits == hits + 2 * 22
+
+
+async def test_many_long_lists_cost_no_more_than_few(server: Server) -> None:
+    names = [f"s{number}" for number in range(90)]
+    coins = "{0}: cryptocurrencies(filter: {{ symbols: ${0} }}) @skip(if: true) {{ __typename }}"
+    selected = " ".join(coins.format(name) for name in names)
+    query = f"query({' '.join(f'${s}: [String!]' for s in names)}) {{ __typename {selected} }}"
+    began = time.process_time()
+    assert "errors" not in await server.ask(query, {s: ["A"] * 200 for s in names})
+    assert time.process_time() - began < 3
+
+
+async def test_what_is_selected_beside_counts_as_well(server: Server) -> None:
+    fields = " ".join(f"f{number}: name" for number in range(2_100))
+    query = "{ health { data { stale { ...F } } } cryptocurrencies { nodes { ...F } } } "
+    query += f"fragment F on Cryptocurrency {{ {fields} }}"
+    for answer in (await server.ask(query), await server.ask_field_by_field(query)):
+        assert {error["extensions"]["code"] for error in answer["errors"]} == {"QUERY_TOO_LARGE"}
