@@ -73,10 +73,10 @@ class MemoryCache(Generic[Value]):
         """Push out what was seen less often; nothing, if that would not do."""
         entries, free = len(self._entries), self._max_bytes - self.stats.bytes
         leaving = []
-        for key, (_, its_size) in self._entries.items():
+        for key, (value, its_size) in self._entries.items():
             if entries < self._max_entries and size <= free:
                 break
-            if self._sightings.get(hash(key), 0) >= sightings:
+            if self._sightings.get(hash(key), 0) >= sightings and not self._is_spent(value):
                 return False
             leaving.append(key)
             entries, free = entries - 1, free + its_size
@@ -85,10 +85,18 @@ class MemoryCache(Generic[Value]):
         self.stats.evictions += len(leaving)
         return True
 
-    def _drop(self, key: Hashable) -> None:
-        if (entry := self._entries.pop(key, None)) is not None:
-            self.stats.entries -= 1
-            self.stats.bytes -= entry[1]
+    def _is_spent(self, _value: Value) -> bool:
+        """Whether a value is of no use any more, however often it was asked for."""
+        return False
+
+    def _drop(self, key: Hashable) -> Value | None:
+        """Let go of a value; return it, if it was there."""
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return None
+        self.stats.entries -= 1
+        self.stats.bytes -= entry[1]
+        return entry[0]
 
     def _count(self, hashed: int) -> None:
         count = self._sightings.get(hashed, 0)

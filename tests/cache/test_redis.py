@@ -2,22 +2,21 @@
 
 import asyncio
 import os
+import random
 import signal
 import time
+from collections.abc import AsyncIterator
 
-from cache.redis import Cache, CacheProbe
+import pytest
+import redis
+
+from cache.redis import SharedCache
+from tests.proxy import Proxy
 from tests.redis_server import redis_server
 
 
-async def test_memory_alone_is_well() -> None:
-    cache = Cache(None)
-    assert await cache.probe() == CacheProbe("memory")
-    assert (await cache.probe()).alive
-    await cache.close()
-
-
 async def test_redis_tells_its_figures(redis_url: str) -> None:
-    cache = Cache(redis_url)
+    cache = SharedCache(redis_url)
     probe = await cache.probe()
     assert (probe.backend, probe.message) == ("memory+redis", None)
     assert probe.latency_ms is not None
@@ -31,7 +30,7 @@ async def test_redis_tells_its_figures(redis_url: str) -> None:
 
 
 async def test_nobody_there() -> None:
-    cache = Cache("redis://127.0.0.1:1/0")
+    cache = SharedCache("redis://127.0.0.1:1/0")
     probe = await cache.probe()
     assert not probe.alive
     assert probe.message == "Redis cannot be reached."
@@ -40,7 +39,7 @@ async def test_nobody_there() -> None:
 
 async def test_a_redis_that_hangs_costs_the_timeout_and_no_more() -> None:
     with redis_server() as server:
-        cache = Cache(server.url)
+        cache = SharedCache(server.url)
         assert (await cache.probe()).alive
         os.kill(server.process.pid, signal.SIGSTOP)
         started = time.monotonic()
@@ -53,7 +52,7 @@ async def test_a_redis_that_hangs_costs_the_timeout_and_no_more() -> None:
 
 async def test_a_redis_that_goes_away() -> None:
     with redis_server() as server:
-        cache = Cache(server.url)
+        cache = SharedCache(server.url)
         assert (await cache.probe()).alive
         server.process.kill()
         server.process.wait()
@@ -62,7 +61,209 @@ async def test_a_redis_that_goes_away() -> None:
 
 
 async def test_more_probes_than_connections(redis_url: str) -> None:
-    cache = Cache(redis_url, max_connections=2)
+    cache = SharedCache(redis_url, max_connections=2)
     probes = await asyncio.gather(*(cache.probe() for _ in range(20)))
     assert all(probe.alive for probe in probes)
     await cache.close()
+
+
+@pytest.fixture
+async def shared(redis_url: str) -> AsyncIterator[SharedCache]:
+    """It must give back every connection that it takes."""
+    cache = SharedCache(redis_url)
+    await cache.delete_matching("*")
+    yield cache
+    await written(cache)
+    assert not cache._link.redis.connection_pool._in_use_connections
+    await cache.close()
+
+
+async def written(cache: SharedCache) -> None:
+    """All that is on its way to Redis has arrived."""
+    async with asyncio.timeout(2):
+        await asyncio.gather(*cache._link._tasks)
+
+
+async def test_what_is_put_is_found_until_its_time_is_over(shared: SharedCache) -> None:
+    assert await shared.get("a") is None
+    shared.put("a", b"\x00\xff value", 60)
+    shared.put("b", b"short", 0.05)
+    await written(shared)
+    assert await shared.get("a") == b"\x00\xff value"
+    await asyncio.sleep(0.06)
+    assert await shared.get("b") is None
+    assert (shared.stats.hits, shared.stats.misses, shared.state) == (1, 2, "closed")
+
+
+async def test_what_is_asked_for_at_once_is_one_command(shared: SharedCache, redis_url: str) -> None:
+    for number in range(150):
+        shared.put(f"key {number}", b"%d" % number, 60)
+    await written(shared)
+    keys = [f"key {number}" for number in range(0, 300, 2)]
+    with redis.Redis.from_url(redis_url) as observer:
+        before = observer.info("commandstats")
+        values = await asyncio.gather(*(shared.get(key) for key in keys + keys))
+        after = observer.info("commandstats")
+    expected = [b"%d" % number if number < 150 else None for number in range(0, 300, 2)]
+    assert values == expected + expected
+    # A hundred keys at most go out together.
+    assert after["cmdstat_mget"]["calls"] - before.get("cmdstat_mget", {"calls": 0})["calls"] == 2
+
+
+async def test_large_values_come_in_smaller_batches(shared: SharedCache, redis_url: str) -> None:
+    for number in range(20):
+        shared.put(f"large {number}", bytes([number]) * 200_000, 60)
+    await written(shared)
+    for _ in range(40):
+        assert await shared.get("large 7") == b"\x07" * 200_000
+    with redis.Redis.from_url(redis_url) as observer:
+        before = observer.info("commandstats")["cmdstat_mget"]["calls"]
+        values = await asyncio.gather(*(shared.get(f"large {number}") for number in range(20)))
+        assert observer.info("commandstats")["cmdstat_mget"]["calls"] - before == 4
+    assert values == [bytes([number]) * 200_000 for number in range(20)]
+
+
+async def test_cancelled_gets_leave_no_answer_to_the_next(redis_url: str) -> None:
+    cache = SharedCache(redis_url, max_connections=3)
+    for number in range(50):
+        cache.put(f"own {number}", b"%d" % number, 60)
+    await written(cache)
+    chance = random.Random(7)
+
+    async def ask(number: int) -> None:
+        assert await cache.get(f"own {number}") == b"%d" % number
+
+    for _ in range(300):
+        asking = [asyncio.create_task(ask(chance.randrange(50))) for _ in range(4)]
+        await asyncio.sleep(chance.choice([0, 0, 0.0001, 0.0003]))
+        asking.pop(chance.randrange(4)).cancel()
+        asking.pop(chance.randrange(3)).cancel()
+        await asyncio.gather(*asking)
+    assert (cache.state, cache.stats.failures) == ("closed", 0)
+    await cache.close()
+
+
+async def test_calls_that_run_out_of_time_leave_no_answer_to_the_next(redis_url: str) -> None:
+    """The same where it is the command itself that is cancelled, at any moment."""
+    cache = SharedCache(redis_url, max_connections=3)
+    for number in range(50):
+        cache.put(f"own {number}", b"%d" % number, 60)
+    await written(cache)
+    chance = random.Random(7)
+    ended = 0
+    for _ in range(300):
+        numbers = [chance.randrange(50) for _ in range(4)]
+        asking = [asyncio.create_task(cache.get(f"own {number}")) for number in numbers]
+        for _ in range(chance.randrange(1, 9)):
+            await asyncio.sleep(0)
+        cache._link._patience.end()
+        for number, value in zip(numbers, await asyncio.gather(*asking), strict=True):
+            ended += value is None
+            assert value in (None, b"%d" % number)
+        # What failed here must not open the breaker.
+        cache._link.breaker._failures = 0
+    assert 100 < ended < 1_100
+    assert not cache._link.redis.connection_pool._in_use_connections
+    await cache.close()
+
+
+async def test_a_claim_is_for_one(shared: SharedCache, redis_url: str) -> None:
+    other = SharedCache(redis_url)
+    assert sorted(await asyncio.gather(shared.claim("a", 60), other.claim("a", 60))) == [False, True]
+    assert not await shared.claim("a", 60)
+    for cache in (shared, other):
+        cache.release("a")
+        await written(cache)
+    assert await other.claim("a", 60)
+    await other.close()
+
+
+async def test_a_claim_that_has_run_out_is_not_released_for_its_new_owner(shared: SharedCache, redis_url: str) -> None:
+    other = SharedCache(redis_url)
+    assert await shared.claim("a", 0.02)
+    await asyncio.sleep(0.03)
+    assert await other.claim("a", 60)
+    shared.release("a")
+    await written(shared)
+    assert not await shared.claim("a", 60)
+    await other.close()
+
+
+async def test_a_cancelled_claim_is_given_up(shared: SharedCache) -> None:
+    for turns in range(8):
+        claiming = asyncio.create_task(shared.claim("a", 60))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        claiming.cancel()
+        await asyncio.gather(claiming, return_exceptions=True)
+        await asyncio.sleep(0.01)
+        await written(shared)
+        assert await shared.claim("a", 60)
+        shared.release("a")
+        await written(shared)
+
+
+async def test_keys_are_counted_and_deleted_by_pattern(shared: SharedCache) -> None:
+    for first in range(0, 1_500, 150):
+        for number in range(first, first + 150):
+            shared.put(f"{'even' if number % 2 == 0 else 'odd'}:{number}", b"", 60)
+        await written(shared)
+    assert (await shared.count("even:*"), await shared.count("*")) == (750, 1_500)
+    assert await shared.delete_matching("even:*") == 750
+    assert (await shared.count("even:*"), await shared.count("odd:*")) == (0, 750)
+    assert await shared.delete_matching("none:*") == 0
+
+
+async def test_writes_beyond_bounds_are_dropped(shared: SharedCache) -> None:
+    shared.put("too large", bytes(2**20 + 1), 60)
+    assert shared.stats.dropped_writes == 1
+    for number in range(250):
+        shared.put(f"key {number}", b"", 60)
+    await written(shared)
+    assert shared.stats.dropped_writes == 51
+    assert await shared.count("*") == 200
+
+
+async def test_a_busy_event_loop_is_not_a_slow_redis(shared: SharedCache) -> None:
+    shared.put("a", b"value", 60)
+    await written(shared)
+
+    async def be_busy() -> None:
+        while True:
+            time.sleep(0.03)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+
+    busy = asyncio.create_task(be_busy())
+    for _ in range(6):
+        assert await shared.get("a") == b"value"
+    busy.cancel()
+    assert (shared.state, shared.stats.failures) == ("closed", 0)
+
+
+async def test_those_who_wait_when_it_closes_get_nothing(redis_url: str) -> None:
+    cache = SharedCache(redis_url)
+    waiting = [asyncio.create_task(cache.get(f"key {number}")) for number in range(3)]
+    await asyncio.sleep(0)
+    late = asyncio.create_task(cache.get("late"))
+    await asyncio.sleep(0)
+    await cache.close()
+    async with asyncio.timeout(1):
+        assert await asyncio.gather(*waiting, late, cache.get("later")) == [None] * 5
+    assert await cache.claim("a", 60)
+    cache.put("a", b"", 60)
+
+
+async def test_the_shared_tier_tells_its_figures(shared: SharedCache) -> None:
+    probes = await asyncio.gather(*(shared.probe() for _ in range(20)))
+    assert all(probe.alive and probe.backend == "memory+redis" and probe.used_memory_mb for probe in probes)
+
+
+async def test_a_new_connection_says_hello_and_nothing_else(redis_url: str) -> None:
+    """Each greeting is a round trip that somebody waits for."""
+    with Proxy(redis_url) as proxy, redis.Redis.from_url(redis_url) as observer:
+        cache = SharedCache(proxy.url)
+        observer.config_resetstat()
+        await cache.get("a")
+        commands = {name.removeprefix("cmdstat_") for name in observer.info("commandstats")}
+        assert commands - {"config|resetstat", "config", "info"} == {"hello", "mget"}
+        await cache.close()

@@ -1,0 +1,217 @@
+"""Answers by tiers: this process's memory, then Redis, then whoever computes them.
+
+What is found is served only if it has seen every change that this process was told of, so a tier may be late, empty or
+wrong, and nobody is served what is older than a change. While changes cannot be heard, everything is computed.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+import structlog
+
+from cache.answer_memory import AnswerMemory
+from cache.changes import Change, Changes, Snapshot, Tag
+from cache.entries import Entry
+from cache.flights import Flights
+from cache.redis import CacheProbe, SharedCache
+from cache.tiers import Tier, jittered
+
+# Before everything of ours in Redis; a new number where the meaning of what is stored changes.
+PREFIX = "candlegraph:1"
+MAX_ANSWER_BYTES = 2**20
+# For so long a process may compute what all others wait for, and so long each of them waits.
+CLAIM_SECONDS = 2.0
+PATIENCE_SECONDS = 0.5
+FIRST_LOOK_SECONDS = 0.005
+log = structlog.get_logger("candlegraph.cache")
+
+
+class Source(Enum):
+    """Where an answer came from. BYPASS: it cannot be stored, or must not be."""
+
+    MEMORY = "hit-memory"
+    REDIS = "hit-redis"
+    MISS = "miss"
+    BYPASS = "bypass"
+
+
+class Question(NamedTuple):
+    """What is asked for: key names the answer, tags say what it depends on."""
+
+    key: str
+    tags: frozenset[Tag]
+    tier: Tier
+
+
+class Computed(NamedTuple):
+    """An answer that may be kept for some seconds. snapshot: what it has seen, as PostgreSQL writes it."""
+
+    body: bytes
+    snapshot: str
+    tier: Tier
+    seconds: float
+
+
+Compute = Callable[[], Awaitable[Any]]
+
+
+@dataclass
+class TierStats:
+    memory_hits: int = 0
+    redis_hits: int = 0
+    misses: int = 0
+
+
+class AnswerCache:
+    def __init__(
+        self, shared: SharedCache | None = None, *, max_bytes: int = 64 * 2**20, is_enabled: bool = True
+    ) -> None:
+        self.is_enabled = is_enabled
+        self.memory = AnswerMemory(max_bytes)
+        self.shared = shared
+        self.changes = Changes()
+        self.stats = {tier: TierStats() for tier in Tier}
+        self._flights = Flights[tuple[Any, Source]]()
+        self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._home = ""
+
+    async def get(self, question: Question, compute: Compute) -> tuple[Any, Source]:
+        """The answer, as an Entry; or, where it cannot be kept, whatever compute gave instead of a Computed."""
+        entry = self.find(question.key)
+        if entry is not None:
+            self._refresh_in_time(entry, question, compute)
+            return entry, Source.MEMORY
+        if not self.changes.are_heard:
+            return await self._computed(question, compute), Source.BYPASS
+        return await self._flights.join(question.key, question.tags, lambda: self._fetched(question, compute))
+
+    def find(self, key: str) -> Entry | None:
+        """The answer from memory. What is touched by a change is dropped from there at once."""
+        entry = self.memory.find(key) if self.changes.are_heard else None
+        if entry is not None:
+            self.stats[entry.tier].memory_hits += 1
+        return entry
+
+    async def find_shared(self, key: str, tags: frozenset[Tag]) -> Entry | None:
+        """The answer from Redis, if it is there and has seen every change."""
+        written = None if self.shared is None else await self.shared.get(self._stored_under(key))
+        entry = None if written is None else Entry.read(key, tags, written)
+        if entry is None or not self.changes.has_seen(entry.snapshot, tags):
+            return None
+        self.memory.keep(entry)
+        self.stats[entry.tier].redis_hits += 1
+        return entry
+
+    def is_fading(self, entry: Entry) -> bool:
+        """Whether the next to ask should have it made anew."""
+        return time.monotonic() > entry.fades_at
+
+    async def _fetched(self, question: Question, compute: Compute) -> tuple[Any, Source]:
+        if self.shared is None:
+            return await self._computed(question, compute), Source.MISS
+        entry = await self.find_shared(question.key, question.tags)
+        if entry is not None:
+            return entry, Source.REDIS
+        claim = self._stored_under(f"claim:{question.key}")
+        if not await self.shared.claim(claim, CLAIM_SECONDS):
+            entry = await self._awaited(question, claim)
+            if entry is not None:
+                return entry, Source.REDIS
+        try:
+            return await self._computed(question, compute), Source.MISS
+        finally:
+            self.shared.release(claim)
+
+    async def _awaited(self, question: Question, claim: str) -> Entry | None:
+        """What another process is computing; None where this one should do it after all."""
+        assert self.shared is not None
+        waited, pause = 0.0, FIRST_LOOK_SECONDS
+        while waited < PATIENCE_SECONDS:
+            await asyncio.sleep(pause)
+            waited, pause = waited + pause, 2 * pause
+            entry = await self.find_shared(question.key, question.tags)
+            if entry is not None or await self.shared.claim(claim, CLAIM_SECONDS):
+                return entry
+        return None
+
+    async def _computed(self, question: Question, compute: Compute) -> Any:
+        self.stats[question.tier].misses += 1
+        computed = await compute()
+        return self._kept(question, computed) if isinstance(computed, Computed) else computed
+
+    def _kept(self, question: Question, computed: Computed) -> Entry:
+        snapshot = Snapshot.read(computed.snapshot)
+        lifetime = jittered(computed.seconds)
+        entry = Entry.made(question.key, computed.body, question.tags, snapshot, computed.tier, lifetime)
+        if len(entry.body) <= MAX_ANSWER_BYTES and self.changes.has_seen(snapshot, question.tags):
+            self.memory.keep(entry)
+            if self.shared is not None:
+                self.shared.put(self._stored_under(entry.key), entry.written(), lifetime)
+        return entry
+
+    def _refresh_in_time(self, entry: Entry, question: Question, compute: Compute) -> None:
+        if self.is_fading(entry) and question.key not in self._refreshing:
+            entry.fades_at = entry.ends_at
+            self._refreshing[question.key] = asyncio.create_task(self._refresh(entry, question, compute))
+
+    async def _refresh(self, entry: Entry, question: Question, compute: Compute) -> None:
+        """Compute an answer anew, unless another process just has."""
+        try:
+            newer = await self.find_shared(question.key, question.tags)
+            if newer is None or self.is_fading(newer):
+                await self._computed(question, compute)
+        except Exception as error:
+            log.warning("refresh_failed", key=entry.key, error=type(error).__name__)
+        finally:
+            del self._refreshing[question.key]
+
+    # What follows is told by whoever listens to the database (db/changes.py).
+
+    def caught_up(self, home: str, snapshot: str) -> None:
+        """Changes are heard from now on; those that the snapshot sees may have been missed."""
+        if home != self._home:
+            self.forget()
+            self._home = home
+        baseline = Snapshot.read(snapshot)
+        self.changes.begin(baseline)
+        self.memory.drop_unless(lambda entry: entry.snapshot.covers(baseline))
+
+    def heard(self, transaction: int, table: str | None, members: Collection[str] | None) -> None:
+        change = Change(transaction, table, None if members is None else frozenset(members))
+        self.changes.note(change)
+        self.memory.drop_touched(change)
+        self._flights.leave_touched(change)
+
+    def still_listening(self, since: float) -> None:
+        self.changes.confirm(since)
+
+    def cut_off(self) -> None:
+        self.changes.stop()
+        self._flights.leave_all()
+
+    def told_to_clear(self, pattern: str) -> None:
+        self.memory.drop_matching(pattern)
+
+    def forget(self) -> None:
+        """Another database: nothing that was heard of the one before means anything."""
+        self.changes = Changes()
+        self.memory.drop_unless(lambda _: False)
+        self._flights.leave_all()
+
+    def _stored_under(self, key: str) -> str:
+        return f"{PREFIX}:{self._home}:{key}"
+
+    async def probe(self) -> CacheProbe:
+        """Look at Redis without ever hanging on it."""
+        return CacheProbe("memory") if self.shared is None else await self.shared.probe()
+
+    async def close(self) -> None:
+        for task in list(self._refreshing.values()):
+            task.cancel()
+        await asyncio.gather(*self._refreshing.values(), return_exceptions=True)
+        if self.shared is not None:
+            await self.shared.close()

@@ -1,0 +1,86 @@
+"""A circuit breaker: once Redis has failed a few times, nobody waits for it until it has been seen well again."""
+
+import math
+import random
+import time
+from collections.abc import Callable
+from typing import Literal
+
+State = Literal["closed", "open", "half-open"]
+
+# It opens after so many failures in a row, or among the last calls.
+FAILURES_IN_A_ROW = 5
+LAST_CALLS = 20
+FAILURES_AMONG_LAST = 10
+
+SHORTEST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 5.0
+# One that opens again sooner than this is flapping, and its waits go on growing.
+CALM_SECONDS = 30.0
+
+
+class Breaker:
+    """Closed lets calls through; open does not; half-open has seen one quick answer, and wants another.
+
+    It knows neither Redis nor tasks: it is told how calls and looks went, and says when to look.
+    """
+
+    def __init__(
+        self,
+        *,
+        slow_seconds: float = 0.025,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.state: State = "closed"
+        self.times_opened = 0
+        self._slow_seconds = slow_seconds
+        self._clock = clock
+        self._chance = chance
+        # A bit a call, the newest lowest: 1 where it failed.
+        self._failures = 0
+        self._wait = SHORTEST_WAIT_SECONDS
+        self._closed_at = -math.inf
+
+    def called(self, seconds: float | None) -> bool:
+        """A call took so long; None where it failed. Whether the breaker opens for it."""
+        # What was under way when it opened says nothing new.
+        if self.state != "closed":
+            return False
+        self._failures = (self._failures << 1 | (not self._quick(seconds))) & ((1 << LAST_CALLS) - 1)
+        in_a_row = (1 << FAILURES_IN_A_ROW) - 1
+        if self._failures & in_a_row != in_a_row and self._failures.bit_count() < FAILURES_AMONG_LAST:
+            return False
+        self._open()
+        return True
+
+    def looked(self, seconds: float | None) -> None:
+        """A look at Redis took so long; None where it failed."""
+        if not self._quick(seconds):
+            self.state = "open"
+            self._wait_longer()
+        elif self.state == "open":
+            self.state = "half-open"
+        else:
+            self.state = "closed"
+            self._closed_at = self._clock()
+
+    def wait(self) -> float:
+        """Seconds until the next look: between half of it and all, lest all processes look at the same time."""
+        wait = SHORTEST_WAIT_SECONDS if self.state == "half-open" else self._wait
+        return wait * (0.5 + self._chance() / 2)
+
+    def _open(self) -> None:
+        self.state = "open"
+        self.times_opened += 1
+        self._failures = 0
+        if self._clock() - self._closed_at < CALM_SECONDS:
+            self._wait_longer()
+        else:
+            self._wait = SHORTEST_WAIT_SECONDS
+
+    def _wait_longer(self) -> None:
+        self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS)
+
+    def _quick(self, seconds: float | None) -> bool:
+        return seconds is not None and seconds <= self._slow_seconds

@@ -1,0 +1,36 @@
+"""Texts by key, such as documents by their hash: they never change, so nothing has to be checked."""
+
+from cache.memory import MemoryCache
+from cache.redis import SharedCache
+
+PREFIX = "candlegraph:1"
+KEPT_SECONDS = 24 * 3_600
+MAX_TEXTS = 10_000
+MAX_BYTES = 16 * 2**20
+
+
+class _Memory(MemoryCache[bytes]):
+    # Whoever sends a text expects to find it.
+    least_sightings = 1
+
+
+class Texts:
+    """In this process's memory, and in Redis for the others."""
+
+    def __init__(self, shared: SharedCache | None) -> None:
+        self._memory = _Memory(max_entries=MAX_TEXTS, max_bytes=MAX_BYTES)
+        self._shared = shared
+
+    async def get(self, key: str) -> bytes | None:
+        text = self._memory.get(key)
+        if text is None and self._shared is not None:
+            text = await self._shared.get(f"{PREFIX}:{key}")
+            if text is not None:
+                self._memory.put(key, text, len(text))
+        return text
+
+    def put(self, key: str, text: bytes) -> None:
+        self._memory.sight(key)
+        self._memory.put(key, text, len(text))
+        if self._shared is not None:
+            self._shared.put(f"{PREFIX}:{key}", text, KEPT_SECONDS)
