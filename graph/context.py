@@ -6,7 +6,7 @@ from typing import Any
 
 import strawberry
 
-from cache.redis import Cache
+from cache.answers import AnswerCache
 from db.engine import Database
 from graph.plans import Plans
 
@@ -28,7 +28,7 @@ class Service:
 @dataclass(frozen=True)
 class Context:
     database: Database
-    cache: Cache
+    cache: AnswerCache
     service: Service
     plans: Plans = field(default_factory=Plans)
 

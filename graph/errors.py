@@ -1,6 +1,8 @@
 """Errors as clients see them: a message that may be shown, and extensions.code that stays.
 
 GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, OPERATION_RESOLUTION_FAILURE   the document
+PERSISTED_QUERY_NOT_FOUND, PERSISTED_QUERY_NOT_SUPPORTED, PERSISTED_QUERY_MISMATCH, DOCUMENT_NOT_TRUSTED
+                                                  the document, by its hash or against the list of those trusted
 BAD_USER_INPUT                                    a variable that does not fit its type
 INVALID_TIME, INVALID_DECIMAL, INVALID_TEXT, INVALID_RANGE, INVALID_PAGE_SIZE, INVALID_CURSOR, INVALID_ID,
 INVALID_LIMIT, TOO_MANY_IDS                       an argument

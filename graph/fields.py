@@ -6,29 +6,48 @@ from typing import Any, Protocol, TypeAlias
 
 import strawberry
 
+from cache.tiers import Tier
 from db.queries.listings import Span
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import InvalidGlobalId, global_id, read_global_id
 from graph.compiler.later import worked_out
+from graph.compiler.policy import EXCEPTIONALLY, CacheControl, Exceptionally
 from graph.compiler.symbols import Row
 from graph.errors import InputError
 
 Field: TypeAlias = Callable[[Callable[..., Any]], Any]
 
 
-def relation(graphql_type: Any, description: str) -> Field:
-    """A field whose resolver returns rows that belong to its parent, or a part of it."""
-    field: Field = strawberry.field(graphql_type=graphql_type, description=description, metadata={RELATION: True})
+def cached(tier: Tier) -> list[CacheControl]:
+    """The directives of a type or a field whose answers may be kept this long."""
+    return [CacheControl(max_age=tier.seconds)]
+
+
+def relation(
+    graphql_type: Any, description: str, *, tier: Tier | None = None, exceptionally: Exceptionally | None = None
+) -> Field:
+    """A field whose resolver returns rows that belong to its parent, or a part of it.
+
+    tier: for how long its answers may be kept, where that is not as its type says.
+    """
+    field: Field = strawberry.field(
+        graphql_type=graphql_type,
+        description=description,
+        metadata={RELATION: True, EXCEPTIONALLY: exceptionally},
+        directives=() if tier is None else cached(tier),
+    )
     return field
 
 
-def resolved(graphql_type: Any, description: str) -> Field:
+def resolved(graphql_type: Any, description: str, *, tier: Tier | None = None) -> Field:
     """A field whose resolver returns a value, or an expression over its parent's columns."""
-    field: Field = strawberry.field(graphql_type=graphql_type, description=description)
+    field: Field = strawberry.field(
+        graphql_type=graphql_type, description=description, directives=() if tier is None else cached(tier)
+    )
     return field
 
 
-@strawberry.interface(description="Anything with a global id: node(id:) finds it again.")
+@strawberry.interface(description="Anything with a global id: node(id:) finds it again.", directives=cached(Tier.LONG))
 class Node:
     @resolved(strawberry.ID, "The global id: opaque, and unique among all types.")
     def id(self: Row, info: strawberry.Info) -> Any:

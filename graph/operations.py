@@ -9,7 +9,8 @@ its error says where, and operations that no plan can be made of.
 
 import asyncio
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
+from contextlib import suppress
 from copy import copy
 from inspect import isawaitable
 from typing import Any, NamedTuple, TypeAlias
@@ -19,6 +20,8 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, execute
 from graphql.execution.values import VariableValues
 from strawberry import Schema
 
+from cache.answers import Computed, Source
+from cache.entries import Entry
 from db.errors import Refused
 from graph.compiler.executor import StatementExecutor
 from graph.compiler.later import Planning, Readings, Values
@@ -27,8 +30,11 @@ from graph.compiler.statement import Budget
 from graph.context import Context
 from graph.documents import DocumentRefused, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
+from graph.persisted import AllowList, PersistedQueries, example_variables
+from graph.questions import question_of, seconds_of
 
-Row: TypeAlias = Sequence[bytes | None]
+Row: TypeAlias = Sequence[Any]
+Documents: TypeAlias = AllowList | PersistedQueries
 NULL = [b"null"]
 # What a reading takes, roughly.
 READING_BYTES = 5_000
@@ -37,39 +43,73 @@ READING_BYTES = 5_000
 class Request(NamedTuple):
     """An operation as a client sends it."""
 
-    query: str
+    query: str | None
     variables: dict[str, Any]
     name: str | None
+    sha256: str | None = None
 
 
 class Answer(NamedTuple):
-    """An answer as JSON. A request error is one that kept the operation from being executed at all."""
+    """An answer as JSON. A request error is one that kept the operation from being executed at all.
+
+    entry: under which it is kept, if it may be.
+    """
 
     body: bytes
     is_request_error: bool = False
+    entry: Entry | None = None
+    source: Source = Source.BYPASS
 
 
 class Operations:
     """Answers the operations of a schema, with what the context holds."""
 
-    def __init__(self, schema: Schema, context: Context) -> None:
+    def __init__(self, schema: Schema, context: Context, documents: Documents | None = None) -> None:
+        """documents: which texts are answered, and which hashes stand for one; any text by default, and no hash."""
         self._schema = schema._schema
         self._context = context
         self._plans = context.plans
+        self._documents = documents or PersistedQueries(None)
 
     async def answer(self, request: Request, *, queries_only: bool = False) -> Answer:
         """The answer, whatever goes wrong. Raises nothing but NotAQuery."""
         try:
+            sent, request = request, await self._with_text(request)
             operation = self._operation(request, queries_only=queries_only)
         except DocumentRefused as refusal:
             return _refusal(refusal.errors, refusal.code)
+        if sent.query and sent.sha256:
+            self._documents.keep(sent.sha256, sent.query)
         values = operation.variables.coerced(request.variables, MAX_ERRORS)
         if isinstance(values, list):
             return _refusal(values, "BAD_USER_INPUT")
         planned = await self._planned(request, operation, values) if operation.is_query else None
         return planned or await self._unplanned(request, operation)
 
+    def prepare(self, texts: Collection[tuple[str, str | None]]) -> int:
+        """Compile these operations, each a text and a name, so that not even the first request waits for it.
+
+        Returns how many could be: an operation may need variables that nobody can guess.
+        """
+        compiled = 0
+        for text, name in texts:
+            self._plans.operations.sight((text, name))
+            operation = self._operation(Request(text, {}, name), queries_only=False)
+            request = Request(text, example_variables(operation, self._schema), name)
+            values = operation.variables.coerced(request.variables, MAX_ERRORS)
+            if operation.is_query and not isinstance(values, list):
+                self._plans.plans.sight((text, name, operation.variables.shape(values)))
+                with suppress(Exception):
+                    self._plan(request, operation, values)
+                    compiled += 1
+        return compiled
+
+    async def _with_text(self, request: Request) -> Request:
+        """The request with its text, where it came with a hash. Raises DocumentRefused."""
+        return request._replace(query=await self._documents.text_of(request.query, request.sha256))
+
     def _operation(self, request: Request, *, queries_only: bool) -> Operation:
+        assert request.query is not None, "a request has its text by now"
         key = request.query, request.name
         operation = self._plans.operations.get(key)
         if operation is None:
@@ -89,12 +129,32 @@ class Operations:
             arguments = plan.arguments(values)
         except Exception:
             return None
+        if plan.tells_snapshot:
+            return await self._cached(request, plan, arguments, values, is_kept=is_kept)
         if plan.beside is None:
             return _assembled(plan, await self._row(plan, arguments, is_kept), None)
         row, beside = await asyncio.gather(
             self._row(plan, arguments, is_kept), self._execute(plan.beside, request, plan.spent)
         )
         return _assembled(plan, row, beside)
+
+    async def _cached(
+        self, request: Request, plan: Plan, arguments: Sequence[Any], values: Values, *, is_kept: bool
+    ) -> Answer | None:
+        """The answer as it is kept, or will be."""
+
+        async def compute() -> Computed | Answer | None:
+            row = await self._row(plan, arguments, is_kept)
+            if isinstance(row, Exception):
+                return _assembled(plan, row, None)
+            *row, snapshot = row
+            answer = _assembled(plan, row, None)
+            seconds = seconds_of(plan, arguments, values)
+            return answer and Computed(answer.body, snapshot, question.tier, seconds)
+
+        question = question_of(plan, request.name, arguments, values)
+        found, source = await self._context.cache.get(question, compute)
+        return Answer(found.body, entry=found, source=source) if isinstance(found, Entry) else found
 
     def _plan(self, request: Request, operation: Operation, values: Values) -> tuple[Plan, bool]:
         """The plan, and whether it is kept for the next request."""
@@ -132,7 +192,7 @@ class Operations:
         assert isinstance(executor, StatementExecutor), "the variables have been coerced before"
         stand_ins = operation.variables.stand_ins(values, planning)
         executor.variable_values = VariableValues(executor.variable_values.sources, stand_ins)
-        return compile_plan(executor, operation.document, planning)
+        return compile_plan(executor, operation.document, planning, for_cache=self._context.cache.is_enabled)
 
     async def _row(self, plan: Plan, arguments: Sequence[Any], is_kept: bool) -> Row | Exception:
         if plan.statement is None:

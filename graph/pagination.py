@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.extensions.field_extension import FieldExtension
+from strawberry.types import get_object_definition
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
@@ -59,6 +60,8 @@ def connection(node_type: Any, description: str) -> Field:
         description=description,
         extensions=[Paged()],
         metadata={RELATION: True},
+        # A page is kept as long as its rows are.
+        directives=get_object_definition(node_type, strict=True).directives or (),
     )
     return field
 

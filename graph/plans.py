@@ -14,8 +14,9 @@ MAX_PLAN_BYTES = 32 * 2**20
 class Plans:
     """Both caches, and how many queries were answered without a plan though nothing was wrong with them."""
 
-    def __init__(self) -> None:
-        self.operations = MemoryCache[Operation](max_entries=MAX_DOCUMENTS, max_bytes=MAX_DOCUMENT_BYTES)
+    def __init__(self, *, trusted: int = 0) -> None:
+        """trusted: operations for which there must be room beside all others."""
+        self.operations = MemoryCache[Operation](max_entries=MAX_DOCUMENTS + trusted, max_bytes=MAX_DOCUMENT_BYTES)
         # Where the shape of the variables does not decide, what does; and by that, the plan.
-        self.plans = MemoryCache[Plan | Readings](max_entries=MAX_PLANS, max_bytes=MAX_PLAN_BYTES)
+        self.plans = MemoryCache[Plan | Readings](max_entries=MAX_PLANS + trusted, max_bytes=MAX_PLAN_BYTES)
         self.fallbacks = 0

@@ -20,6 +20,11 @@ NOT_A_TIME = "This is not a time: write ISO 8601, such as 2026-01-31T12:00:00Z, 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+# What is relative to now is reckoned anew after this share of its distance from now, but not sooner than that.
+GRAIN_SHARE = 1 / 60
+LEAST_GRAIN_SECONDS = 5.0
+
+
 class RelativeTime(datetime, Momentary):
     """An instant that was told relative to now."""
 
@@ -48,10 +53,12 @@ def parse_time(value: Any) -> datetime:
 
 def _relative(text: str, sign: str | None, count: str | None, unit: str | None) -> RelativeTime:
     at = RelativeTime.now(UTC)
+    distance = timedelta(0)
     if count is not None and unit is not None:
         distance = timedelta(**{UNITS[unit]: int(count)})
         at = at + distance if sign == "+" else at - distance
     at.text = text
+    at.grain = max(LEAST_GRAIN_SECONDS, GRAIN_SHARE * distance.total_seconds())
     return at
 
 

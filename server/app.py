@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
@@ -13,13 +14,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from strawberry import Schema
 
-from cache.redis import Cache
+from cache.answers import AnswerCache
+from cache.redis import SharedCache
+from cache.texts import Texts
+from db.changes import listen
 from db.embedded import EmbeddedPostgres
 from db.engine import Database
 from db.settle import settle
 from graph.context import Context, Service
 from graph.operations import Operations
+from graph.persisted import AllowList, PersistedQueries
+from graph.plans import Plans
 from graph.schema import create_schema
 from server.endpoint import GraphQLEndpoint
 from server.graphiql import graphiql_page
@@ -35,12 +42,20 @@ def create_app(settings: Settings | None = None) -> Starlette:
     """The application for these settings, or for those of the environment. It connects when it is first asked."""
     settings = settings or read_settings()
     configure_logging(settings.level)
+    schema = create_schema()
+    trusted = trusted_documents(settings, schema)
     context = Context(
         database=open_database(settings),
-        cache=Cache(settings.redis, max_connections=settings.redis_max_connections),
+        cache=open_cache(settings),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
+        plans=Plans(trusted=len(trusted.operations(schema._schema)) if trusted else 0),
     )
-    endpoint = GraphQLEndpoint(Operations(create_schema(), context), graphiql_page())
+    documents = trusted or PersistedQueries(Texts(context.cache.shared) if settings.apq else None)
+    operations = Operations(schema, context, documents)
+    if trusted is not None:
+        texts = trusted.operations(schema._schema)
+        log.info("trusted_documents_read", operations=len(texts), compiled=operations.prepare(texts))
+    endpoint = GraphQLEndpoint(operations, context.cache, graphiql_page())
     return Starlette(
         routes=[
             Route("/graphql", endpoint),
@@ -64,18 +79,40 @@ def open_database(settings: Settings) -> Database:
     )
 
 
+def trusted_documents(settings: Settings, schema: Schema) -> AllowList | None:
+    """The only documents that are answered, if there is such a list. Raises AllowListError."""
+    if settings.trusted_documents is None:
+        return None
+    trusted = AllowList.read(settings.trusted_documents)
+    trusted.operations(schema._schema)
+    return trusted
+
+
+def open_cache(settings: Settings) -> AnswerCache:
+    """The cache as it is configured. Nothing connects before the first look at it."""
+    url = settings.redis
+    return AnswerCache(
+        None if url is None else SharedCache(url, max_connections=settings.redis_max_connections),
+        max_bytes=settings.cache_memory_mb * 2**20,
+        is_enabled=settings.cache_enabled,
+    )
+
+
 @asynccontextmanager
 async def _lifespan(context: Context) -> AsyncIterator[None]:
-    settling = asyncio.create_task(_settle_for_ever(context.database))
+    tasks = [asyncio.create_task(_settle_for_ever(context.database))]
+    if context.cache.is_enabled:
+        tasks.append(asyncio.create_task(listen(context.database, context.cache)))
     try:
         yield
     finally:
-        await _end(settling)
+        for task in tasks:
+            await _end(task)
         await context.cache.close()
         await context.database.close()
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Task[Any]) -> None:
     """A cancellation that meets a connection being closed is swallowed below SQLAlchemy: it may take another."""
     while not task.done():
         task.cancel()

@@ -10,14 +10,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from cache.answers import AnswerCache
 from graph import operations
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations
+from server.caching import head_of, send_entry
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.requests import RequestError, answer_type, check_method, read_operation
+from server.shortcuts import Key, Shortcuts, sent
 
 HEADERS = {
-    media_type: {"Content-Type": f"{media_type}; charset=utf-8", "Vary": "Accept"}
+    media_type: {"Content-Type": f"{media_type}; charset=utf-8", "Vary": "Accept", "Cache-Control": "no-store"}
     for media_type in (JSON, GRAPHQL_JSON)
 }
 
@@ -25,25 +28,39 @@ HEADERS = {
 class GraphQLEndpoint:
     """Serves operations by POST, queries by GET, and GraphiQL to browsers."""
 
-    def __init__(self, operations: Operations, graphiql: str) -> None:
+    def __init__(self, operations: Operations, cache: AnswerCache, graphiql: str) -> None:
         self._operations = operations
+        self._shortcuts = Shortcuts(cache)
         self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(Request(scope, receive))
-        await response(scope, receive, send)
+        key, receive = await sent(scope, receive)
+        found = None if key is None else await self._shortcuts.find(key)
+        if found is not None:
+            await send_entry(*found, scope, send)
+            return
+        response = await self._respond(Request(scope, receive), key, send)
+        if response is not None:
+            await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _respond(self, request: Request, key: Key | None, send: Send) -> Response | None:
+        """The response; None where it has been sent."""
         media_type = JSON
         try:
             check_method(request)
             media_type = answer_type(request)
             if media_type == HTML:
                 return self._graphiql
-            sent = await read_operation(request)
-            return _respond(media_type, await self._execute(sent, request.method))
+            answer = await self._execute(await read_operation(request), request.method)
         except RequestError as error:
             return _refuse(media_type, error)
+        if answer.entry is None:
+            status = _status(media_type, is_request_error=answer.is_request_error)
+            return Response(answer.body, status, HEADERS[media_type])
+        if key is not None:
+            self._shortcuts.keep(key, answer.entry, media_type)
+        await send_entry(answer.entry, head_of(answer.entry, media_type, answer.source), request.scope, send)
+        return None
 
     async def _execute(self, sent: operations.Request, method: str) -> Answer:
         try:
@@ -51,11 +68,6 @@ class GraphQLEndpoint:
         except NotAQuery:
             headers = {"Allow": "POST"}
             raise RequestError(405, "METHOD_NOT_ALLOWED", "Only queries may be sent by GET.", headers) from None
-
-
-def _respond(media_type: str, answer: Answer) -> Response:
-    status = _status(media_type, is_request_error=answer.is_request_error)
-    return Response(answer.body, status, HEADERS[media_type])
 
 
 def _status(media_type: str, *, is_request_error: bool) -> int:

@@ -1,5 +1,6 @@
 """What is read of an HTTP request before GraphQL sees it: the operation and the type of its answer, or why not."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,11 @@ MAX_DEPTH = 100
 MAX_QUERY = 100_000
 MAX_QUERY_STRING = 2**15
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-PARAMETERS = {"query", "variables", "operationName", "extensions"}
+PARAMETERS = {"query", "variables", "operationName", "extensions", "documentId"}
+# With none of these in its URL, a GET asks for nothing.
+ASKING = {"query", "extensions", "documentId"}
+SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+DOCUMENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}", re.ASCII)
 
 
 class RequestError(Exception):
@@ -40,7 +45,7 @@ def check_method(request: Request) -> None:
 def answer_type(request: Request) -> str:
     """The media type that the client likes best; HTML is there where nothing is asked. Raises RequestError."""
     accept = b",".join([value for name, value in request.scope["headers"] if name == b"accept"]).decode("latin-1")
-    asks = request.method == "POST" or "query" in request.query_params
+    asks = request.method == "POST" or not ASKING.isdisjoint(request.query_params)
     offered = (JSON, GRAPHQL_JSON) if asks else (JSON, GRAPHQL_JSON, HTML)
     media_type = preferred(accept, offered)
     if media_type is None:
@@ -132,15 +137,50 @@ def _is_deeper(value: Any, limit: int) -> bool:
 
 
 def _operation(sent: Mapping[str, Any]) -> operations.Request:
-    query, variables, name = sent.get("query"), sent.get("variables"), sent.get("operationName")
-    if not isinstance(query, str) or not query:
-        raise RequestError(400, "BAD_REQUEST", "The request needs a query, as a text.")
-    if len(query) > MAX_QUERY:
+    query, variables, name, extensions = (
+        sent.get(parameter) for parameter in ("query", "variables", "operationName", "extensions")
+    )
+    if not isinstance(extensions, dict | None):
+        raise RequestError(400, "BAD_REQUEST", "The extensions must be an object.")
+    sha256 = _named(sent.get("documentId"), (extensions or {}).get("persistedQuery"))
+    if not isinstance(query, str | None) or not (query or sha256):
+        raise RequestError(400, "BAD_REQUEST", "The request needs a query, as a text, or the hash of one.")
+    if query and len(query) > MAX_QUERY:
         raise RequestError(413, "QUERY_TOO_LARGE", f"A query may hold {MAX_QUERY:,} characters at most.")
     if not isinstance(variables, dict | None):
         raise RequestError(400, "BAD_REQUEST", "The variables must be an object.")
     if not isinstance(name, str | None):
         raise RequestError(400, "BAD_REQUEST", "The operationName must be a text.")
-    if not isinstance(sent.get("extensions"), dict | None):
-        raise RequestError(400, "BAD_REQUEST", "The extensions must be an object.")
-    return operations.Request(query, variables or {}, name or None)
+    return operations.Request(query or None, variables or {}, name or None, sha256)
+
+
+def _named(document_id: Any, persisted_query: Any) -> str | None:
+    """What the document is called: by the draft of GraphQL over HTTP, by Apollo's protocol, or by both alike."""
+    name = None if document_id is None or document_id == "" else _document_id(document_id)
+    sha256 = None if persisted_query is None else _hash(persisted_query)
+    if name and sha256 and name != sha256:
+        raise RequestError(400, "BAD_REQUEST", "The documentId and the persistedQuery are of different documents.")
+    return name or sha256
+
+
+def _document_id(given: Any) -> str:
+    """A hash in lower case, or an id that a list of trusted documents may know."""
+    text = given if isinstance(given, str) else ""
+    plain = text.removeprefix("sha256:")
+    if SHA256.fullmatch(plain.lower()):
+        return plain.lower()
+    if not DOCUMENT_ID.fullmatch(text):
+        message = 'The documentId must be "sha256:" with 64 hexadecimal digits, or an id without a colon.'
+        raise RequestError(400, "BAD_REQUEST", message)
+    return text
+
+
+def _hash(persisted_query: Any) -> str:
+    if not isinstance(persisted_query, dict):
+        raise RequestError(400, "BAD_REQUEST", "The persistedQuery must be an object.")
+    if persisted_query.get("version") != 1:
+        raise RequestError(400, "BAD_REQUEST", "Unsupported persisted query version")
+    sha256 = persisted_query.get("sha256Hash")
+    if not isinstance(sha256, str) or not SHA256.fullmatch(sha256.lower()):
+        raise RequestError(400, "BAD_REQUEST", "The sha256Hash must be 64 hexadecimal digits.")
+    return sha256.lower()

@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     database_max_overflow: int = Field(default=0, ge=0, le=500)
     redis_url: SecretStr | None = None
     redis_max_connections: int = Field(default=50, ge=1, le=10_000)
+    cache_enabled: bool = True
+    cache_memory_mb: int = Field(default=64, ge=0, le=65_536)
+    apq: bool = True
+    trusted_documents: Path | None = None
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     debug: bool = False
@@ -58,6 +62,13 @@ class Settings(BaseSettings):
         if url is not None:
             check_url(url.get_secret_value())
         return url
+
+    @field_validator("trusted_documents")
+    @classmethod
+    def _must_exist(cls, path: Path | None) -> Path | None:
+        if path is not None and not os.path.exists(path):
+            raise ValueError(f"there is no folder and no file at {path}")
+        return path
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -19,6 +19,8 @@ class Cryptocurrency(Base):
         Index(None, "symbol", "is_active"),
         CheckConstraint(one_of("base_interval", *INTERVALS), "base_interval"),
         CheckConstraint("symbol <> '' AND symbol = upper(symbol)", "symbol"),
+        # Changes of a coin, and of all that refers to it, are announced by its symbol.
+        {"info": {"announced_by": "symbol"}},
     )
 
     id: Mapped[Key]

@@ -6,6 +6,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base
 
+# The newest row is written again with each candle: there is room for its next version beside it. Nobody else writes
+# them, so their changes are announced as those of candles.
+KEPT = {"postgresql_with": {"fillfactor": 90}, "info": {"announced_as": "market_data"}}
+
 
 class Rollup(Base):
     """Candles of one length, put together from a coin's shorter ones. Triggers on market_data write them, nobody else.
@@ -32,8 +36,7 @@ class HourRollup(Rollup):
     """Hours, of the coins whose candles are shorter than an hour."""
 
     __tablename__ = "candle_rollups_h1"
-    # The newest row is written again with each candle: there is room for its next version beside it.
-    __table_args__ = (PrimaryKeyConstraint("cryptocurrency_id", "open_time"), {"postgresql_with": {"fillfactor": 90}})
+    __table_args__ = (PrimaryKeyConstraint("cryptocurrency_id", "open_time"), KEPT)
 
     interval = "H1"
 
@@ -42,6 +45,6 @@ class DayRollup(Rollup):
     """Days, of the coins whose candles are shorter than a day: from their hours, if these are rollups too."""
 
     __tablename__ = "candle_rollups_d1"
-    __table_args__ = (PrimaryKeyConstraint("cryptocurrency_id", "open_time"), {"postgresql_with": {"fillfactor": 90}})
+    __table_args__ = (PrimaryKeyConstraint("cryptocurrency_id", "open_time"), KEPT)
 
     interval = "D1"

@@ -35,9 +35,13 @@ class LooksAtValue(Exception):
 
 
 class Momentary:
-    """A literal that means something else at each request, such as now-1h. text is how it was written."""
+    """A literal that means something else at each request, such as now-1h. text is how it was written.
+
+    grain: the seconds after which it means something so different that an answer to it is to be made anew.
+    """
 
     text: str
+    grain: float
 
     def again(self) -> Any:
         """What it means now."""
@@ -105,7 +109,7 @@ def worked_out(function: Callable[..., Any], *inputs: Any, type_: TypeEngine[Any
     if later is None:
         return now
     # It outlives the Laters, so it must not hold on to them.
-    read_inputs = _reader(inputs)
+    read_inputs = reader(inputs)
     result = Later(
         (function, _identity(inputs)), lambda values: function(*read_inputs(values)), now, later.planning, type_
     )
@@ -143,12 +147,12 @@ def _taken_for_granted(later: Later) -> Any:
     return later.now
 
 
-def _reader(value: Any) -> Read:
+def reader(value: Any) -> Read:
     """Reads every Later in a value."""
     if isinstance(value, Later):
         return value.read
     if isinstance(value, list | tuple):
-        kind, readers = type(value), [_reader(part) for part in value]
+        kind, readers = type(value), [reader(part) for part in value]
         return lambda values: kind([read(values) for read in readers])
     return lambda _: value
 

@@ -4,6 +4,7 @@ The rows of all root fields are columns of one statement, so an answer is one sn
 is an operation of its own, to be executed beside it.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,17 +22,41 @@ from graphql import (
 )
 from graphql.execution.collect_fields import collect_fields
 from graphql.pyutils import Path
-from sqlalchemy import BindParameter, ColumnElement, cast, select
+from sqlalchemy import BindParameter, ColumnElement, Text, cast, func, select
 from sqlalchemy.dialects.postgresql import JSON, asyncpg
 
 from graph.compiler.executor import StatementExecutor, is_relation
 from graph.compiler.later import Later, Planning, Read, Values
+from graph.compiler.policy import Policy
 from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
+from graph.compiler.tags import Reading, dependences
 
 PLAN_BYTES = 3_000
 # What is left of a Later in a plan: the ways in which its value is read.
 LATER_BYTES = 1_000
 DIALECT: Any = asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+class _Compiler(DIALECT.statement_compiler):  # type: ignore[misc]
+    """Notes which selects a statement is made of, and where their rows come from: nobody else knows before."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.readings: list[Reading] = []
+        super().__init__(*args, **kwargs)
+
+    def _compose_select_body(self, text: str, select: Any, state: Any, columns: Any, froms: Any, *rest: Any) -> Any:
+        self.readings.append(Reading(select, froms))
+        return super()._compose_select_body(text, select, state, columns, froms, *rest)
+
+
+DIALECT.statement_compiler = _Compiler
+
+
+class Dependence(NamedTuple):
+    """Rows that an answer depends on. member reads what names the one that they belong to; None: rows of any."""
+
+    table: str
+    member: Read | None
 
 
 class RootRows(NamedTuple):
@@ -57,6 +82,9 @@ class Plan:
     checks: readings whose result is of no use, but that may refuse a request.
     beside: an operation with the root fields that are not rows.   type_name: what __typename answers.
     size: roughly what it takes, in bytes.   spent: what it selects.
+    policy: for how long its answer may be kept.   depends_on: what ends that before.
+    tells_snapshot: whether the last column of the statement tells which snapshot it saw.
+    digest: tells it from other plans, in all processes.
     """
 
     keys: Sequence[str]
@@ -68,6 +96,10 @@ class Plan:
     type_name: str
     size: int
     spent: Budget
+    policy: Policy
+    depends_on: Sequence[Dependence]
+    tells_snapshot: bool
+    digest: bytes
 
     def arguments(self, values: Values) -> list[Any]:
         """The parameters of the statement for these variables. Whatever it raises, the request is to be refused."""
@@ -86,8 +118,13 @@ class Plan:
         return parts
 
 
-def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: Planning) -> Plan:
-    """The plan of the executor's operation; its variables hold a Later where the plan leaves them open."""
+def compile_plan(
+    executor: StatementExecutor, document: DocumentNode, planning: Planning, *, for_cache: bool = False
+) -> Plan:
+    """The plan of the executor's operation; its variables hold a Later where the plan leaves them open.
+
+    for_cache: whether the statement should tell what it saw, where its answer may be stored.
+    """
     root_type = executor.schema.query_type
     assert root_type is not None
     operation = executor.operation
@@ -97,7 +134,8 @@ def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: 
     if len(fields) > MAX_ROOT_FIELDS:
         raise TooLarge
     budget = Budget()
-    selection = Selection(executor, budget, planning)
+    policy = Policy()
+    selection = Selection(executor, budget, planning, policy)
     rows, columns, beside = [], [], []
     for key, details in fields.items():
         nodes = [field.node for field in details]
@@ -106,10 +144,13 @@ def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: 
             path = Path(None, key, root_type.name)
             value = selection.resolve(root_type, details, path, None)
             rows.append(_root_rows(key, nodes, is_nullable=not is_non_null_type(return_type)))
-            columns.append(selection.json(return_type, details, path, value))
+            columns.append(cast(selection.json(return_type, details, path, value), JSON))
         elif nodes[0].name.value != "__typename":
             beside += nodes
-    statement, parameters = _written(columns) if columns else (None, [])
+    tells_snapshot = for_cache and policy.is_shared and bool(columns) and not beside
+    if tells_snapshot:
+        columns.append(cast(func.pg_current_snapshot(), Text))
+    statement, parameters, depends_on = _written(columns) if columns else (None, [], [])
     return Plan(
         keys=list(fields),
         rows=rows,
@@ -120,6 +161,10 @@ def compile_plan(executor: StatementExecutor, document: DocumentNode, planning: 
         type_name=root_type.name,
         size=PLAN_BYTES + _size(statement, parameters) + LATER_BYTES * planning.laters,
         spent=budget,
+        policy=policy,
+        depends_on=depends_on,
+        tells_snapshot=tells_snapshot,
+        digest=hashlib.blake2b(repr((statement, list(fields), root_type.name)).encode(), digest_size=16).digest(),
     )
 
 
@@ -128,11 +173,17 @@ def _root_rows(key: str, nodes: Sequence[FieldNode], *, is_nullable: bool) -> Ro
     return RootRows(key, is_nullable, places[0].source, [place.start for place in places])
 
 
-def _written(columns: Sequence[ColumnElement[Any]]) -> tuple[str, list[BindParameter[Any]]]:
-    """The statement of these columns, and its parameters in their order."""
-    statement = select(*(cast(column, JSON) for column in columns))
-    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
-    return str(compiled), [compiled.binds[name] for name in compiled.positiontup or ()]
+def _written(
+    columns: Sequence[ColumnElement[Any]],
+) -> tuple[str, list[BindParameter[Any]], list[Dependence]]:
+    """The statement of these columns, its parameters in their order, and what it depends on."""
+    compiled = select(*columns).compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    assert isinstance(compiled, _Compiler)
+    found = [
+        Dependence(table, None if member is None else _read_of(member))
+        for table, member in dependences(compiled.readings)
+    ]
+    return str(compiled), [compiled.binds[name] for name in compiled.positiontup or ()], found
 
 
 def _read_of(parameter: BindParameter[Any]) -> Read:

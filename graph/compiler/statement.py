@@ -36,6 +36,7 @@ from graph.compiler.json import (
 )
 from graph.compiler.later import Planning, holds_later, known, without_moments
 from graph.compiler.pages import PLACES, Page, PageRows
+from graph.compiler.policy import Policy
 from graph.compiler.symbols import Each, Either, Part, Row, Variants, columns_of
 
 # Generous for people, and an end for operations that grow without one.
@@ -68,12 +69,19 @@ class Budget:
 
 
 class Selection:
-    """The selection below a field, on its way to being a statement. planning: of the plan that it is compiled for."""
+    """The selection below a field, on its way to being a statement. planning, policy: of the plan that it is for."""
 
-    def __init__(self, executor: Executor[Any], budget: Budget, planning: Planning | None = None) -> None:
+    def __init__(
+        self,
+        executor: Executor[Any],
+        budget: Budget,
+        planning: Planning | None = None,
+        policy: Policy | None = None,
+    ) -> None:
         self._executor = executor
         self._budget = budget
         self._planning = planning
+        self._policy = policy
 
     def statement(
         self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any
@@ -126,6 +134,9 @@ class Selection:
     def _variants(
         self, fields: FieldDetailsList, path: Path, value: Variants, outer: Tables, *, many: bool
     ) -> ColumnElement[Any]:
+        if self._policy is not None:
+            for name in value.variants:
+                self._policy.visit_type(self._object_type(name))
         keys = (*outer, *value.select.columns_clause_froms)
         cases = [
             (value.kind == name, self.json(self._object_type(name), fields, path, rows, keys))
@@ -176,6 +187,8 @@ class Selection:
         assert field.resolve is not None, "Strawberry gives every field a resolver"
         info = self._executor.build_resolve_info(field, [field.node for field in fields], object_type, path)
         arguments = self._arguments(field, fields[0])
+        if self._policy is not None:
+            self._policy.visit(field, arguments)
         try:
             return field.resolve(source, info, **arguments)
         except Exception:

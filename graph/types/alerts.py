@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import strawberry
 
-from graph.fields import Node, TimeRange, span_of
+from cache.tiers import Tier
+from graph.fields import Node, TimeRange, cached, span_of
 
 
 @strawberry.enum(description="What an alert is about.")
@@ -33,7 +34,7 @@ AlertFilterArgument = Annotated[
 ]
 
 
-@strawberry.type(description="Something that somebody should know.")
+@strawberry.type(description="Something that somebody should know.", directives=cached(Tier.SHORT))
 class Alert(Node):
     type: AlertType = strawberry.field(description="What it is about.")
     message: str = strawberry.field(description="What happened, in words.")

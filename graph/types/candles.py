@@ -3,6 +3,9 @@ from enum import Enum
 
 import strawberry
 
+from cache.tiers import Tier
+from graph.fields import cached
+
 
 @strawberry.enum(description="Candle length, in UTC.")
 class Interval(Enum):
@@ -16,7 +19,9 @@ class Interval(Enum):
     W1 = strawberry.enum_value("W1", description="One week, from Monday midnight.")
 
 
-@strawberry.type(description="Open, high, low, close and volume of one interval of time.")
+@strawberry.type(
+    description="Open, high, low, close and volume of one interval of time.", directives=cached(Tier.SHORT)
+)
 class Candle:
     open_time: datetime = strawberry.field(description="When the interval begins: inclusive.")
     close_time: datetime = strawberry.field(description="When the interval ends: exclusive.")
@@ -31,12 +36,15 @@ class Candle:
     source: str = strawberry.field(
         description='Where the candle comes from; "mixed" if it was built from several sources.'
     )
-    is_closed: bool = strawberry.field(description="Whether the interval is over, so that the candle is final.")
+    is_closed: bool = strawberry.field(
+        description="Whether the interval is over, so that the candle is final.", directives=cached(Tier.SHORT)
+    )
 
 
 @strawberry.type(
     description="Candles as charts take them: a list for each field, oldest first. The lists are of one length, and "
-    "the numbers at one place of them are one candle."
+    "the numbers at one place of them are one candle.",
+    directives=cached(Tier.SHORT),
 )
 class CandleSeries:
     # Not Int, which ends with the 32 bits of January 2038.

@@ -1,15 +1,17 @@
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import strawberry
 
+from cache.tiers import Tier
 from db.queries import candles, predictions, sentiment, signals, trades
 from db.queries.listings import Listing
 from graph.compiler.later import worked_out
+from graph.compiler.policy import Exceptionally
 from graph.compiler.symbols import Either, Row, Rows
 from graph.context import Info
 from graph.errors import InputError
-from graph.fields import Node, TimeRange, checked_span, criteria_of, relation, span_of
+from graph.fields import Node, TimeRange, cached, checked_span, criteria_of, relation, span_of
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
 from graph.types.candles import Candle, CandleSeries, Interval
 from graph.types.predictions import Prediction, PredictionFilterArgument
@@ -32,6 +34,14 @@ ToArgument = Annotated[datetime | None, strawberry.argument(description="The end
 LastArgument = Annotated[int | None, strawberry.argument(description="Only the newest of the range: 1 to 10,000.")]
 
 
+def _has_passed(to: datetime | None) -> bool:
+    return to is not None and to <= datetime.now(UTC)
+
+
+# Candles of a range that is over hardly ever change.
+ONCE_CLOSED = Exceptionally("to", _has_passed, Tier.LONG.seconds)
+
+
 @strawberry.input(description="Narrows cryptocurrencies: one must meet everything that is given.")
 class CryptocurrencyFilter:
     symbols: list[str] | None = strawberry.field(default=None, description="With one of these symbols, in any case.")
@@ -52,7 +62,7 @@ def _candle_count(last: int) -> int:
     return last
 
 
-@strawberry.type(description="A coin, and all that is known about it.")
+@strawberry.type(description="A coin, and all that is known about it.", directives=cached(Tier.LONG))
 class Cryptocurrency(Node):
     symbol: str = strawberry.field(description="Its ticker symbol, such as BTC: unique.")
     name: str = strawberry.field(description="Its name, such as Bitcoin.")
@@ -73,6 +83,8 @@ class Cryptocurrency(Node):
         "Candles that open in the half-open range [from, to), oldest first. A longer interval than baseInterval is put "
         "together: first open, highest high, lowest low, last close, summed volume. Without from, to and last: the "
         "newest 500. More than 10,000 are refused, and the error suggests an interval that fits.",
+        tier=Tier.SHORT,
+        exceptionally=ONCE_CLOSED,
     )
     def candles(
         self: Row,
@@ -88,6 +100,8 @@ class Cryptocurrency(Node):
         CandleSeries,
         "The same candles as a list for each field, as charts take them, in less than half of the bytes. The same "
         "ranges, defaults and limits.",
+        tier=Tier.SHORT,
+        exceptionally=ONCE_CLOSED,
     )
     def series(
         self: Row,

@@ -7,11 +7,12 @@ from typing import Any
 import strawberry
 
 from cache.redis import CacheProbe
+from cache.tiers import Tier
 from db.engine import DatabaseProbe
 from db.queries import freshness
 from graph.compiler.symbols import Row
 from graph.context import Context
-from graph.fields import resolved
+from graph.fields import cached, resolved
 from graph.plans import Plans
 from graph.types.cryptocurrencies import Cryptocurrency
 
@@ -74,7 +75,8 @@ class UnknownData:
 
 
 @strawberry.type(
-    description="Is the data itself alive? Monitors alarm on this; while the database is down, nothing is known."
+    description="Is the data itself alive? Monitors alarm on this; while the database is down, nothing is known.",
+    directives=cached(Tier.SHORT),
 )
 class DataHealth:
     newest_candle_at: datetime | None = strawberry.field(description="The open time of the newest candle of all.")

@@ -3,16 +3,17 @@ from datetime import datetime
 import strawberry
 from strawberry.scalars import JSON
 
+from cache.tiers import Tier
 from db.queries import predictions, signals
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row
-from graph.fields import Node, criteria_of
+from graph.fields import Node, cached, criteria_of
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
 from graph.types.predictions import Prediction, PredictionFilterArgument
 from graph.types.signals import Signal
 
 
-@strawberry.type(description="A version of a prediction model.")
+@strawberry.type(description="A version of a prediction model.", directives=cached(Tier.LONG))
 class Model(Node):
     name: str = strawberry.field(description="Its name.")
     version: str = strawberry.field(description="Its version: name and version together are unique.")

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from strawberry.scalars import JSON
 
+from cache.tiers import Tier
 from db.queries import cryptocurrencies, models, predictions, signals
 from db.queries.listings import Listing
 from graph.compiler.symbols import Part, Row, Rows
-from graph.fields import Node, TimeRange, relation, resolved, span_of
+from graph.fields import Node, TimeRange, cached, relation, resolved, span_of
 from graph.pagination import connection
 from graph.types.signals import Signal
 
@@ -77,7 +78,7 @@ class PredictionActual:
         return predictions.direction_correct(self)
 
 
-@strawberry.type(description="A model's forecast of a coin's price at a later time.")
+@strawberry.type(description="A model's forecast of a coin's price at a later time.", directives=cached(Tier.MEDIUM))
 class Prediction(Node):
     predicted_at: datetime = strawberry.field(description="When it was made.")
     target_at: datetime = strawberry.field(description="The time that it is about.")
@@ -104,7 +105,7 @@ class Prediction(Node):
     def model_version(self: Row) -> Any:
         return models.version_of(self.model_id)
 
-    @resolved(PredictionStatus, "Whether its outcome is known.")
+    @resolved(PredictionStatus, "Whether its outcome is known.", tier=Tier.SHORT)
     def status(self: Row) -> Any:
         return predictions.status_of(self)
 

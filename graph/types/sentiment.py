@@ -4,15 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry.scalars import JSON
 
+from cache.tiers import Tier
 from db.queries import cryptocurrencies
 from graph.compiler.symbols import Row, Rows
-from graph.fields import Node, relation
+from graph.fields import Node, cached, relation
 
 if TYPE_CHECKING:
     from graph.types.cryptocurrencies import Cryptocurrency
 
 
-@strawberry.type(description="What one source thought of a coin at one time.")
+@strawberry.type(description="What one source thought of a coin at one time.", directives=cached(Tier.MEDIUM))
 class Sentiment(Node):
     source: str = strawberry.field(description="Who said it.")
     text: str | None = strawberry.field(description="What was said.")

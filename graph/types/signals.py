@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from strawberry.scalars import JSON
 
+from cache.tiers import Tier
 from db.queries import cryptocurrencies, models, predictions, strategies, trades
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row, Rows
-from graph.fields import Node, TimeRange, key_of, relation, span_of
+from graph.fields import Node, TimeRange, cached, key_of, relation, span_of
 from graph.pagination import connection
 from graph.types.trades import Trade
 
@@ -49,7 +50,7 @@ SignalFilterArgument = Annotated[
 ]
 
 
-@strawberry.type(description="Advice to buy, sell or hold a coin.")
+@strawberry.type(description="Advice to buy, sell or hold a coin.", directives=cached(Tier.MEDIUM))
 class Signal(Node):
     type: SignalType = strawberry.field(description="What it advises.")
     confidence: float | None = strawberry.field(description="How sure it is: 0 to 1.")

@@ -3,16 +3,17 @@ from datetime import datetime
 import strawberry
 from strawberry.scalars import JSON
 
+from cache.tiers import Tier
 from db.queries import signals, trades
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row
-from graph.fields import Node, criteria_of
+from graph.fields import Node, cached, criteria_of
 from graph.pagination import connection
 from graph.types.signals import Signal, SignalFilterArgument
 from graph.types.trades import Trade, TradeFilterArgument
 
 
-@strawberry.type(description="A way of turning predictions into signals and trades.")
+@strawberry.type(description="A way of turning predictions into signals and trades.", directives=cached(Tier.MEDIUM))
 class Strategy(Node):
     name: str = strawberry.field(description="Its name.")
     description: str | None = strawberry.field(description="What it does, in words.")

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from cache.tiers import Tier
 from db.queries import cryptocurrencies, signals
 from graph.compiler.symbols import Row, Rows
-from graph.fields import Node, TimeRange, key_of, relation, resolved, span_of
+from graph.fields import Node, TimeRange, cached, key_of, relation, resolved, span_of
 
 if TYPE_CHECKING:
     from graph.types.cryptocurrencies import Cryptocurrency
@@ -52,7 +53,9 @@ TradeFilterArgument = Annotated[
 ]
 
 
-@strawberry.type(description="A purchase or sale of a coin, on paper or with real money.")
+@strawberry.type(
+    description="A purchase or sale of a coin, on paper or with real money.", directives=cached(Tier.MEDIUM)
+)
 class Trade(Node):
     side: TradeSide = strawberry.field(description="Which way it goes.")
     price: Decimal = strawberry.field(description="The price of one unit of the coin.")

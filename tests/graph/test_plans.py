@@ -10,7 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import URL, text
 
-from cache.redis import Cache
+from cache.answers import AnswerCache
 from db.engine import Database
 from graph import documents, operations
 from graph.context import Context, Service
@@ -27,7 +27,7 @@ class Server:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        context = Context(database, Cache(None), Service("test", "test", 0))
+        context = Context(database, AnswerCache(is_enabled=False), Service("test", "test", 0))
         self.plans = context.plans
         self._planned = Operations(create_schema(), context)
         self._unplanned = FieldByField(create_schema(), replace(context, plans=Plans()))

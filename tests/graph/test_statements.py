@@ -7,7 +7,7 @@ import orjson
 import pytest
 from sqlalchemy import URL
 
-from cache.redis import Cache
+from cache.answers import AnswerCache
 from db.engine import Database
 from graph.context import Context, Service
 from graph.operations import Operations, Request
@@ -65,7 +65,7 @@ async def database(demo_url: URL) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def operations(database: Database) -> Operations:
-    return Operations(create_schema(), Context(database, Cache(None), Service("test", "test", 0)))
+    return Operations(create_schema(), Context(database, AnswerCache(is_enabled=False), Service("test", "test", 0)))
 
 
 async def _data(operations: Operations, query: str, **variables: Any) -> Any:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import URL, text
 
+from cache.answers import AnswerCache
 from db.engine import Database
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations, Request
@@ -172,7 +173,7 @@ class OneMutation(Operations):
 
 
 async def test_a_mutation_by_get_is_told_to_come_by_post() -> None:
-    endpoint = GraphQLEndpoint(OneMutation(), "")
+    endpoint = GraphQLEndpoint(OneMutation(), AnswerCache(), "")
     async with Client(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
         for accept in (LEGACY, MODERN):
             response = await client.get("/", params={"query": MUTATION}, headers={"accept": accept})

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from structlog.testing import capture_logs
 
-from cache.redis import Cache
+from cache.answers import AnswerCache
 from db.engine import Database, DatabaseProbe
 from graph.context import Context, Service
 from graph.operations import Operations, Request
@@ -39,7 +39,7 @@ class Bench:
         self.world = World(rows)
         self.cursors = Cursors()
         self.evaluator = Evaluator(self.world, self.cursors)
-        context = Context(database, Cache(None), Service("test", "test", 0))
+        context = Context(database, AnswerCache(is_enabled=False), Service("test", "test", 0))
         self.plans = context.plans
         # The second time, an operation is answered by the plan of the first.
         self.plans.plans.least_sightings = 1

@@ -1,0 +1,50 @@
+"""What a plan's answer is kept under, and what it depends on.
+
+    response:{operation}:{symbols}:{digest of the plan and its arguments}
+
+Equal for whatever asks for the same, however it is written. A time relative to now stands in a key as it was written:
+for as long as its grain, it means the same.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from cache.answers import Question
+from cache.changes import Tag
+from cache.tiers import Tier
+from graph.compiler.later import Momentary, Values
+from graph.compiler.plans import Plan
+
+MAX_SYMBOL = 20
+
+
+def question_of(plan: Plan, name: str | None, arguments: Sequence[Any], values: Values) -> Question:
+    """arguments: those of the plan for these values."""
+    tags = frozenset(_tags(plan, values))
+    symbols = {tag.member for tag in tags if tag.member is not None}
+    digest = hashlib.blake2b(repr([_lasting(argument) for argument in arguments]).encode(), key=plan.digest)
+    key = f"response:{name or '-'}:{_shown(symbols)}:{digest.hexdigest()[:32]}"
+    return Question(key, tags, Tier.of(plan.policy.seconds(values)))
+
+
+def seconds_of(plan: Plan, arguments: Sequence[Any], values: Values) -> float:
+    """For how long the plan's answer may be kept."""
+    grains = [argument.grain for argument in arguments if isinstance(argument, Momentary)]
+    return min([plan.policy.seconds(values), *grains])
+
+
+def _tags(plan: Plan, values: Values) -> Iterator[Tag]:
+    for table, member in plan.depends_on:
+        name = None if member is None else member(values)
+        # Capitals are PostgreSQL's business; beyond ASCII, it may see them otherwise.
+        yield Tag(table, name.upper() if isinstance(name, str) and name.isascii() else None)
+
+
+def _shown(symbols: Collection[str]) -> str:
+    """For people: what is no symbol could be anything, and as long."""
+    return ",".join(sorted(name for name in symbols if name.isalnum() and len(name) <= MAX_SYMBOL)) or "-"
+
+
+def _lasting(argument: Any) -> Any:
+    return ("relative", argument.text) if isinstance(argument, Momentary) else argument

@@ -1,0 +1,116 @@
+"""From a request as it was sent straight to its answer: what came before in the same bytes is not read again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import nlargest
+from operator import itemgetter
+from typing import TypeAlias
+
+from starlette.types import Message, Receive, Scope
+
+from cache.answers import AnswerCache, Source
+from cache.changes import Tag
+from cache.entries import Entry
+from cache.memory import MemoryCache
+from server.caching import Head, head_of
+
+MAX_SHORTCUTS = 10_000
+MAX_SHORTCUT_BYTES = 16 * 2**20
+# Larger requests are rare, and reading them takes longer than what is saved.
+MAX_BODY = 2**14
+# What a shortcut takes beside its request, roughly.
+SHORTCUT_BYTES = 500
+# The headers that decide over the answer to the same bytes.
+DECISIVE = {b"accept", b"content-type", b"content-encoding"}
+
+Key: TypeAlias = tuple[bytes | tuple[bytes, bytes], ...]
+
+
+@dataclass(slots=True)
+class Shortcut:
+    """key and tags of the answer, and the type that it is sent as. head: that of the answer with this etag.
+
+    asked: how often, since that was told.
+    """
+
+    key: str
+    tags: frozenset[Tag]
+    media_type: str
+    asked: int
+    etag: bytes | None = None
+    head: Head = field(default_factory=list)
+
+    def head_of(self, entry: Entry) -> Head:
+        """The head of an answer from memory."""
+        if entry.etag is not self.etag:
+            self.etag, self.head = entry.etag, head_of(entry, self.media_type, Source.MEMORY)
+        return self.head
+
+
+class _Shortcuts(MemoryCache[Shortcut]):
+    least_sightings = 1
+
+    def asked(self) -> Iterator[tuple[int, Key, Shortcut]]:
+        return ((shortcut.asked, key, shortcut) for key, (shortcut, _) in self._entries.items())  # type: ignore[misc]
+
+
+class Shortcuts:
+    def __init__(self, cache: AnswerCache) -> None:
+        self._cache = cache
+        self._shortcuts = _Shortcuts(max_entries=MAX_SHORTCUTS, max_bytes=MAX_SHORTCUT_BYTES)
+
+    async def find(self, key: Key) -> tuple[Entry, Head] | None:
+        """The answer to a request that came before, and its head."""
+        shortcut = self._shortcuts.get(key)
+        if shortcut is None:
+            return None
+        shortcut.asked += 1
+        entry = self._cache.find(shortcut.key)
+        if entry is not None:
+            # What is fading goes the long way, where it is made anew.
+            return None if self._cache.is_fading(entry) else (entry, shortcut.head_of(entry))
+        entry = await self._cache.find_shared(shortcut.key, shortcut.tags)
+        return None if entry is None else (entry, head_of(entry, shortcut.media_type, Source.REDIS))
+
+    def keep(self, key: Key, entry: Entry, media_type: str) -> None:
+        known = self._shortcuts.get(key)
+        asked = known.asked if known else 1
+        self._shortcuts.put(key, Shortcut(entry.key, entry.tags, media_type, asked), len(key[1]) + SHORTCUT_BYTES)
+
+    def most_asked(self, number: int) -> dict[Key, int]:
+        """The requests that were asked most since this was called before, and how often."""
+        hottest = nlargest(number, self._shortcuts.asked(), key=itemgetter(0))
+        for _, _, shortcut in self._shortcuts.asked():
+            shortcut.asked = 0
+        return {key: asked for asked, key, _ in hottest if asked}
+
+
+async def sent(scope: Scope, receive: Receive) -> tuple[Key | None, Receive]:
+    """What tells the request from others, if it is short; and how to read it from its beginning."""
+    decisive = [pair for pair in scope["headers"] if pair[0] in DECISIVE]
+    if scope["method"] in ("GET", "HEAD"):
+        return (b"GET", scope["query_string"], *decisive), receive
+    if scope["method"] != "POST" or not _is_short(scope):
+        return None, receive
+    message = await receive()
+    replayed = _replayed(message, receive)
+    body = message.get("body")
+    if not body or message.get("more_body"):
+        return None, replayed
+    return (b"POST", body, *decisive), replayed
+
+
+def _is_short(scope: Scope) -> bool:
+    for name, length in scope["headers"]:
+        if name == b"content-length":
+            return len(length) < 6 and length.isdigit() and int(length) <= MAX_BODY
+    return False
+
+
+def _replayed(message: Message, receive: Receive) -> Receive:
+    waiting = [message]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed
