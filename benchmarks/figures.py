@@ -22,6 +22,20 @@ TARGETS = [
     Target("Q4", "floor", 0.9),
     Target("Q5", "floor", 0.9),
 ]
+
+
+class CacheTarget(NamedTuple):
+    query: str
+    server: str
+    against: str
+    at_least: float
+
+
+CACHE_TARGETS = [
+    *(CacheTarget(query, "memory", "static", 0.8) for query in ("Q1", "Q2", "Q3")),
+    *(CacheTarget(query, "redis", "static", 0.35) for query in ("Q1", "Q2", "Q3")),
+    CacheTarget("Q1", "memory", "postgraphile", 60),
+]
 # How many times longer a query may take with ten times the candles.
 GROWTH_AT_MOST = 1.3
 # Memory counts as flat if it grows by no more than this after the first 10,000 requests.

@@ -10,7 +10,7 @@ import orjson
 
 from benchmarks.database import FOLDER
 from benchmarks.queries import Query
-from benchmarks.servers import LABELS, Server
+from benchmarks.servers import ALL_LABELS, Server
 
 SCRIPT = Path(__file__).with_name("wrk") / "post.lua"
 REQUEST_TIMEOUT_SECONDS = 60
@@ -60,7 +60,7 @@ def press(server: Server, query: Query, *, connections: int, seconds: int) -> Me
     if done.returncode:
         raise RuntimeError(f"wrk failed: {done.stderr or done.stdout}")
     figures = orjson.loads(done.stdout.strip().splitlines()[-1])
-    label = f"{LABELS[server.name]}, {query.name}"
+    label = f"{ALL_LABELS[server.name]}, {query.name}"
     if figures["failures"] or figures["refusals"]:
         raise RuntimeError(f"{label}: {figures['failures']} requests failed, {figures['refusals']} were refused.")
     answered = figures["requests"]

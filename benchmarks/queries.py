@@ -23,6 +23,10 @@ VARIANTS = 1000
 COUNT = "@COUNT@"
 
 
+# Ways to run Candlegraph, and what stands in for its answers: all are sent the same.
+OURS = ("candlegraph", "cold", "memory", "redis", "static")
+
+
 @dataclass(frozen=True)
 class Query:
     """documents: by the server's name; a server that is not in it cannot be asked. Variables are for all."""
@@ -39,7 +43,7 @@ class Query:
         """The request bodies, to be sent in turn. The floor has no documents, so it takes the variables alone."""
         if server == "floor":
             return [{"variables": variables} for variables in self.variables]
-        document = self.documents["candlegraph" if server == "cold" else server]
+        document = self.documents["candlegraph" if server in OURS else server]
         if server == "cold":
             document = document.replace(f" {self.renamed}", f" {self.renamed}_{COUNT}: {self.renamed}", 1)
         if self.passes_variables:
@@ -47,7 +51,7 @@ class Query:
         return [{"query": document}]
 
     def asks(self, server: str) -> bool:
-        return server in ("floor", "cold") or server in self.documents
+        return server in OURS or server == "floor" or server in self.documents
 
 
 def _nested(candles: str, predictions: str, signals: str) -> str:

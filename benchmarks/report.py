@@ -5,7 +5,7 @@ from textwrap import fill
 from typing import Any, NamedTuple
 
 from benchmarks.figures import GROWTH_AT_MOST
-from benchmarks.servers import LABELS
+from benchmarks.servers import ALL_LABELS, LABELS
 
 Figures = dict[str, Any]
 
@@ -21,6 +21,10 @@ runs the best statement that we could write by hand, and passes on the bytes: no
 server as its documentation teaches it, with SQLAlchemy's ORM, dataloaders and its caches of documents. *PostGraphile*
 runs on Node with the Amber preset, without GraphiQL, watching and explaining; it is asked for lists rather than
 connections, because they cost less.
+
+All this is without the cache: Candlegraph keeps nothing, as the others do not. What it keeps is measured apart: *from
+memory*, and *from Redis* with no memory of its own, beside *static bytes*, the same answers from a bare Starlette route
+under the same HTTP server.
 """
 LATENCY_METHOD = """
 `wrk` waits for an answer before it sends the next request, which hides the worst latencies. So these come from a
@@ -36,7 +40,7 @@ class Table(NamedTuple):
 
 def tables(figures: Figures) -> list[Table]:
     """Those that have figures."""
-    makers = (_throughput, _ratios, _costs, _latency, _memory, _growth)
+    makers = (_throughput, _ratios, _costs, _cache, _cache_ratios, _latency, _memory, _growth)
     return [table for maker in makers if (table := maker(figures)) is not None]
 
 
@@ -115,6 +119,34 @@ def _costs(figures: Figures) -> Table | None:
     ]
     columns = ["", "statements", "bytes of an answer", "processor ms, server", "processor ms, PostgreSQL"]
     return Table("What a request costs", columns, rows)
+
+
+def _cache(figures: Figures) -> Table | None:
+    if not (found := figures.get("cache")):
+        return None
+    rows = []
+    for key, one in found["throughput"].items():
+        query, _, name = key.partition(" ")
+        rows.append([f"{query}, {ALL_LABELS[name]}", _with_spread(one, _rate)])
+    at_once = found["at_once"]
+    said = f"{at_once['requests']} requests at once for what nobody has asked before: statements"
+    rows.append([said, f"{at_once['statements']} {_verdict(at_once['met'])}"])
+    return Table("Answers that are kept", ["", "requests per second"], rows)
+
+
+def _cache_ratios(figures: Figures) -> Table | None:
+    if not (found := figures.get("cache")):
+        return None
+    rows = [
+        [
+            f"{row['query']}, {ALL_LABELS[row['server']]}, times {ALL_LABELS[row['against']]}",
+            _with_spread(row, _times),
+            f"≥ {row['at_least']:g}",
+            _verdict(row["met"]),
+        ]
+        for row in found["ratios"]
+    ]
+    return Table("Answers that are kept, against the others", ["", "median (lowest to highest)", "wanted", ""], rows)
 
 
 def _latency(figures: Figures) -> Table | None:

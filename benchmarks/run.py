@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import growth, memory
+from benchmarks import caching, growth, memory
 from benchmarks.answers import compare
 from benchmarks.data import FULL, ONE_MILLION, TEN_MILLION, Content
 from benchmarks.database import Postgres, alone, postgres, prepared
@@ -25,7 +25,7 @@ from benchmarks.statements import count_statements
 from benchmarks.throughput import Load, Subject, measure
 
 Figures = dict[str, Any]
-PARTS = ("throughput", "latency", "memory", "growth")
+PARTS = ("throughput", "cache", "latency", "memory", "growth")
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ def run(wanted: Wanted, console: Console) -> Figures:
         if "throughput" in wanted.parts:
             with started(names, server.url(FULL), wanted.pool_size) as servers:
                 _compare_servers(server, list(servers.values()), chosen, wanted, found, console)
+        if "cache" in wanted.parts and "candlegraph" in names:
+            _measure_cache(server, names, wanted, found, console)
         if "memory" in wanted.parts and "candlegraph" in names:
             _watch_memory(server, wanted, found, console)
         if "growth" in wanted.parts:
@@ -140,6 +142,20 @@ def _summary(measures: list[Measure]) -> dict[str, Any]:
         "server_ms": spread([one.server_ms for one in measures])["median"],
         "postgres_ms": spread([one.postgres_ms for one in measures])["median"],
     }
+
+
+def _measure_cache(server: Postgres, names: list[str], wanted: Wanted, found: Figures, console: Console) -> None:
+    console.print("Measuring what is kept …", style="dim")
+    with _progress(console) as progress:
+        task = progress.add_task("", total=(len(caching.QUERIES) * 3 + 1) * wanted.load.rounds)
+        found["cache"] = caching.caching(
+            server,
+            server.url(FULL),
+            wanted.load,
+            wanted.pool_size,
+            lambda what: progress.update(task, description=what, advance=1),
+            with_postgraphile="postgraphile" in names,
+        )
 
 
 def _watch_memory(server: Postgres, wanted: Wanted, found: Figures, console: Console) -> None:

@@ -20,6 +20,8 @@ from benchmarks.queries import COUNT, Query
 START_SECONDS = 60
 STOP_SECONDS = 15
 
+# Without GraphQL: a route for each query.
+BARE = ("floor", "static")
 LABELS = {
     "candlegraph": "Candlegraph",
     "cold": "Candlegraph, cold",
@@ -27,6 +29,9 @@ LABELS = {
     "strawberry": "Strawberry",
     "postgraphile": "PostGraphile",
 }
+# Of the part that measures what is kept.
+CACHE_LABELS = {"memory": "Candlegraph, from memory", "redis": "Candlegraph, from Redis", "static": "static bytes"}
+ALL_LABELS = {**LABELS, **CACHE_LABELS}
 
 
 @dataclass
@@ -36,7 +41,7 @@ class Server:
     process: subprocess.Popen[bytes]
 
     def url(self, query: Query) -> str:
-        return f"http://127.0.0.1:{self.port}/{query.name if self.name == 'floor' else 'graphql'}"
+        return f"http://127.0.0.1:{self.port}/{query.name if self.name in BARE else 'graphql'}"
 
     def ask(self, query: Query, number: int = 0) -> httpx.Response:
         """Send the body of this number. Raises RuntimeError unless it is answered well."""
@@ -46,7 +51,7 @@ class Server:
         headers = {"Content-Type": "application/json"}
         response = httpx.post(self.url(query), content=body, headers=headers, timeout=60)
         if response.status_code != 200 or b'"errors"' in response.content[:200]:
-            raise RuntimeError(f"{LABELS[self.name]} fails at {query.name}: {response.text[:500]}")
+            raise RuntimeError(f"{ALL_LABELS[self.name]} fails at {query.name}: {response.text[:500]}")
         return response
 
     def answer_bytes(self, query: Query) -> int:
@@ -80,19 +85,21 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 @contextmanager
-def started(names: Sequence[str], database_url: str, pool_size: int) -> Iterator[dict[str, Server]]:
+def started(
+    names: Sequence[str], database_url: str, pool_size: int, redis_url: str = ""
+) -> Iterator[dict[str, Server]]:
     """The servers, answering; they are stopped at the end of the block, whatever happens in it."""
     with ExitStack() as stack:
         servers = {}
         for name in names:
-            servers[name] = _start(name, database_url, pool_size)
+            servers[name] = _start(name, database_url, pool_size, redis_url)
             stack.callback(servers[name].stop)
         for server in servers.values():
             _await(server)
         yield servers
 
 
-def _start(name: str, database_url: str, pool_size: int) -> Server:
+def _start(name: str, database_url: str, pool_size: int, redis_url: str) -> Server:
     port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -106,6 +113,8 @@ def _start(name: str, database_url: str, pool_size: int) -> Server:
         "GRAPHILE_ENV": "production",
         "PORT": str(port),
         "PYTHONPATH": str(REPOSITORY),
+        "STATIC_ANSWERS": str(FOLDER / "static"),
+        **_cache_settings(name, redis_url),
     }
     with (FOLDER / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
@@ -122,13 +131,20 @@ def _start(name: str, database_url: str, pool_size: int) -> Server:
     return Server(name, port, process)
 
 
+def _cache_settings(name: str, redis_url: str) -> dict[str, str]:
+    """What Candlegraph keeps: nothing, where it is compared with servers that keep nothing."""
+    if name == "redis":
+        return {"REDIS_URL": redis_url, "CACHE_MEMORY_MB": "0"}
+    return {} if name == "memory" else {"CACHE_ENABLED": "false"}
+
+
 def _command(name: str, port: int) -> list[str]:
-    if name in ("candlegraph", "cold"):
+    if name in ("candlegraph", "cold", "memory", "redis"):
         command = Path(sys.executable).with_name("candlegraph")
         return [str(command), "serve", "--no-demo", "--port", str(port)]
     if name == "postgraphile":
         return postgraphile_command()
-    module = {"floor": "floor", "strawberry": "strawberry_tutorial"}[name]
+    module = {"floor": "floor", "static": "static", "strawberry": "strawberry_tutorial"}[name]
     uvicorn = [sys.executable, "-m", "uvicorn", f"benchmarks.peers.{module}:app", "--port", str(port)]
     return [*uvicorn, "--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-access-log"]
 
@@ -144,7 +160,7 @@ def _await(server: Server) -> None:
                 return
         time.sleep(0.05)
     log = (FOLDER / f"{server.name}.log").read_text(errors="replace")
-    raise RuntimeError(f"{LABELS[server.name]} does not start:\n{log[-3000:]}")
+    raise RuntimeError(f"{ALL_LABELS[server.name]} does not start:\n{log[-3000:]}")
 
 
 def _free_port() -> int:

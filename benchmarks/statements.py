@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 
@@ -14,6 +14,8 @@ from benchmarks.servers import Server
 REQUESTS = 3
 # Statements of transactions are round trips too.
 STATEMENT = re.compile(rb" LOG:  (?:statement|execute [^:]*): ")
+# One that answers a query, whatever else the server does in its background.
+READ = re.compile(rb" LOG:  execute [^:]*: SELECT CAST")
 
 
 @contextmanager
@@ -27,6 +29,14 @@ def _logged(postgres: Postgres) -> Iterator[None]:
         yield
     finally:
         log("RESET log_statement")
+
+
+def statements_of(postgres: Postgres, work: Callable[[], object]) -> int:
+    """How many statements it takes, from the first to the last."""
+    with _logged(postgres), postgres.log.open("rb") as log:
+        log.seek(0, os.SEEK_END)
+        work()
+        return len(READ.findall(log.read()))
 
 
 def count_statements(

@@ -11,7 +11,7 @@ import psutil
 from benchmarks.client import send_for
 from benchmarks.load import Measure, press
 from benchmarks.queries import Query
-from benchmarks.servers import LABELS, Server, cpu_seconds
+from benchmarks.servers import ALL_LABELS, Server, cpu_seconds
 
 # A server that is still busy with what nobody waits for any more would slow the next one down.
 QUIET_SECONDS, QUIET_PATIENCE_SECONDS = 0.1, 10
@@ -49,7 +49,7 @@ def measure(subjects: Sequence[Subject], load: Load, postgres_pid: int, step: St
         if number and load.deadline and began + longest > load.deadline:
             break
         for subject in subjects:
-            step(f"{subject.query.name}, round {number + 1}: {LABELS[subject.server.name]}")
+            step(f"{subject.query.name}, round {number + 1}: {ALL_LABELS[subject.server.name]}")
             measures[subject.key].append(_measure(subject, load, postgres_pid))
         longest = max(longest, time.monotonic() - began)
     return measures

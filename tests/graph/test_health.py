@@ -1,5 +1,6 @@
 """Health in the graph: what monitors alarm on, and what it says when something is away."""
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,8 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, insert, text
 
+from cache.answers import AnswerCache, TierStats
+from cache.tiers import Tier
 from db.engine import Database, driver_url
 from db.models import Candle, Cryptocurrency, Model, Prediction
+from graph.context import Context, Service
+from graph.types import health as types
+from graph.types.health import look
+from server import app
 from tests.application import Client, serving
 
 HEALTH = """
@@ -17,6 +24,11 @@ HEALTH = """
   cache { status message backend latencyMs usedMemoryMb connectedClients uptimeSeconds }
   data { newestCandleAt newestCandleAgeSeconds overduePredictions stale { symbol latest { openTime } } } } }
 """
+CACHE = """
+{ health { cache { breaker listening entries bytes evictions
+  tiers { tier ttlSeconds hits misses hitRate memoryHits redisHits entries } } } }
+"""
+NOTHING_KEPT = {"listening": True, "entries": 0, "bytes": 0, "evictions": 0}
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 
@@ -71,6 +83,77 @@ async def test_without_the_database_it_is_unhealthy_and_still_answers(url: str) 
         "stale": [],
     }
     assert error["extensions"]["code"] == "DATABASE_UNAVAILABLE"
+
+
+async def test_the_cache_counts_by_tier(demo_url: URL, redis_url: str) -> None:
+    # In Redis, by no other test.
+    coin = '{ counted: cryptocurrency(symbol: "BTC") { name } }'
+    async with serving(demo_url, redis_url=redis_url) as client:
+        await until_listening(client)
+        before = (await client.data(CACHE))["health"]["cache"]
+        for _ in range(4):
+            await client.data(coin)
+        cache = (await client.data(CACHE))["health"]["cache"]
+    nothing = {"hits": 0, "misses": 0, "hitRate": None, "memoryHits": 0, "redisHits": 0, "entries": 0}
+    short, medium, long = [
+        {"tier": tier, "ttlSeconds": seconds} | nothing
+        for tier, seconds in (("SHORT", 300), ("MEDIUM", 1_800), ("LONG", 3_600))
+    ]
+    assert before == NOTHING_KEPT | {"breaker": "closed", "tiers": [short, medium, long]}
+    long |= {"hits": 3, "misses": 1, "hitRate": 0.75, "memoryHits": 3, "entries": 1}
+    assert cache["tiers"] == [short, medium, long]
+    assert (cache["entries"], cache["evictions"]) == (1, 0)
+    assert cache["bytes"] > 1_000
+    async with serving(demo_url, redis_url=redis_url) as other:
+        await until_listening(other)
+        await other.data(coin)
+        told = (await other.data(CACHE))["health"]["cache"]["tiers"][2]
+    assert told == long | {"hits": 1, "misses": 0, "hitRate": 1, "memoryHits": 0, "redisHits": 1}
+
+
+async def until_listening(client: Client) -> None:
+    async with asyncio.timeout(5):
+        while not (await client.data(CACHE))["health"]["cache"]["listening"]:
+            pass
+
+
+async def test_counts_end_where_int_ends(demo_url: URL) -> None:
+    database, cache = Database(demo_url, pool_size=1), AnswerCache()
+    cache.stats[Tier.SHORT] = TierStats(memory_hits=2**31, redis_hits=2**31, misses=2**32)
+    report = await look(Context(database, cache, Service("1", "test", time.monotonic())))
+    await database.close()
+    short = report.cache.tiers[0]
+    assert (short.hits, short.misses) == (2**31 - 1, 2**31 - 1)
+    assert (short.memory_hits, short.redis_hits, short.hit_rate) == (2**31, 2**31, 0.5)
+
+
+async def test_a_cache_that_hears_no_changes_is_degraded(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hear_nothing(*_: object) -> None: ...
+
+    monkeypatch.setattr(app, "listen", hear_nothing)
+    async with serving(demo_url) as client:
+        assert (await health(client))["cache"]["status"] == "HEALTHY"
+        monkeypatch.setattr(types, "HEARD_WITHIN_SECONDS", 0)
+        report = await health(client)
+        assert (await client.data(CACHE))["health"]["cache"]["listening"] is False
+    assert report["status"] == report["cache"]["status"] == "DEGRADED"
+    assert report["cache"]["message"] == "Changes are not heard: nothing is served from the cache."
+
+
+async def test_a_cache_that_is_off_need_not_listen(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(types, "HEARD_WITHIN_SECONDS", 0)
+    async with serving(demo_url, cache_enabled=False) as client:
+        assert (await health(client))["status"] == "HEALTHY"
+        cache = (await client.data(CACHE))["health"]["cache"]
+    assert (cache["listening"], cache["breaker"]) == (False, None)
+
+
+async def test_the_breaker_is_told(demo_url: URL) -> None:
+    async with serving(demo_url, redis_url="redis://127.0.0.1:1/0") as client:
+        await until_listening(client)
+        for number in range(5):
+            await client.data(f'{{ cryptocurrency(symbol: "X{number}") {{ name }} }}')
+        assert (await client.data(CACHE))["health"]["cache"]["breaker"] in ("open", "half-open")
 
 
 async def test_a_database_that_hangs_costs_a_second(database: Database, database_url: URL) -> None:

@@ -1,0 +1,21 @@
+"""Static bytes: a bare Starlette route for each query, which sends an answer that somebody else computed.
+
+It is the floor of a cache: what HTTP costs under the same server, and nothing else.
+"""
+
+import os
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+ANSWERS = {file.stem: file.read_bytes() for file in Path(os.environ["STATIC_ANSWERS"]).glob("*.json")}
+
+
+async def answer(request: Request) -> Response:
+    return Response(ANSWERS[request.path_params["query"]], media_type="application/json")
+
+
+app = Starlette(routes=[Route("/{query}", answer, methods=["POST"])])

@@ -1,0 +1,102 @@
+"""For how long answers may be kept, and for whom: the strictest field decides."""
+
+from typing import Any
+
+import pytest
+import strawberry
+
+from graph.compiler.later import Later, Planning
+from graph.compiler.policy import EXCEPTIONALLY, CacheControl, CacheControlScope, Exceptionally, Policy
+
+PRIVATE = CacheControlScope.PRIVATE
+
+
+@strawberry.type(directives=[CacheControl(max_age=100)])
+class Book:
+    title: str
+    stock: int = strawberry.field(directives=[CacheControl(max_age=10)])
+    reader: str = strawberry.field(directives=[CacheControl(scope=PRIVATE)])
+
+
+@strawberry.type
+class Bare:
+    title: str
+
+
+@strawberry.type(directives=[CacheControl(max_age=50, scope=PRIVATE)])
+class Loan:
+    title: str
+
+
+@strawberry.type
+class Query:
+    book: Book
+    bare: Bare
+    loan: Loan
+    live: Book = strawberry.field(directives=[CacheControl(max_age=0)])
+    archived: list[Book] = strawberry.field(
+        directives=[CacheControl(max_age=20)],
+        metadata={EXCEPTIONALLY: Exceptionally("year", lambda year: year is not None and year < 2000, 500)},
+    )
+
+
+SCHEMA = strawberry.Schema(Query)._schema
+
+
+def policy(*names: str, **arguments: Any) -> Policy:
+    """That of these fields, each a type and a field."""
+    found = Policy()
+    for name in names:
+        type_name, _, field_name = name.partition(".")
+        type_: Any = SCHEMA.type_map[type_name]
+        found.visit(type_.fields[field_name], arguments)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds"),
+    [
+        (["Query.book"], 100),
+        (["Query.book", "Book.title"], 100),
+        (["Query.book", "Book.stock"], 10),
+        (["Query.archived", "Book.title"], 20),
+        (["Query.book", "Query.archived"], 20),
+        (["Query.bare", "Query.book"], 100),
+    ],
+)
+def test_the_strictest_field_decides(names: list[str], seconds: int) -> None:
+    found = policy(*names)
+    assert (found.is_shared, found.seconds({})) == (True, seconds)
+
+
+def test_what_says_nothing_is_not_kept() -> None:
+    assert not policy("Query.bare", "Bare.title").is_shared
+    assert not policy().is_shared
+
+
+@pytest.mark.parametrize("names", [["Query.live"], ["Query.book", "Query.live", "Book.title"]])
+def test_what_is_live_is_not_kept(names: list[str]) -> None:
+    assert not policy(*names).is_shared
+
+
+@pytest.mark.parametrize("names", [["Query.loan"], ["Query.book", "Book.reader"], ["Query.book", "Query.loan"]])
+def test_what_is_private_is_not_shared(names: list[str]) -> None:
+    assert not policy(*names).is_shared
+
+
+def test_a_type_that_no_field_returns_by_its_name() -> None:
+    found = policy("Query.book")
+    found.visit_type(SCHEMA.type_map["Loan"])  # type: ignore[arg-type]
+    assert not found.is_shared
+
+
+def test_an_argument_may_make_an_exception() -> None:
+    assert policy("Query.archived", year=1990).seconds({}) == 500
+    assert policy("Query.archived", year=2010).seconds({}) == 20
+    assert policy("Query.archived", "Query.book", year=1990).seconds({}) == 100
+
+
+def test_a_variable_is_looked_at_for_each_request() -> None:
+    year = Later("year", lambda values: values["year"], 1990, Planning())
+    found = policy("Query.archived", year=year)
+    assert [found.seconds({"year": of}) for of in (1990, 2010, None)] == [500, 20, 20]

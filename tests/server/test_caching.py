@@ -1,0 +1,250 @@
+"""The cache over HTTP: where answers come from, what HTTP is told of them, and how soon a change is seen."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import URL
+
+from tests.application import Client, serving
+from tests.conftest import create_database
+
+COIN = '{ cryptocurrency(symbol: "BTC") { name } }'
+PRICE = '{ cryptocurrency(symbol: "BTC") { latest { close } } }'
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def url(postgres: URL, demo_url: URL, request: pytest.FixtureRequest) -> URL:
+    """The demo data; a copy of it for who is going to change it."""
+    if "writer" not in request.fixturenames:
+        return demo_url
+    name = f"caching_{next(_numbers)}"
+    return await create_database(postgres, name, template=demo_url.database or "")
+
+
+@pytest.fixture
+async def writer(url: URL) -> AsyncIterator[Any]:
+    """Somebody else, who writes with SQL."""
+    connection = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def server(url: URL) -> AsyncIterator[Client]:
+    async with serving(url) as client:
+        await heard(client)
+        yield client
+
+
+async def heard(client: Client) -> None:
+    """Wait until the server hears changes."""
+    for _ in range(200):
+        if not (await client.post("/graphql", json={"query": COIN})).headers["x-cache"].startswith("bypass"):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("changes are not heard")
+
+
+async def get(client: Client, query: str, **headers: str) -> httpx.Response:
+    return await client.get("/graphql", params={"query": query}, headers=headers)
+
+
+async def test_where_answers_come_from(server: Client) -> None:
+    answers = [await server.post("/graphql", json={"query": PRICE}) for _ in range(2)]
+    assert [answer.headers["x-cache"] for answer in answers] == ["miss; tier=SHORT", "hit-memory; tier=SHORT"]
+    assert answers[0].content == answers[1].content
+    # Written otherwise, and by another method, it is the same.
+    again = await get(server, 'query {  cryptocurrency(symbol: "BTC") { latest { close } } }')
+    assert (again.headers["x-cache"], again.content) == ("hit-memory; tier=SHORT", answers[0].content)
+
+
+async def test_what_http_is_told(server: Client) -> None:
+    answer = await get(server, COIN)
+    assert answer.headers["vary"] == "Accept"
+    max_age, scope = answer.headers["cache-control"].split(", ")
+    assert scope == "public"
+    assert 3240 <= int(max_age.removeprefix("max-age=")) <= 3600
+    assert int(answer.headers["age"]) <= 5
+    etag = answer.headers["etag"]
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        unchanged = await get(server, COIN, **{"if-none-match": known})
+        assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", etag)
+        assert "content-type" not in unchanged.headers
+    assert (await get(server, COIN, **{"if-none-match": '"other"'})).status_code == 200
+    posted = await server.post("/graphql", json={"query": COIN}, headers={"if-none-match": etag})
+    assert (posted.status_code, posted.json()) == (200, {"data": {"cryptocurrency": {"name": "Bitcoin"}}})
+
+
+async def test_age_grows(server: Client) -> None:
+    await server.post("/graphql", json={"query": COIN})
+    await asyncio.sleep(1.1)
+    assert int((await server.post("/graphql", json={"query": COIN})).headers["age"]) >= 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ health { status } }",
+        "{ __typename }",
+        "{ nonsense }",
+        '{ cryptocurrency(symbol: "BTC") { candles(last: 0) { close } } }',
+        '{ cryptocurrency(symbol: "BTC") { name } health { service } }',
+    ],
+)
+async def test_what_is_not_kept(server: Client, query: str) -> None:
+    for _ in range(3):
+        answer = await server.post("/graphql", json={"query": query})
+        assert answer.headers["cache-control"] == "no-store"
+        assert "x-cache" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "tier"),
+    [
+        ('{ cryptocurrency(symbol: "BTC") { candles(to: "2026-11-01T00:00:00Z", last: 5) { close } } }', "LONG"),
+        ('{ cryptocurrency(symbol: "BTC") { series(to: "2026-11-01T00:00:00Z", last: 5) { close } } }', "LONG"),
+        ('{ cryptocurrency(symbol: "BTC") { candles(to: "2026-11-01T00:00:00Z", last: 5) { isClosed } } }', "SHORT"),
+        ('{ cryptocurrency(symbol: "BTC") { candles(to: "2126-11-01T00:00:00Z", last: 5) { close } } }', "SHORT"),
+        ('{ cryptocurrency(symbol: "BTC") { candles(last: 5) { close } } }', "SHORT"),
+        ("{ models { nodes { name } } }", "LONG"),
+        ("{ models { totalCount nodes { predictions { totalCount } } } }", "MEDIUM"),
+        ("{ signals { nodes { prediction { status } } } }", "SHORT"),
+        ("{ signals { nodes { prediction { predictedPrice } cryptocurrency { name } } } }", "MEDIUM"),
+        ('{ node(id: "Q3J5cHRvY3VycmVuY3k6MQ==") { id } }', "LONG"),
+        ('{ node(id: "U2lnbmFsOjE=") { ... on Signal { type } } }', "MEDIUM"),
+        ("{ alerts { nodes { message } } models { totalCount } }", "SHORT"),
+    ],
+)
+async def test_the_strictest_field_decides(server: Client, query: str, tier: str) -> None:
+    assert (await server.post("/graphql", json={"query": query})).headers["x-cache"] == f"miss; tier={tier}"
+
+
+async def test_a_range_that_ends_by_a_variable(server: Client) -> None:
+    """One plan; whether the range is over is told for each request."""
+    query = 'query($to: DateTime) { cryptocurrency(symbol: "BTC") { candles(to: $to, last: 5) { close } } }'
+    tiers = []
+    for to in ("2026-11-01T00:00:00Z", "2126-11-01T00:00:00Z", None, "2026-11-02T00:00:00Z"):
+        answer = await server.post("/graphql", json={"query": query, "variables": {"to": to}})
+        tiers.append(answer.headers["x-cache"])
+    assert tiers == [f"miss; tier={tier}" for tier in ("LONG", "SHORT", "SHORT", "LONG")]
+
+
+async def test_a_time_relative_to_now_is_found_again(server: Client) -> None:
+    query = 'query($from: DateTime) { cryptocurrency(symbol: "BTC") { candles(from: $from) { close } } }'
+    literal = '{ cryptocurrency(symbol: "BTC") { candles(from: "now-1h") { close } } }'
+    for sent, grain in (({"query": query, "variables": {"from": "now-1h"}}, 60), ({"query": literal}, 60)):
+        answers = [await server.post("/graphql", json=sent) for _ in range(2)]
+        assert answers[1].headers["x-cache"] == "hit-memory; tier=SHORT"
+        assert int(answers[1].headers["cache-control"].split(",")[0].removeprefix("max-age=")) <= grain
+    other = await server.post("/graphql", json={"query": query, "variables": {"from": "now-2h"}})
+    assert other.headers["x-cache"] == "miss; tier=SHORT"
+
+
+async def test_other_methods_are_not_answered_from_what_is_kept(server: Client) -> None:
+    assert (await get(server, COIN)).status_code == 200
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        assert (await server.request(method, "/graphql", params={"query": COIN})).status_code == 405
+    head = await server.head("/graphql", params={"query": COIN})
+    assert (head.status_code, head.headers["x-cache"]) == (200, "hit-memory; tier=LONG")
+
+
+async def test_what_is_kept_is_sent_as_it_is_asked_for(server: Client) -> None:
+    types = ["application/json", "application/graphql-response+json"]
+    for media_type in types * 2:
+        answer = await server.post("/graphql", json={"query": COIN}, headers={"accept": media_type})
+        assert answer.headers["content-type"] == f"{media_type}; charset=utf-8"
+    assert (await server.post("/graphql", json={"query": COIN}, headers={"accept": "image/png"})).status_code == 406
+    body = b'{"query": "{ cryptocurrency(symbol: \\"BTC\\") { name } }"}'
+    for content_type, status in (("application/json", 200), ("text/plain", 415), ("application/json", 200)):
+        answer = await server.post("/graphql", content=body, headers={"content-type": content_type})
+        assert answer.status_code == status
+
+
+async def test_a_change_is_seen_by_the_next_read(server: Client, writer: Any) -> None:
+    """By SQL, as anybody may write; the time from the commit to the first answer that shows it."""
+    waits = []
+    for number in range(100):
+        await server.post("/graphql", json={"query": COIN})
+        await writer.execute("UPDATE cryptocurrencies SET name = $1 WHERE symbol = 'BTC'", f"Coin {number}")
+        committed = time.perf_counter()
+        while (await server.data(COIN))["cryptocurrency"]["name"] != f"Coin {number}":
+            assert time.perf_counter() < committed + 5
+            # There is no socket between, so the event loop would never turn.
+            await asyncio.sleep(0)
+        waits.append(time.perf_counter() - committed)
+    assert sorted(waits)[98] < 0.05
+
+
+async def test_a_change_of_another_coin_leaves_an_answer_alone(server: Client, writer: Any) -> None:
+    await server.data(PRICE)
+    of_coin = "(SELECT id FROM cryptocurrencies WHERE symbol = $1)"
+    update = f"UPDATE market_data SET volume = volume + 1 WHERE cryptocurrency_id = {of_coin}"
+    await writer.execute(update, "ETH")
+    await asyncio.sleep(0.05)
+    assert (await server.post("/graphql", json={"query": PRICE})).headers["x-cache"] == "hit-memory; tier=SHORT"
+    await writer.execute(update, "BTC")
+    await asyncio.sleep(0.05)
+    assert (await server.post("/graphql", json={"query": PRICE})).headers["x-cache"] == "miss; tier=SHORT"
+
+
+async def test_a_coin_that_comes_and_goes(server: Client, writer: Any) -> None:
+    """What is kept of a coin that is not there, too."""
+    query = '{ cryptocurrency(symbol: "NEW") { name latest { close } } }'
+    assert await server.data(query) == {"cryptocurrency": None}
+    await writer.execute("INSERT INTO cryptocurrencies (symbol, name, base_interval) VALUES ('NEW', 'New', 'H1')")
+    await asyncio.sleep(0.05)
+    assert await server.data(query) == {"cryptocurrency": {"name": "New", "latest": None}}
+    await writer.execute("UPDATE cryptocurrencies SET symbol = 'NEWER' WHERE symbol = 'NEW'")
+    await asyncio.sleep(0.05)
+    assert await server.data(query) == {"cryptocurrency": None}
+
+
+async def test_without_a_listener_everything_is_read(url: URL, writer: Any) -> None:
+    async with serving(url) as client:
+        await heard(client)
+        await client.data(COIN)
+        await writer.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%pg_listening_channels%'"
+        )
+        for _ in range(100):
+            answer = await client.post("/graphql", json={"query": COIN})
+            if answer.headers["x-cache"].startswith("bypass"):
+                break
+            await asyncio.sleep(0)
+        assert answer.headers["x-cache"] == "bypass; tier=LONG"
+        await heard(client)
+        assert (await client.post("/graphql", json={"query": COIN})).headers["x-cache"].startswith("hit")
+
+
+async def test_servers_share_what_is_in_redis(url: URL, redis_url: str, writer: Any) -> None:
+    query = '{ cryptocurrency(symbol: "ETH") { name candles(last: 7) { volume } } }'
+    async with serving(url, redis_url=redis_url) as one, serving(url, redis_url=redis_url) as other:
+        await heard(one)
+        await heard(other)
+        first = await one.post("/graphql", json={"query": query})
+        await asyncio.sleep(0.05)
+        second = await other.post("/graphql", json={"query": query})
+        assert (first.headers["x-cache"], second.headers["x-cache"]) == ("miss; tier=SHORT", "hit-redis; tier=SHORT")
+        assert (first.content, first.headers["etag"]) == (second.content, second.headers["etag"])
+        await writer.execute("UPDATE cryptocurrencies SET name = 'Ether' WHERE symbol = 'ETH'")
+        await asyncio.sleep(0.05)
+        for client in (other, one):
+            assert (await client.data(query))["cryptocurrency"]["name"] == "Ether"
+
+
+async def test_without_the_cache_nothing_is_kept(url: URL) -> None:
+    async with serving(url, cache_enabled=False) as client:
+        for _ in range(2):
+            answer = await client.post("/graphql", json={"query": COIN})
+            assert answer.headers["cache-control"] == "no-store"
+            assert "x-cache" not in answer.headers
