@@ -6,6 +6,7 @@ wrong, and nobody is served what is older than a change. While changes cannot be
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
@@ -75,6 +76,8 @@ class AnswerCache:
         self.shared = shared
         self.changes = Changes()
         self.stats = {tier: TierStats() for tier in Tier}
+        # By table; under None, those that may be of any.
+        self.changes_heard = Counter[str | None]()
         self._flights = Flights[tuple[Any, Source]]()
         self._refreshing: dict[str, asyncio.Task[None]] = {}
         self._home = ""
@@ -183,6 +186,7 @@ class AnswerCache:
     def heard(self, transaction: int, table: str | None, members: Collection[str] | None) -> None:
         change = Change(transaction, table, None if members is None else frozenset(members))
         self.changes.note(change)
+        self.changes_heard[table] += 1
         self.memory.drop_touched(change)
         self._flights.leave_touched(change)
 

@@ -4,9 +4,10 @@ import math
 import random
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 State = Literal["closed", "open", "half-open"]
+STATES: tuple[State, ...] = get_args(State)
 
 # It opens after so many failures in a row, or among the last calls.
 FAILURES_IN_A_ROW = 5

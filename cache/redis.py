@@ -18,7 +18,6 @@ from cache.writes import Writes
 # Those who look, count and tidy up have time.
 UNHURRIED_SECONDS = 2.0
 UNHURRIED_CONNECTIONS = 4
-LOOK_SECONDS = 0.002
 
 # What is read at once, the bytes as far as they can be foreseen: more takes so long that Redis would seem slow.
 MOST_KEYS = 100
@@ -45,6 +44,8 @@ class CacheProbe:
     message: str | None = None
     latency_ms: float | None = None
     used_memory_mb: float | None = None
+    # 0: it may use all there is.
+    max_memory_mb: float | None = None
     connected_clients: int | None = None
     uptime_seconds: int | None = None
 
@@ -151,8 +152,7 @@ class SharedCache:
 
     async def written(self) -> None:
         """Wait until all that is on its way to Redis has arrived, or was dropped."""
-        while self._writes.are_under_way:
-            await asyncio.sleep(LOOK_SECONDS)
+        await self._writes.done()
 
     async def probe(self, timeout_seconds: float = 1.0) -> CacheProbe:
         """Look at Redis without ever hanging on it."""
@@ -232,6 +232,7 @@ async def _look(info: Awaitable[dict[str, Any]], backend: str, timeout_seconds: 
         backend,
         latency_ms=round((time.perf_counter() - started) * 1000, 3),
         used_memory_mb=round(figures["used_memory"] / 2**20, 3),
+        max_memory_mb=round(figures.get("maxmemory", 0) / 2**20, 3),
         connected_clients=figures["connected_clients"],
         uptime_seconds=figures["uptime_in_seconds"],
     )

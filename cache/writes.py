@@ -1,5 +1,7 @@
 """What is on its way into Redis, in bounded number, while nobody waits for it."""
 
+import asyncio
+
 from redis.exceptions import RedisError
 
 from cache.link import CacheUnavailable, Command, Link
@@ -17,10 +19,7 @@ class Writes:
         self._link = link
         self._queue: list[Command] = []
         self._writing = False
-
-    @property
-    def are_under_way(self) -> bool:
-        return self._writing
+        self._last: asyncio.Task[None] | None = None
 
     def add(self, *command: str | bytes | int) -> None:
         """Write this soon, or drop it: where Redis is unwell, where too much waits, and what is too large."""
@@ -30,7 +29,12 @@ class Writes:
         self._queue.append(command)
         if not self._writing:
             self._writing = True
-            self._link.start(self._write_all())
+            self._last = self._link.start(self._write_all())
+
+    async def done(self) -> None:
+        """Wait until all that was added has arrived, or was dropped."""
+        if self._last is not None:
+            await asyncio.wait({self._last})
 
     async def _write_all(self) -> None:
         try:

@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import asyncpg
 from sqlalchemy import URL, Executable, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from db.errors import DatabaseError, DatabaseUnavailable, translate
+from db.observer import Nobody, Observer, ends_told_to
 from db.prepared import DRIVER_SETTINGS, PreparedReads
 
 DatabaseUrl: TypeAlias = URL
@@ -86,9 +88,12 @@ class Database:
         max_overflow: int = 0,
         read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
         embedded: bool = False,
+        observer: Observer | None = None,
         echo: bool = False,
     ) -> None:
         self.embedded = embedded
+        self.most_connections = pool_size + max_overflow
+        self._observer = observer or Nobody()
         self._read_timeout_seconds = read_timeout_seconds
         self._looks: set[asyncio.Task[DatabaseProbe]] = set()
         self.engine: AsyncEngine = create_async_engine(
@@ -108,26 +113,25 @@ class Database:
         )
         self.prepared = PreparedReads(
             self.engine,
-            connections=pool_size + max_overflow,
+            connections=self.most_connections,
             read_timeout_seconds=read_timeout_seconds,
             checkout_timeout_seconds=CHECKOUT_TIMEOUT_SECONDS,
+            observer=observer,
             echo=echo,
         )
 
     async def fetch_value(self, statement: Executable) -> Any:
         """The first column of the first row. Raises a db.errors.DatabaseError."""
-        try:
-            rows = await self._read(statement)
-        except Exception as error:
-            raise translate(error) from error
+        rows = await self.fetch_rows(statement)
         return rows[0][0] if rows else None
 
     async def fetch_rows(self, statement: Executable) -> list[Any]:
         """All rows, as tuples. Raises a db.errors.DatabaseError."""
-        try:
-            return await self._read(statement)
-        except Exception as error:
-            raise translate(error) from error
+        with ends_told_to(self._observer):
+            try:
+                return await self._read(statement)
+            except Exception as error:
+                raise translate(error) from error
 
     async def _read(self, statement: Executable) -> list[Any]:
         """All rows. A connection that turns out to be dead costs one more try: a read may be repeated."""
@@ -140,8 +144,14 @@ class Database:
 
     async def _execute(self, statement: Executable) -> list[Any]:
         # The server cancels statements itself; this is for a server that is cut off or stopped.
+        asked_at = time.perf_counter()
         async with asyncio.timeout(self._read_timeout_seconds), self.connect() as connection:
-            return list((await connection.execute(statement)).all())
+            started_at = time.perf_counter()
+            self._observer.waited(started_at - asked_at)
+            try:
+                return list((await connection.execute(statement)).all())
+            finally:
+                self._observer.ran(time.perf_counter() - started_at)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
@@ -154,6 +164,20 @@ class Database:
             except Exception as error:
                 raise translate(error) from error
             yield connection
+
+    @asynccontextmanager
+    async def connect_alone(self) -> AsyncIterator[Any]:
+        """The driver's own connection, no part of the pool, until the end of the block. Raises a DatabaseError."""
+        _, where = self.engine.dialect.create_connect_args(self.engine.url)
+        try:
+            driver = await asyncpg.connect(**where, server_settings=SERVER_SETTINGS, timeout=CONNECT_TIMEOUT_SECONDS)
+        except Exception as error:
+            raise translate(error) from error
+        try:
+            yield driver
+        finally:
+            # To close it politely might take for ever.
+            driver.terminate()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

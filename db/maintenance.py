@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from db import migrate, rollups
+from db import changes, migrate, rollups
 from db.engine import Database
 from db.models import Base
 from db.settle import allow_time
@@ -52,7 +52,7 @@ async def verify(database: Database) -> list[Check]:
     checks = [Check("the newest migration has run", int(await migrate.current(database) != migrate.head()))]
     async with database.transaction() as connection:
         await allow_time(connection)
-        for what, query in {**_CHECKS, **rollups.CHECKS}.items():
+        for what, query in {**_CHECKS, **rollups.CHECKS, **changes.CHECKS}.items():
             violations = await connection.execute(text(query))
             checks.append(Check(what, violations.scalar_one()))
     return checks

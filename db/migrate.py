@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
+from db.changes import announce_all
 from db.engine import Database
 from db.errors import DatabaseError
 from db.models import Base
@@ -43,11 +44,11 @@ async def current(database: Database) -> str | None:
 
 
 async def upgrade(database: Database, revision: str = "head") -> None:
-    await _run(database, lambda config: command.upgrade(config, revision))
+    await _move(database, lambda config: command.upgrade(config, revision))
 
 
 async def downgrade(database: Database, revision: str = "base") -> None:
-    await _run(database, lambda config: command.downgrade(config, revision))
+    await _move(database, lambda config: command.downgrade(config, revision))
 
 
 async def check(database: Database) -> None:
@@ -58,6 +59,17 @@ async def check(database: Database) -> None:
 async def new_revision(database: Database, message: str) -> None:
     """Write a migration that takes the database to what the models say now."""
     await _run(database, lambda config: command.revision(config, message, autogenerate=True))
+
+
+async def _move(database: Database, run: Callable[[Config], object]) -> None:
+    """Run migrations, and announce it if there were any: each is committed by itself, even where the next one fails."""
+    before = await current(database)
+    try:
+        await _run(database, run)
+    finally:
+        if await current(database) != before:
+            async with database.transaction() as connection:
+                await announce_all(connection)
 
 
 async def _run(database: Database, run: Callable[[Config], object]) -> None:

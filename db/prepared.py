@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
 from db.errors import DatabaseUnavailable, ends_connection, translate
+from db.observer import Nobody, Observer, ends_told_to
 
 log = structlog.get_logger("candlegraph.db")
 # What is noted of a connection. JSON stays bytes only on those that have served here: SQLAlchemy reads it itself, when
@@ -56,9 +57,11 @@ class PreparedReads:
         connections: int,
         read_timeout_seconds: float,
         checkout_timeout_seconds: float,
+        observer: Observer | None = None,
         echo: bool = False,
     ) -> None:
         self._engine = engine.sync_engine
+        self._observer = observer or Nobody()
         self._echo = echo
         self._read_timeout_seconds = read_timeout_seconds
         self._checkout_timeout_seconds = checkout_timeout_seconds
@@ -75,12 +78,17 @@ class PreparedReads:
         """
         if self._echo:
             log.debug("statement", statement=statement)
+        with ends_told_to(self._observer):
+            return await self._fetch_in_turn(statement, values, keep)
+
+    async def _fetch_in_turn(self, statement: str, values: Sequence[Any], keep: bool) -> Sequence[bytes | None]:
+        asked_at = time.perf_counter()
         await self._wait_for_turn()
         try:
             try:
-                return await self._fetch(statement, values, keep)
+                return await self._fetch(statement, values, keep, asked_at)
             except _ConnectionLost:
-                return await self._fetch(statement, values, keep)
+                return await self._fetch(statement, values, keep, time.perf_counter())
         except _ConnectionLost as error:
             raise translate(error.reason) from error.reason
         except Exception as error:
@@ -96,10 +104,15 @@ class PreparedReads:
             async with asyncio.timeout(self._checkout_timeout_seconds):
                 await self._turns.acquire()
         except TimeoutError as error:
+            self._observer.waited(self._checkout_timeout_seconds)
             raise DatabaseUnavailable("Every connection to the database is busy.") from error
 
-    async def _fetch(self, statement: str, values: Sequence[Any], keep: bool) -> Sequence[bytes | None]:
+    async def _fetch(
+        self, statement: str, values: Sequence[Any], keep: bool, asked_at: float
+    ) -> Sequence[bytes | None]:
         connection = await self._checkout()
+        started_at = time.perf_counter()
+        self._observer.waited(started_at - asked_at)
         driver: Any = connection.driver_connection
         try:
             if JSON_IS_BYTES not in connection.info:
@@ -122,6 +135,7 @@ class PreparedReads:
             raise
         finally:
             connection.close()
+            self._observer.ran(time.perf_counter() - started_at)
         answer: Sequence[bytes | None] = row
         return answer
 

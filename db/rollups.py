@@ -6,6 +6,7 @@ does when it is told to.
 
 from sqlalchemy import text
 
+from db.changes import announce_all
 from db.engine import Database
 from db.settle import allow_time
 
@@ -64,4 +65,5 @@ async def rebuild(database: Database) -> int:
     async with database.transaction() as connection:
         await allow_time(connection)
         coins = await connection.execute(text("SELECT candlegraph_rebuild_rollups(id) FROM cryptocurrencies"))
+        await announce_all(connection)
         return len(coins.all())

@@ -130,7 +130,7 @@ class Operations:
         except Exception:
             return None
         if plan.tells_snapshot:
-            return await self._cached(request, plan, arguments, values, is_kept=is_kept)
+            return await self._cached(operation, plan, arguments, values, is_kept=is_kept)
         if plan.beside is None:
             return _assembled(plan, await self._row(plan, arguments, is_kept), None)
         row, beside = await asyncio.gather(
@@ -139,7 +139,7 @@ class Operations:
         return _assembled(plan, row, beside)
 
     async def _cached(
-        self, request: Request, plan: Plan, arguments: Sequence[Any], values: Values, *, is_kept: bool
+        self, operation: Operation, plan: Plan, arguments: Sequence[Any], values: Values, *, is_kept: bool
     ) -> Answer | None:
         """The answer as it is kept, or will be."""
 
@@ -152,7 +152,8 @@ class Operations:
             seconds = seconds_of(plan, arguments, values)
             return answer and Computed(answer.body, snapshot, question.tier, seconds)
 
-        question = question_of(plan, request.name, arguments, values)
+        name = operation.node.name.value if operation.node.name else None
+        question = question_of(plan, name, arguments, values)
         found, source = await self._context.cache.get(question, compute)
         return Answer(found.body, entry=found, source=source) if isinstance(found, Entry) else found
 

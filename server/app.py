@@ -17,11 +17,13 @@ from starlette.routing import Route
 from strawberry import Schema
 
 from cache.answers import AnswerCache
+from cache.hottest import Hottest
 from cache.redis import SharedCache
 from cache.texts import Texts
 from db.changes import listen
 from db.embedded import EmbeddedPostgres
 from db.engine import Database
+from db.observer import Observer
 from db.settle import settle
 from graph.context import Context, Service
 from graph.operations import Operations
@@ -32,7 +34,10 @@ from server.endpoint import GraphQLEndpoint
 from server.graphiql import graphiql_page
 from server.health import health_routes
 from server.logging import configure_logging
+from server.metrics import Metrics
 from server.settings import Settings, read_settings
+from server.shortcuts import Shortcuts
+from server.warming import record_for_ever, warm_memory
 
 SETTLE_EVERY_SECONDS = 60
 log = structlog.get_logger("candlegraph.server")
@@ -42,10 +47,27 @@ def create_app(settings: Settings | None = None) -> Starlette:
     """The application for these settings, or for those of the environment. It connects when it is first asked."""
     settings = settings or read_settings()
     configure_logging(settings.level)
+    metrics = Metrics()
+    context, operations = open_operations(settings, open_database(settings, metrics.statements))
+    endpoint = GraphQLEndpoint(operations, context.cache, graphiql_page(), metrics.requests)
+    return Starlette(
+        routes=[
+            Route("/graphql", endpoint),
+            Route("/", _to_graphql),
+            *health_routes(context),
+            metrics.route(context),
+        ],
+        middleware=[_cors(settings.cors_origins)] if settings.cors_origins else [],
+        lifespan=lambda _: _lifespan(context, operations, endpoint.shortcuts),
+    )
+
+
+def open_operations(settings: Settings, database: Database) -> tuple[Context, Operations]:
+    """What answers operations on this database. Raises AllowListError."""
     schema = create_schema()
     trusted = trusted_documents(settings, schema)
     context = Context(
-        database=open_database(settings),
+        database=database,
         cache=open_cache(settings),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
         plans=Plans(trusted=len(trusted.operations(schema._schema)) if trusted else 0),
@@ -55,19 +77,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
     if trusted is not None:
         texts = trusted.operations(schema._schema)
         log.info("trusted_documents_read", operations=len(texts), compiled=operations.prepare(texts))
-    endpoint = GraphQLEndpoint(operations, context.cache, graphiql_page())
-    return Starlette(
-        routes=[
-            Route("/graphql", endpoint),
-            Route("/", _to_graphql),
-            *health_routes(context),
-        ],
-        middleware=[_cors(settings.cors_origins)] if settings.cors_origins else [],
-        lifespan=lambda _: _lifespan(context),
-    )
+    return context, operations
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, observer: Observer | None = None) -> Database:
     """The configured database, or the embedded one, which must be running."""
     url = settings.database
     return Database(
@@ -75,6 +88,7 @@ def open_database(settings: Settings) -> Database:
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_max_overflow,
         embedded=url is None,
+        observer=observer,
         echo=settings.debug,
     )
 
@@ -99,10 +113,15 @@ def open_cache(settings: Settings) -> AnswerCache:
 
 
 @asynccontextmanager
-async def _lifespan(context: Context) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(_settle_for_ever(context.database))]
-    if context.cache.is_enabled:
-        tasks.append(asyncio.create_task(listen(context.database, context.cache)))
+async def _lifespan(context: Context, operations: Operations, shortcuts: Shortcuts) -> AsyncIterator[None]:
+    cache = context.cache
+    work = [_settle_for_ever(context.database)]
+    if cache.is_enabled:
+        work.append(listen(context.database, cache))
+    if cache.is_enabled and cache.shared is not None:
+        hottest = Hottest(cache.shared)
+        work += [warm_memory(operations, cache, hottest), record_for_ever(shortcuts, hottest)]
+    tasks = [asyncio.create_task(part) for part in work]
     try:
         yield
     finally:

@@ -9,25 +9,29 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
+from cache.link import CacheUnavailable
 from db.candle_import import KEPT_REFUSALS, BadRows, ImportRefused, ImportReport, import_candles
 from db.engine import Database
 from db.errors import DatabaseError
 from db.settle import settle as settle_predictions
+from graph.persisted import AllowListError
 from graph.schema import create_schema
 from graph.types.candles import Interval
-from server import cli_db
+from server import cli_cache, cli_db
 from server.examples import EXAMPLES
 from server.logging import configure_logging
 from server.serving import listen, run, stop_on_sigterm
 from server.settings import SettingsError, read_settings
 from server.startup import connected, postgres, prepare, with_database
 from server.terminal import DataDir, console, errors
+from server.warming import WarmingError
 
 app = typer.Typer(
     help="Candlegraph: a GraphQL API for cryptocurrency candles, predictions with their outcomes, signals and trades.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_cache.app, name="cache")
 app.add_typer(cli_db.app, name="db")
 
 
@@ -36,7 +40,7 @@ def main() -> None:
     stop_on_sigterm()
     try:
         app()
-    except (SettingsError, DatabaseError, ImportRefused) as error:
+    except (SettingsError, DatabaseError, CacheUnavailable, ImportRefused, AllowListError, WarmingError) as error:
         errors.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
 

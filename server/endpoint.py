@@ -5,7 +5,10 @@ that cannot be run (it cannot be parsed or validated, or a variable does not fit
 ask for application/json that is a 200, as ever. Errors of fields come beside the data, with 200.
 """
 
+import time
+
 import orjson
+from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -16,6 +19,7 @@ from graph.documents import NotAQuery
 from graph.operations import Answer, Operations
 from server.caching import head_of, send_entry
 from server.media_types import GRAPHQL_JSON, HTML, JSON
+from server.metrics import OTHER, Outcome, RequestMetrics
 from server.requests import RequestError, answer_type, check_method, read_operation
 from server.shortcuts import Key, Shortcuts, sent
 
@@ -28,39 +32,51 @@ HEADERS = {
 class GraphQLEndpoint:
     """Serves operations by POST, queries by GET, and GraphiQL to browsers."""
 
-    def __init__(self, operations: Operations, cache: AnswerCache, graphiql: str) -> None:
+    def __init__(
+        self, operations: Operations, cache: AnswerCache, graphiql: str, metrics: RequestMetrics | None = None
+    ) -> None:
         self._operations = operations
-        self._shortcuts = Shortcuts(cache)
+        self._metrics = metrics or RequestMetrics(CollectorRegistry())
+        self.shortcuts = Shortcuts(cache)
         self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
         key, receive = await sent(scope, receive)
-        found = None if key is None else await self._shortcuts.find(key)
+        found = None if key is None else await self.shortcuts.find(key)
         if found is not None:
-            await send_entry(*found, scope, send)
+            entry, head, source, operation = found
+            await send_entry(entry, head, scope, send)
+            self._metrics.answered(operation, "ok", source.value, started)
             return
-        response = await self._respond(Request(scope, receive), key, send)
-        if response is not None:
-            await response(scope, receive, send)
+        told = await self._respond(Request(scope, receive), key, send)
+        if told is not None:
+            self._metrics.answered(*told, started)
 
-    async def _respond(self, request: Request, key: Key | None, send: Send) -> Response | None:
-        """The response; None where it has been sent."""
+    async def _respond(self, request: Request, key: Key | None, send: Send) -> tuple[str | None, Outcome, str] | None:
+        """Answer; return the operation's name, what became of it, and where its answer was found. None of GraphiQL."""
+        scope, receive = request.scope, request.receive
         media_type = JSON
         try:
             check_method(request)
             media_type = answer_type(request)
             if media_type == HTML:
-                return self._graphiql
-            answer = await self._execute(await read_operation(request), request.method)
+                await self._graphiql(scope, receive, send)
+                return None
+            asked = await read_operation(request)
+            answer = await self._execute(asked, request.method)
         except RequestError as error:
-            return _refuse(media_type, error)
+            await _refuse(media_type, error)(scope, receive, send)
+            return None, "rejected", OTHER
+        source = OTHER if answer.is_request_error else answer.source.value
         if answer.entry is None:
             status = _status(media_type, is_request_error=answer.is_request_error)
-            return Response(answer.body, status, HEADERS[media_type])
+            await Response(answer.body, status, HEADERS[media_type])(scope, receive, send)
+            return asked.name, _outcome(answer), source
         if key is not None:
-            self._shortcuts.keep(key, answer.entry, media_type)
-        await send_entry(answer.entry, head_of(answer.entry, media_type, answer.source), request.scope, send)
-        return None
+            self.shortcuts.keep(key, answer.entry, media_type, asked.name)
+        await send_entry(answer.entry, head_of(answer.entry, media_type, answer.source), scope, send)
+        return asked.name, "ok", source
 
     async def _execute(self, sent: operations.Request, method: str) -> Answer:
         try:
@@ -68,6 +84,13 @@ class GraphQLEndpoint:
         except NotAQuery:
             headers = {"Allow": "POST"}
             raise RequestError(405, "METHOD_NOT_ALLOWED", "Only queries may be sent by GET.", headers) from None
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.is_request_error:
+        return "refused"
+    # Errors come first in what is written.
+    return "partial" if answer.body.startswith(b'{"errors":') else "ok"
 
 
 def _status(media_type: str, *, is_request_error: bool) -> int:

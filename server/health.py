@@ -67,6 +67,8 @@ def _written(value: Any) -> Any:
         return value.value.lower()
     if isinstance(value, Mapping):
         return {to_camel_case(name): _written(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_written(part) for part in value]
     if (definition := get_object_definition(type(value))) is None:
         return value
     # Fields with a resolver are rows: they are the graph's to answer.

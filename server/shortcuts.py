@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import nlargest
 from operator import itemgetter
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from starlette.types import Message, Receive, Scope
 
@@ -28,14 +28,15 @@ Key: TypeAlias = tuple[bytes | tuple[bytes, bytes], ...]
 
 @dataclass(slots=True)
 class Shortcut:
-    """key and tags of the answer, and the type that it is sent as. head: that of the answer with this etag.
+    """key and tags of the answer, the type that it is sent as, and the name of its operation.
 
-    asked: how often, since that was told.
+    head: that of the answer with this etag. asked: how often, since that was told.
     """
 
     key: str
     tags: frozenset[Tag]
     media_type: str
+    operation: str | None
     asked: int
     etag: bytes | None = None
     head: Head = field(default_factory=list)
@@ -50,8 +51,12 @@ class Shortcut:
 class _Shortcuts(MemoryCache[Shortcut]):
     least_sightings = 1
 
+    def asked_for(self, key: Key) -> int:
+        known = self._entries.get(key)
+        return known[0].asked if known else 0
+
     def asked(self) -> Iterator[tuple[int, Key, Shortcut]]:
-        return ((shortcut.asked, key, shortcut) for key, (shortcut, _) in self._entries.items())  # type: ignore[misc]
+        return ((shortcut.asked, cast(Key, key), shortcut) for key, (shortcut, _) in self._entries.items())
 
 
 class Shortcuts:
@@ -59,8 +64,8 @@ class Shortcuts:
         self._cache = cache
         self._shortcuts = _Shortcuts(max_entries=MAX_SHORTCUTS, max_bytes=MAX_SHORTCUT_BYTES)
 
-    async def find(self, key: Key) -> tuple[Entry, Head] | None:
-        """The answer to a request that came before, and its head."""
+    async def find(self, key: Key) -> tuple[Entry, Head, Source, str | None] | None:
+        """The answer to a request that came before, its head, where it was found, and the name of the operation."""
         shortcut = self._shortcuts.get(key)
         if shortcut is None:
             return None
@@ -68,14 +73,18 @@ class Shortcuts:
         entry = self._cache.find(shortcut.key)
         if entry is not None:
             # What is fading goes the long way, where it is made anew.
-            return None if self._cache.is_fading(entry) else (entry, shortcut.head_of(entry))
+            if self._cache.is_fading(entry):
+                return None
+            return entry, shortcut.head_of(entry), Source.MEMORY, shortcut.operation
         entry = await self._cache.find_shared(shortcut.key, shortcut.tags)
-        return None if entry is None else (entry, head_of(entry, shortcut.media_type, Source.REDIS))
+        if entry is None:
+            return None
+        return entry, head_of(entry, shortcut.media_type, Source.REDIS), Source.REDIS, shortcut.operation
 
-    def keep(self, key: Key, entry: Entry, media_type: str) -> None:
-        known = self._shortcuts.get(key)
-        asked = known.asked if known else 1
-        self._shortcuts.put(key, Shortcut(entry.key, entry.tags, media_type, asked), len(key[1]) + SHORTCUT_BYTES)
+    def keep(self, key: Key, entry: Entry, media_type: str, operation: str | None) -> None:
+        asked = self._shortcuts.asked_for(key) or 1
+        shortcut = Shortcut(entry.key, entry.tags, media_type, operation, asked)
+        self._shortcuts.put(key, shortcut, len(key[1]) + SHORTCUT_BYTES)
 
     def most_asked(self, number: int) -> dict[Key, int]:
         """The requests that were asked most since this was called before, and how often."""

@@ -8,6 +8,7 @@ import httpx
 from asgi_lifespan import LifespanManager
 from sqlalchemy import URL, event
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.engine import Database
 from graph.operations import Operations
@@ -53,11 +54,29 @@ def application(url: URL, **settings: Any) -> Starlette:
     return create_app(Settings(_env_file=None, database_url=database_url, environment="test", **settings))
 
 
+def in_one_piece(app: ASGIApp) -> ASGIApp:
+    """The application, to which bodies come in one message, as small ones do from a real server."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        message: Message = {"type": "http.request", "body": b"", "more_body": True}
+        while message.get("more_body"):
+            more = await receive()
+            message = more | {"body": message["body"] + more.get("body", b"")}
+
+        async def whole() -> Message:
+            return message
+
+        await app(scope, whole, send)
+
+    return served
+
+
 @asynccontextmanager
 async def serving(url: URL, **settings: Any) -> AsyncIterator[Client]:
     """A client of an application on this database."""
     app = application(url, **settings)
-    async with LifespanManager(app), Client(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    transport = httpx.ASGITransport(in_one_piece(app))
+    async with LifespanManager(app), Client(transport=transport, base_url="http://test") as client:
         yield client
 
 

@@ -22,6 +22,16 @@ def freshness() -> Select[Any]:
     )
 
 
+def for_monitors() -> Select[Any]:
+    """One row: the newest candle of all, how many predictions are overdue, and how many coins are stale."""
+    stale_coins = select(func.count(type_=Integer)).select_from(stale().subquery()).scalar_subquery()
+    return select(
+        _newest_candle_of_all().label("newest_candle_at"),
+        _overdue().label("overdue_predictions"),
+        stale_coins.label("stale_coins"),
+    )
+
+
 def stale() -> Select[Any]:
     """Active coins whose newest candle closed more than three base intervals ago."""
     coin = Cryptocurrency.rows()

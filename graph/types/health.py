@@ -6,6 +6,7 @@ from typing import Any
 
 import strawberry
 
+from cache.answers import AnswerCache
 from cache.redis import CacheProbe
 from cache.tiers import Tier
 from db.engine import DatabaseProbe
@@ -15,6 +16,10 @@ from graph.context import Context
 from graph.fields import cached, resolved
 from graph.plans import Plans
 from graph.types.cryptocurrencies import Cryptocurrency
+
+# A server that has just started begins to listen.
+HEARD_WITHIN_SECONDS = 5.0
+MAX_INT = 2**31 - 1
 
 
 @strawberry.enum(description="How well something is.")
@@ -36,15 +41,40 @@ class DatabaseHealth:
     embedded: bool = strawberry.field(description="Whether it is the embedded PostgreSQL.")
 
 
+@strawberry.type(description="What this process was asked, of answers that may be kept for so long.")
+class CacheTierHealth:
+    tier: str = strawberry.field(description='"SHORT", "MEDIUM" or "LONG".')
+    ttl_seconds: int = strawberry.field(description="How long an answer is kept at most; a change of its data ends it.")
+    # As agreed with clients; whoever gets to two billion reads the floats below.
+    hits: int = strawberry.field(description="Answers that were found, in memory or in Redis; ends at 2,147,483,647.")
+    misses: int = strawberry.field(description="Answers that had to be computed; ends at 2,147,483,647.")
+    hit_rate: float | None = strawberry.field(description="The share that was found; null while nothing was asked.")
+    memory_hits: float = strawberry.field(description="Answers that were found in this process's memory.")
+    redis_hits: float = strawberry.field(description="Answers that were found in Redis.")
+    entries: int = strawberry.field(description="Answers in this process's memory.")
+
+
 @strawberry.type(description="The cache, as one look at it found it.")
 class CacheHealth:
-    status: HealthStatus = strawberry.field(description="DEGRADED when Redis is configured and does not answer.")
+    status: HealthStatus = strawberry.field(
+        description="DEGRADED when Redis is configured and does not answer, or stored answers may not be served."
+    )
     message: str | None = strawberry.field(description="What is wrong, if anything.")
     backend: str = strawberry.field(description='"memory" or "memory+redis".')
     latency_ms: float | None = strawberry.field(description="How long the answer of Redis took, in milliseconds.")
     used_memory_mb: float | None = strawberry.field(description="Memory that Redis uses, in MiB.")
     connected_clients: int | None = strawberry.field(description="Clients of Redis.")
     uptime_seconds: int | None = strawberry.field(description="How long Redis has been up.")
+    breaker: str | None = strawberry.field(
+        description='"closed" while Redis is asked, "open" or "half-open" while it is spared; null without Redis.'
+    )
+    listening: bool = strawberry.field(
+        description="Whether changes of the data are heard: while they are not, stored answers are not served."
+    )
+    entries: int = strawberry.field(description="Answers in this process's memory.")
+    bytes: float = strawberry.field(description="About how much memory they take.")
+    evictions: float = strawberry.field(description="Answers in memory that made room for others.")
+    tiers: list[CacheTierHealth] = strawberry.field(description="Figures by how long answers may be kept.")
 
 
 @strawberry.type(
@@ -111,7 +141,8 @@ class Health:
 
 async def look(context: Context) -> Health:
     """Look at everything at once; no look takes longer than a second."""
-    database, cache = await asyncio.gather(context.database.probe(), context.cache.probe())
+    database_probe, cache_probe = await asyncio.gather(context.database.probe(), context.cache.probe())
+    database, cache = _database_health(context, database_probe), _cache_health(context, cache_probe)
     return Health(
         status=overall_status(database, cache),
         service=context.service.name,
@@ -119,16 +150,14 @@ async def look(context: Context) -> Health:
         environment=context.service.environment,
         timestamp=datetime.now(UTC),
         uptime_seconds=context.service.uptime_seconds,
-        database=_database_health(context, database),
-        cache=_cache_health(cache),
+        database=database,
+        cache=cache,
         plans=_plan_health(context.plans),
     )
 
 
-def overall_status(database: DatabaseProbe, cache: CacheProbe) -> HealthStatus:
-    if not database.alive:
-        return HealthStatus.UNHEALTHY
-    return HealthStatus.HEALTHY if cache.alive else HealthStatus.DEGRADED
+def overall_status(database: DatabaseHealth, cache: CacheHealth) -> HealthStatus:
+    return cache.status if database.status is HealthStatus.HEALTHY else database.status
 
 
 def _database_health(context: Context, probe: DatabaseProbe) -> DatabaseHealth:
@@ -144,15 +173,45 @@ def _database_health(context: Context, probe: DatabaseProbe) -> DatabaseHealth:
     )
 
 
-def _cache_health(probe: CacheProbe) -> CacheHealth:
+def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
+    cache = context.cache
+    memory, message = cache.memory.stats, probe.message or _why_unused(context)
     return CacheHealth(
-        status=HealthStatus.HEALTHY if probe.alive else HealthStatus.DEGRADED,
-        message=probe.message,
+        status=HealthStatus.HEALTHY if message is None else HealthStatus.DEGRADED,
+        message=message,
         backend=probe.backend,
         latency_ms=probe.latency_ms,
         used_memory_mb=probe.used_memory_mb,
         connected_clients=probe.connected_clients,
         uptime_seconds=probe.uptime_seconds,
+        breaker=cache.shared.state if cache.shared else None,
+        listening=cache.changes.are_heard,
+        entries=memory.entries,
+        bytes=memory.bytes,
+        evictions=memory.evictions,
+        tiers=[_tier_health(cache, tier) for tier in Tier],
+    )
+
+
+def _why_unused(context: Context) -> str | None:
+    cache, has_begun = context.cache, context.service.uptime_seconds > HEARD_WITHIN_SECONDS
+    is_deaf = cache.is_enabled and has_begun and not cache.changes.are_heard
+    return "Changes are not heard: nothing is served from the cache." if is_deaf else None
+
+
+def _tier_health(cache: AnswerCache, tier: Tier) -> CacheTierHealth:
+    stats = cache.stats[tier]
+    hits = stats.memory_hits + stats.redis_hits
+    asked = hits + stats.misses
+    return CacheTierHealth(
+        tier=tier.name,
+        ttl_seconds=tier.seconds,
+        hits=min(hits, MAX_INT),
+        misses=min(stats.misses, MAX_INT),
+        hit_rate=round(hits / asked, 4) if asked else None,
+        memory_hits=stats.memory_hits,
+        redis_hits=stats.redis_hits,
+        entries=cache.memory.entries_by_tier[tier],
     )
 
 

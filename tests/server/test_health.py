@@ -28,6 +28,13 @@ async def test_what_is_told(client: Client) -> None:
         "latencyMs": detailed["database"]["latencyMs"]
     }
     assert detailed["cache"]["backend"] == "memory"
+    tiers = (await client.get("/health/cache")).json()["tiers"]
+    assert [(tier["tier"], tier["ttlSeconds"]) for tier in tiers] == [
+        ("SHORT", 300),
+        ("MEDIUM", 1_800),
+        ("LONG", 3_600),
+    ]
+    assert (tiers[0]["hits"], tiers[0]["hitRate"]) == (0, None)
 
 
 @pytest.mark.parametrize(("path", "status"), list(zip(PATHS, [200, 503, 200, 503, 200, 503], strict=True)))

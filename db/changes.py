@@ -1,0 +1,207 @@
+"""Hearing of changes: triggers announce what a transaction has touched (migrations, docs/decisions/0009).
+
+What is announced is JSON: {"xid": "731", "table": "market_data", "coins": ["BTC"]}. A table of null may be any, coins
+of null may be any. People say {"clear": "pattern"}.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from random import uniform
+from typing import Any, NoReturn, Protocol
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.engine import Database
+from db.errors import DatabaseError, translate
+
+CHANNEL = "candlegraph"
+PING_SECONDS = 1.0
+# For so long each statement of a listener may take, before its connection is given up.
+PATIENCE_SECONDS = 1.0
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
+# Of what was said by nobody knows whom.
+LOGGED_CHARACTERS = 100
+log = structlog.get_logger("candlegraph.db")
+
+
+class Hearer(Protocol):
+    """What is told of changes, in the order in which they were committed. None of these may wait, or raise.
+
+    PostgreSQL delivers what a transaction announced once others see what it wrote: a statement that starts after
+    heard() sees the change, on whatever connection to the same server. Some may see it a moment before it is heard.
+    """
+
+    def caught_up(self, home: str, snapshot: str, /) -> None:
+        """Listening has begun: changes that this snapshot sees may never have been heard, all others will be.
+
+        snapshot is the text of a pg_snapshot. Snapshots and transactions can be compared where home is the same: it
+        names the database, its schema, and the run of its server. heard() may come before, and is true then too.
+        """
+
+    def heard(self, xid: int, table: str | None, coins: Collection[str] | None, /) -> None:
+        """A transaction changed rows of this table (None: anything), of these coins (None: any)."""
+
+    def still_listening(self, since: float, /) -> None:
+        """Everything whose commit was confirmed before time.monotonic() was this has been heard."""
+
+    def told_to_clear(self, pattern: str, /) -> None:
+        """Somebody asks to drop what has such a name."""
+
+    def cut_off(self) -> None:
+        """Changes are no longer heard, until caught_up() is called again."""
+
+
+async def listen(database: Database, hearer: Hearer) -> None:
+    """Tell the hearer of all changes, for ever: a connection that is lost is replaced.
+
+    The connection is no part of the pool. It needs a session of its own, which a pooler between must not share.
+    """
+    pause, is_known = SHORTEST_PAUSE_SECONDS, False
+    while True:
+        listener = _Listener(hearer)
+        try:
+            async with database.connect_alone() as driver:
+                await listener.listen(driver)
+        except Exception as error:  # whatever it is, the next connection may be better
+            if listener.has_listened:
+                pause, is_known = SHORTEST_PAUSE_SECONDS, False
+            if not is_known:
+                log.warning("changes_not_heard", reason=_reason(error))
+                is_known = True
+        await asyncio.sleep(pause * uniform(0.5, 1))  # noqa: S311 - so that not all processes come at once
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _reason(error: Exception) -> str:
+    reason = translate(error)
+    return str(reason) if isinstance(reason, DatabaseError) else type(reason).__name__
+
+
+class _Listener:
+    """One connection that listens."""
+
+    def __init__(self, hearer: Hearer) -> None:
+        self._hearer = hearer
+        self._is_behind = True
+        self._woken = asyncio.Event()
+        self.has_listened = False
+
+    async def listen(self, driver: Any) -> NoReturn:
+        # Called whoever ends the connection, we or the server.
+        driver.add_termination_listener(self.fall_behind)
+        with _patience(driver):
+            await driver.add_listener(CHANNEL, self._hear)
+        while True:
+            if self._is_behind:
+                await self._catch_up(driver)
+            await self._ping(driver)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), PING_SECONDS)
+
+    async def _catch_up(self, driver: Any) -> None:
+        self._woken.set()
+        # What wakes it meanwhile, the snapshot may not see.
+        while self._woken.is_set():
+            self._woken.clear()
+            with _patience(driver):
+                home, snapshot = await driver.fetchrow(_WHERE_WE_ARE)
+        self._is_behind = False
+        self._hearer.caught_up(home, snapshot)
+
+    async def _ping(self, driver: Any) -> None:
+        """PostgreSQL delivers what is due before it ends its answer, and the driver passes it on in that order."""
+        since = time.monotonic()
+        with _patience(driver):
+            if not await driver.fetchval(_IS_LISTENING):
+                raise DatabaseError("The session no longer listens.")
+        if not self._is_behind:
+            self._hearer.still_listening(since)
+        if not self.has_listened:
+            self.has_listened = True
+            log.info("changes_heard")
+
+    def fall_behind(self, *_: object) -> None:
+        """The connection is lost, or something was said that may mean anything."""
+        self._woken.set()
+        if not self._is_behind:
+            self._is_behind = True
+            self._hearer.cut_off()
+
+    def _hear(self, _driver: object, _pid: int, _channel: str, payload: str) -> None:
+        try:
+            self._tell(payload)
+        except Exception as error:  # anybody may say anything, however deeply nested
+            # Without the number of a transaction nobody can tell what has seen it: all that is known is in doubt.
+            log.warning("not_understood", payload=payload[:LOGGED_CHARACTERS], error=type(error).__name__)
+            self.fall_behind()
+
+    def _tell(self, payload: str) -> None:
+        match json.loads(payload):
+            case {"xid": str(xid), "table": str() | None as table, "coins": None}:
+                self._hearer.heard(int(xid), table, None)
+            case {"xid": str(xid), "table": str() | None as table, "coins": [*coins]} if _are_texts(coins):
+                self._hearer.heard(int(xid), table, coins)
+            case {"clear": str(pattern)}:
+                self._hearer.told_to_clear(pattern)
+            case _:
+                raise ValueError
+
+
+def _are_texts(values: list[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+@contextmanager
+def _patience(driver: Any) -> Iterator[None]:
+    """Give the connection up if this takes too long. To cancel it, the driver would have to ask the same server."""
+    late = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, driver.terminate)
+    try:
+        yield
+    finally:
+        late.cancel()
+
+
+async def announce_all(connection: AsyncConnection) -> None:
+    """Announce that anything may have changed, once the connection's transaction is committed."""
+    await connection.execute(_ANNOUNCE_ALL)
+
+
+async def announce_clear(database: Database, pattern: str) -> None:
+    """Ask every process to drop what has such a name. Raises a db.errors.DatabaseError."""
+    said = {"channel": CHANNEL, "payload": json.dumps({"clear": pattern})}
+    async with database.transaction() as connection:
+        await connection.execute(text("SELECT pg_notify(:channel, :payload)"), said)
+
+
+_IS_LISTENING = f"SELECT '{CHANNEL}' IN (SELECT pg_listening_channels())"
+# A server that was restored, or took over from another, has started since: the start of its run tells histories apart,
+# even those that its files do not, and any role may read it.
+_WHERE_WE_ARE = """
+    SELECT concat_ws('/', extract(epoch FROM pg_postmaster_start_time()), oid, current_schema),
+        pg_current_snapshot()::text
+    FROM pg_database WHERE datname = current_database()
+"""
+_ANNOUNCE_ALL = text(f"""
+    SELECT pg_notify('{CHANNEL}', json_build_object(
+        'xid', CAST(pg_current_xact_id() AS text), 'table', NULL, 'coins', NULL
+    )::text)
+""")
+
+# What candlegraph db verify looks at.
+CHECKS = {
+    "the triggers that announce changes are there, and enabled": """
+        SELECT count(*)
+        FROM unnest(ARRAY[
+            'cryptocurrencies', 'market_data', 'models', 'predictions', 'trading_strategies', 'signals', 'trades',
+            'sentiment_data', 'alerts', 'users'
+        ]) AS relation, unnest(ARRAY['inserts', 'updates', 'deletes', 'truncation']) AS event
+        WHERE NOT EXISTS (
+            SELECT FROM pg_trigger
+            WHERE tgrelid = relation::regclass AND tgname = 'candlegraph_announce_' || event AND tgenabled IN ('O', 'A')
+        )""",
+}

@@ -1,0 +1,103 @@
+"""The servers that are soaked: processes of their own, on ports of loopback, stopped by their process id."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMMAND = Path(sys.executable).with_name("candlegraph")
+POOL_SIZE = 4
+START_SECONDS = 60
+STOP_SECONDS = 10
+
+
+class Server(NamedTuple):
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def end(self) -> None:
+        """Whatever it is doing."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def started(number: int, folder: Path, database_url: str, redis_url: str) -> Iterator[list[Server]]:
+    """So many servers, ready; none is left at the end of the block."""
+    with ExitStack() as stack:
+        servers = []
+        for _ in range(number):
+            servers.append(_start(folder, database_url, redis_url))
+            stack.callback(servers[-1].end)
+        for server in servers:
+            _await(server)
+        yield servers
+
+
+def stopped(servers: list[Server]) -> list[int | None]:
+    """The exit codes of servers that are asked to stop; None of those that do not within seconds."""
+    for server in servers:
+        server.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline and any(server.process.poll() is None for server in servers):
+        time.sleep(0.05)
+    return [server.process.poll() for server in servers]
+
+
+def _start(folder: Path, database_url: str, redis_url: str) -> Server:
+    port = _free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONPATH": str(REPOSITORY),
+        "DATABASE_URL": database_url,
+        "DATABASE_POOL_SIZE": str(POOL_SIZE),
+        "REDIS_URL": redis_url,
+        "LOG_LEVEL": "WARNING",
+    }
+    log = folder / f"{port}.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [str(COMMAND), "serve", "--no-demo", "--port", str(port)],
+            # Not the repository: a .env in it is not ours to read.
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            # Ctrl-C reaches us alone, and we stop them in order.
+            start_new_session=True,
+        )
+    return Server(port, process, log)
+
+
+def _await(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{server.url}/readyz", timeout=5).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"A server does not start:\n{server.log.read_text()[-3000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
