@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import event
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from db.errors import DatabaseUnavailable, ends_connection, translate
@@ -134,10 +134,19 @@ class PreparedReads:
             connection.invalidate(error)
             raise
         finally:
-            connection.close()
             self._observer.ran(time.perf_counter() - started_at)
+            await self._give_back(connection)
         answer: Sequence[bytes | None] = row
         return answer
+
+    async def _give_back(self, connection: PoolProxiedConnection) -> None:
+        """One too many for the pool is closed, which waits for the server."""
+        pool = self._engine.pool
+        assert isinstance(pool, QueuePool)
+        if pool.checkedin() < pool.size():
+            connection.close()
+        else:
+            await greenlet_spawn(connection.close)
 
     async def _checkout(self) -> PoolProxiedConnection:
         while True:

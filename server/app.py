@@ -36,9 +36,10 @@ from server.health import health_routes
 from server.logging import configure_logging
 from server.metrics import Metrics
 from server.settings import Settings, read_settings
-from server.shortcuts import Shortcuts
+from server.shortcuts import ShortcutMiddleware, Shortcuts
 from server.warming import record_for_ever, warm_memory
 
+PATH = "/graphql"
 SETTLE_EVERY_SECONDS = 60
 log = structlog.get_logger("candlegraph.server")
 
@@ -49,16 +50,19 @@ def create_app(settings: Settings | None = None) -> Starlette:
     configure_logging(settings.level)
     metrics = Metrics()
     context, operations = open_operations(settings, open_database(settings, metrics.statements))
-    endpoint = GraphQLEndpoint(operations, context.cache, graphiql_page(), metrics.requests)
+    shortcuts = Shortcuts(context.cache, metrics.requests)
     return Starlette(
         routes=[
-            Route("/graphql", endpoint),
+            Route(PATH, GraphQLEndpoint(operations, shortcuts, graphiql_page(), metrics.requests)),
             Route("/", _to_graphql),
             *health_routes(context),
             metrics.route(context),
         ],
-        middleware=[_cors(settings.cors_origins)] if settings.cors_origins else [],
-        lifespan=lambda _: _lifespan(context, operations, endpoint.shortcuts),
+        middleware=[
+            *([_cors(settings.cors_origins)] if settings.cors_origins else []),
+            Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts),
+        ],
+        lifespan=lambda _: _lifespan(context, operations, shortcuts),
     )
 
 
@@ -152,7 +156,7 @@ async def _settle_for_ever(database: Database) -> None:
 
 
 async def _to_graphql(_: Request) -> Response:
-    return RedirectResponse("/graphql")
+    return RedirectResponse(PATH)
 
 
 def _cors(origins: list[str]) -> Middleware:

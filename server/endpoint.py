@@ -8,12 +8,10 @@ ask for application/json that is a 200, as ever. Errors of fields come beside th
 import time
 
 import orjson
-from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from cache.answers import AnswerCache
 from graph import operations
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations
@@ -21,7 +19,7 @@ from server.caching import head_of, send_entry
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
 from server.requests import RequestError, answer_type, check_method, read_operation
-from server.shortcuts import Key, Shortcuts, sent
+from server.shortcuts import Shortcuts
 
 HEADERS = {
     media_type: {"Content-Type": f"{media_type}; charset=utf-8", "Vary": "Accept", "Cache-Control": "no-store"}
@@ -32,28 +30,19 @@ HEADERS = {
 class GraphQLEndpoint:
     """Serves operations by POST, queries by GET, and GraphiQL to browsers."""
 
-    def __init__(
-        self, operations: Operations, cache: AnswerCache, graphiql: str, metrics: RequestMetrics | None = None
-    ) -> None:
+    def __init__(self, operations: Operations, shortcuts: Shortcuts, graphiql: str, metrics: RequestMetrics) -> None:
         self._operations = operations
-        self._metrics = metrics or RequestMetrics(CollectorRegistry())
-        self.shortcuts = Shortcuts(cache)
+        self._metrics = metrics
+        self._shortcuts = shortcuts
         self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        key, receive = await sent(scope, receive)
-        found = None if key is None else await self.shortcuts.find(key)
-        if found is not None:
-            entry, head, source, operation = found
-            await send_entry(entry, head, scope, send)
-            self._metrics.answered(operation, "ok", source.value, started)
-            return
-        told = await self._respond(Request(scope, receive), key, send)
+        told = await self._respond(Request(scope, receive), send)
         if told is not None:
             self._metrics.answered(*told, started)
 
-    async def _respond(self, request: Request, key: Key | None, send: Send) -> tuple[str | None, Outcome, str] | None:
+    async def _respond(self, request: Request, send: Send) -> tuple[str | None, Outcome, str] | None:
         """Answer; return the operation's name, what became of it, and where its answer was found. None of GraphiQL."""
         scope, receive = request.scope, request.receive
         media_type = JSON
@@ -73,8 +62,7 @@ class GraphQLEndpoint:
             status = _status(media_type, is_request_error=answer.is_request_error)
             await Response(answer.body, status, HEADERS[media_type])(scope, receive, send)
             return asked.name, _outcome(answer), source
-        if key is not None:
-            self.shortcuts.keep(key, answer.entry, media_type, asked.name)
+        self._shortcuts.keep(scope, answer.entry, media_type, asked.name)
         await send_entry(answer.entry, head_of(answer.entry, media_type, answer.source), scope, send)
         return asked.name, "ok", source
 

@@ -1,18 +1,20 @@
 """From a request as it was sent straight to its answer: what came before in the same bytes is not read again."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import nlargest
 from operator import itemgetter
 from typing import TypeAlias, cast
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cache.answers import AnswerCache, Source
 from cache.changes import Tag
 from cache.entries import Entry
 from cache.memory import MemoryCache
-from server.caching import Head, head_of
+from server.caching import Head, head_of, send_entry
+from server.metrics import RequestMetrics
 
 MAX_SHORTCUTS = 10_000
 MAX_SHORTCUT_BYTES = 16 * 2**20
@@ -23,6 +25,8 @@ SHORTCUT_BYTES = 500
 # The headers that decide over the answer to the same bytes.
 DECISIVE = {b"accept", b"content-type", b"content-encoding"}
 
+# Where a scope holds what tells its request from others.
+KEY = "candlegraph.shortcut"
 Key: TypeAlias = tuple[bytes | tuple[bytes, bytes], ...]
 
 
@@ -60,11 +64,12 @@ class _Shortcuts(MemoryCache[Shortcut]):
 
 
 class Shortcuts:
-    def __init__(self, cache: AnswerCache) -> None:
+    def __init__(self, cache: AnswerCache, metrics: RequestMetrics) -> None:
         self._cache = cache
+        self._metrics = metrics
         self._shortcuts = _Shortcuts(max_entries=MAX_SHORTCUTS, max_bytes=MAX_SHORTCUT_BYTES)
 
-    async def find(self, key: Key) -> tuple[Entry, Head, Source, str | None] | None:
+    async def _find(self, key: Key) -> tuple[Entry, Head, Source, str | None] | None:
         """The answer to a request that came before, its head, where it was found, and the name of the operation."""
         shortcut = self._shortcuts.get(key)
         if shortcut is None:
@@ -81,7 +86,22 @@ class Shortcuts:
             return None
         return entry, head_of(entry, shortcut.media_type, Source.REDIS), Source.REDIS, shortcut.operation
 
-    def keep(self, key: Key, entry: Entry, media_type: str, operation: str | None) -> None:
+    async def answer(self, key: Key, scope: Scope, send: Send) -> bool:
+        """Send the answer to a request that came before, if it is kept; return whether."""
+        started = time.perf_counter()
+        found = await self._find(key)
+        if found is None:
+            return False
+        entry, head, source, operation = found
+        await send_entry(entry, head, scope, send)
+        self._metrics.answered(operation, "ok", source.value, started)
+        return True
+
+    def keep(self, scope: Scope, entry: Entry, media_type: str, operation: str | None) -> None:
+        """Remember which answer the request of this scope gets."""
+        key: Key | None = scope.get(KEY)
+        if key is None:
+            return
         asked = self._shortcuts.asked_for(key) or 1
         shortcut = Shortcut(entry.key, entry.tags, media_type, operation, asked)
         self._shortcuts.put(key, shortcut, len(key[1]) + SHORTCUT_BYTES)
@@ -94,7 +114,24 @@ class Shortcuts:
         return {key: asked for asked, key, _ in hottest if asked}
 
 
-async def sent(scope: Scope, receive: Receive) -> tuple[Key | None, Receive]:
+class ShortcutMiddleware:
+    """Takes shortcuts for requests to a path, before anything else looks at them."""
+
+    def __init__(self, app: ASGIApp, path: str, shortcuts: Shortcuts) -> None:
+        self._app = app
+        self._path = path
+        self._shortcuts = shortcuts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == self._path:
+            key, receive = await _sent(scope, receive)
+            if key is not None and await self._shortcuts.answer(key, scope, send):
+                return
+            scope[KEY] = key
+        await self._app(scope, receive, send)
+
+
+async def _sent(scope: Scope, receive: Receive) -> tuple[Key | None, Receive]:
     """What tells the request from others, if it is short; and how to read it from its beginning."""
     decisive = [pair for pair in scope["headers"] if pair[0] in DECISIVE]
     if scope["method"] in ("GET", "HEAD"):

@@ -55,20 +55,24 @@ def application(url: URL, **settings: Any) -> Starlette:
 
 
 def in_one_piece(app: ASGIApp) -> ASGIApp:
-    """The application, to which bodies come in one message, as small ones do from a real server."""
+    """The application, to which short bodies come in one message, as they do from a real server."""
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
-        message: Message = {"type": "http.request", "body": b"", "more_body": True}
-        while message.get("more_body"):
-            more = await receive()
-            message = more | {"body": message["body"] + more.get("body", b"")}
-
-        async def whole() -> Message:
-            return message
-
-        await app(scope, whole, send)
+        length = dict(scope.get("headers", ())).get(b"content-length", b"")
+        await app(scope, _joined(receive) if len(length) in range(1, 5) else receive, send)
 
     return served
+
+
+def _joined(receive: Receive) -> Receive:
+    async def joined() -> Message:
+        message = await receive()
+        while message.get("more_body") and len(message["body"]) < 2**14:
+            more = await receive()
+            message = more | {"body": message["body"] + more.get("body", b"")}
+        return message
+
+    return joined
 
 
 @asynccontextmanager

@@ -151,3 +151,13 @@ async def test_debug_shows_every_statement(database_url: URL) -> None:
         await database.prepared.fetch_row(ONE, [1], keep=True)
     assert [entry["statement"] for entry in logs if entry["event"] == "statement"] == [ONE]
     await database.close()
+
+
+async def test_connections_beyond_the_pool_are_closed(database_url: URL) -> None:
+    database = Database(database_url, pool_size=1, max_overflow=4)
+    open_ones = "SELECT to_json(count(*)) FROM pg_stat_activity WHERE datname = current_database()"
+    for _ in range(6):
+        await asyncio.gather(*(database.prepared.fetch_row("SELECT pg_sleep(0.01)", [], keep=True) for _ in range(5)))
+    (count,) = await database.prepared.fetch_row(open_ones, [], keep=True)
+    assert int(count or 0) <= 2
+    await database.close()

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import URL, text
 
 from cache.answers import AnswerCache
@@ -12,7 +13,9 @@ from db.engine import Database
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations, Request
 from server.endpoint import GraphQLEndpoint
+from server.metrics import RequestMetrics
 from server.requests import MAX_BODY, MAX_DEPTH, MAX_QUERY
+from server.shortcuts import Shortcuts
 from tests.application import Client, serving
 
 LEGACY = "application/json"
@@ -173,7 +176,8 @@ class OneMutation(Operations):
 
 
 async def test_a_mutation_by_get_is_told_to_come_by_post() -> None:
-    endpoint = GraphQLEndpoint(OneMutation(), AnswerCache(), "")
+    metrics = RequestMetrics(CollectorRegistry())
+    endpoint = GraphQLEndpoint(OneMutation(), Shortcuts(AnswerCache(), metrics), "", metrics)
     async with Client(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
         for accept in (LEGACY, MODERN):
             response = await client.get("/", params={"query": MUTATION}, headers={"accept": accept})

@@ -116,7 +116,7 @@ async def test_counts_outlive_answers(demo_url: URL, redis_url: str, monkeypatch
             await asked(client, query=BITCOIN)
             with redis.Redis.from_url(redis_url) as observer:
                 observer.flushall()
-            app.routes[0].app.shortcuts._cache.told_to_clear("*")
+            app.routes[0].app._shortcuts._cache.told_to_clear("*")
         await until(lambda: recorded(redis_url))
     assert list(recorded(redis_url).values()) == [4]
 
