@@ -5,8 +5,10 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from typing import NamedTuple
 
 import redis
@@ -14,16 +16,18 @@ import redis
 from tests.proxy import Proxy
 from tests.redis_server import RedisServer, redis_server
 
+# Of PostgreSQL rather than Redis: no server can hear of changes.
+DEAF = "deaf"
 AGAIN_SECONDS = 0.25
-# Between faults. Whoever has given Redis up looks at it again within five seconds: gentle faults last longer, so that
-# it is used while they are on.
+START_SECONDS = 10
 CALM_SECONDS = 0.1, 0.5
 HARSH_SECONDS = 0.5, 3.0
-GENTLE_SECONDS = 3.0, 6.0
+# Servers that have left Redis alone look at it again within five seconds: while these are on, it is used.
+GENTLE_SECONDS = 4.0, 8.0
 
 
 class Fault(NamedTuple):
-    """again is called every now and then while it is on."""
+    """What begins and ends it, what is done again and again while it is on, and for how many seconds it is."""
 
     name: str
     begin: Callable[[], object]
@@ -42,19 +46,25 @@ class Redis:
         self._client = redis.Redis.from_url(server.url, socket_timeout=1)
         self._held: dict[bytes, bytes] = {}
 
-    def faults(self) -> list[Fault]:
+    def harsh_faults(self) -> list[Fault]:
+        """While these are on, it is of no use, and soon left alone."""
         proxy = self.proxy
-        gentle = {"lasts": GENTLE_SECONDS}
         return [
             Fault("killed", self.kill, self.restart),
             Fault("paused", self._pause, self._resume),
             Fault("hung", proxy.hang, proxy.restore),
             Fault("refused", proxy.refuse, proxy.restore),
             Fault("slow", lambda: proxy.delay(random.uniform(0.002, 0.1)), proxy.restore),
-            Fault("cut", proxy.cut, proxy.cut, proxy.cut),
-            Fault("flushed", self._client.flushall, bool, self._client.flushall, **gentle),
-            Fault("full", lambda: self._fill("100kb"), lambda: self._fill("0"), **gentle),
-            Fault("set back", self._hold, self._put_back, self._put_back, **gentle),
+            Fault("cut", proxy.cut, bool, proxy.cut),
+        ]
+
+    def gentle_faults(self) -> list[Fault]:
+        """While these are on, it goes on answering."""
+        flush = self._client.flushall
+        return [
+            Fault("flushed", flush, bool, flush, GENTLE_SECONDS),
+            Fault("full", lambda: self._fill("100kb"), lambda: self._fill("0"), bool, GENTLE_SECONDS),
+            Fault("set back", self._set_back, bool, self._set_back, GENTLE_SECONDS),
         ]
 
     def clients(self) -> int:
@@ -66,8 +76,10 @@ class Redis:
         self._process.wait()
 
     def restart(self) -> None:
-        self._process = subprocess.Popen(self._server.process.args)
-        while True:
+        # Ctrl-C reaches us alone, and we end it.
+        self._process = subprocess.Popen(self._server.process.args, start_new_session=True)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
             with suppress(redis.RedisError):
                 self._client.ping()
                 return
@@ -87,11 +99,13 @@ class Redis:
         self._client.config_set("maxmemory-policy", "noeviction")
         self._client.config_set("maxmemory", memory)
 
-    def _hold(self) -> None:
-        self._held = {key: self._client.get(key) or b"" for key in self._client.keys("*:response:*")}
-
-    def _put_back(self) -> None:
-        """As one does that was away: what it held then is what it holds."""
+    def _set_back(self) -> None:
+        """As one does that was away: whatever it held first, it holds again."""
+        keys = [key for key in self._client.keys("*:response:*") if b":claim:" not in key]
+        for key, value in zip(keys, self._client.mget(keys) if keys else [], strict=True):
+            # One may have gone meanwhile.
+            if value is not None:
+                self._held.setdefault(key, value)
         with self._client.pipeline(transaction=False) as pipeline:
             for key, value in self._held.items():
                 pipeline.set(key, value, ex=3600)
@@ -103,38 +117,45 @@ def redis_of_our_own() -> Iterator[Redis]:
     with redis_server() as server, Proxy(server.url) as proxy:
         ours = Redis(server, proxy)
         try:
+            ours.kill()
+            ours.restart()
             yield ours
         finally:
             ours.close()
 
 
 class Faults:
-    """Which fault is on."""
+    """Which fault is on, since when, and how long each has been."""
 
-    def __init__(self, faults: list[Fault], pace: float) -> None:
-        """pace: how much faster than usual they come and go."""
+    def __init__(self, kinds: Iterable[Iterator[Fault]], pace: float) -> None:
+        """One of each kind, in turns. pace: how much faster than usual they come and go."""
         self.now = ""
-        self.seconds: dict[str, float] = {fault.name: 0.0 for fault in faults}
-        self._faults = faults
+        self.since = 0.0
+        self.seconds = defaultdict[str, float](float)
+        self._kinds = cycle(kinds)
         self._pace = pace
 
     async def come_and_go(self, ends_at: float) -> None:
-        faults: list[Fault] = []
         while time.monotonic() < ends_at:
-            faults = faults or random.sample(self._faults, len(self._faults))
             await asyncio.sleep(random.uniform(*CALM_SECONDS) / self._pace)
-            await self._let(faults.pop(), ends_at)
+            await self._let(next(next(self._kinds)), ends_at)
 
     async def _let(self, fault: Fault, ends_at: float) -> None:
         until = min(ends_at, time.monotonic() + random.uniform(*fault.lasts) / self._pace)
-        # Threads: to wait for Redis here would keep the readers waiting.
-        await asyncio.to_thread(fault.begin)
-        self.now, since = fault.name, time.monotonic()
         try:
+            # Threads: to wait for Redis here would keep the readers waiting.
+            await asyncio.to_thread(fault.begin)
+            self.now, self.since = fault.name, time.monotonic()
             while (left := until - time.monotonic()) > 0:
                 await asyncio.sleep(min(left, AGAIN_SECONDS))
                 await asyncio.to_thread(fault.again)
+            self.seconds[fault.name] += time.monotonic() - self.since
         finally:
-            fault.end()
             self.now = ""
-            self.seconds[fault.name] += time.monotonic() - since
+            await asyncio.to_thread(fault.end)
+
+
+def in_any_order(faults: list[Fault]) -> Iterator[Fault]:
+    """For ever; none comes again before all have come."""
+    while True:
+        yield from random.sample(faults, len(faults))

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import orjson
 
 DAY = timedelta(days=1)
 
@@ -16,6 +19,11 @@ class Query(NamedTuple):
     @property
     def body(self) -> dict[str, Any]:
         return {"query": self.text, "variables": self.variables, "operationName": self.name}
+
+    @property
+    def url(self) -> str:
+        """What follows the question mark."""
+        return urlencode({**self.body, "variables": orjson.dumps(self.variables).decode()})
 
 
 def _of_coin(name: str, selection: str, symbol: str, **variables: str) -> Query:
@@ -38,11 +46,16 @@ def page(symbol: str, closed: datetime) -> Query:
             predictions(first: 5) {{ {PREDICTIONS} }}
             signals(first: 5) {{ {SIGNALS} }}
         }}"""
-    return _of_coin("Page", selection, symbol, **_a_day_from(closed))
+    return _of_coin("Page", selection, symbol, **_range(closed, DAY))
 
 
-def _a_day_from(closed: datetime) -> dict[str, str]:
-    return {"from": closed.isoformat(), "to": (closed + DAY).isoformat()}
+def closed_range(symbol: str, closed: datetime, length: timedelta = DAY) -> Query:
+    selection = "cryptocurrency(symbol: $symbol) { id closed: candles(from: $from, to: $to) { openTime close volume } }"
+    return _of_coin("Closed", selection, symbol, **_range(closed, length))
+
+
+def _range(begin: datetime, length: timedelta) -> dict[str, str]:
+    return {"from": begin.isoformat(), "to": (begin + length).isoformat()}
 
 
 def _queries_of(symbol: str, closed: datetime) -> list[Query]:
@@ -55,12 +68,7 @@ def _queries_of(symbol: str, closed: datetime) -> list[Query]:
             'cryptocurrency(symbol: $symbol) { id name chart: series(from: "now-7d") { openTime close volume } }',
             symbol,
         ),
-        _of_coin(
-            "Closed",
-            "cryptocurrency(symbol: $symbol) { id closed: candles(from: $from, to: $to) { openTime close volume } }",
-            symbol,
-            **_a_day_from(closed),
-        ),
+        closed_range(symbol, closed),
         _of_coin("Predictions", f"predictions(first: 20, filter: {{ symbol: $symbol }}) {{ {PREDICTIONS} }}", symbol),
         _of_coin(
             "Signals",

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("candlegraph")
-POOL_SIZE = 4
+# Few, so that all are open from the beginning.
+POOL_SIZE = 2
+REDIS_CONNECTIONS = 16
 START_SECONDS = 60
 STOP_SECONDS = 10
 
@@ -66,6 +68,7 @@ def _start(folder: Path, database_url: str, redis_url: str) -> Server:
         "DATABASE_URL": database_url,
         "DATABASE_POOL_SIZE": str(POOL_SIZE),
         "REDIS_URL": redis_url,
+        "REDIS_MAX_CONNECTIONS": str(REDIS_CONNECTIONS),
         "LOG_LEVEL": "WARNING",
     }
     log = folder / f"{port}.log"
