@@ -18,6 +18,7 @@ from graph.persisted import AllowListError
 from graph.schema import create_schema
 from graph.types.candles import Interval
 from server import cli_cache, cli_db
+from server.app import trusted_documents
 from server.examples import EXAMPLES
 from server.logging import configure_logging
 from server.serving import listen, run, stop_on_sigterm
@@ -56,6 +57,8 @@ def serve(
     """Serve the API and GraphiQL: starts PostgreSQL if none is configured, migrates, and loads demo data if empty."""
     settings = read_settings(data_dir=data_dir)
     configure_logging(settings.level)
+    # A list that cannot be used is told before anything is started.
+    trusted_documents(settings, create_schema())
     config, bound = listen(host, port, workers)
     console.print("[bold]Candlegraph[/bold]")
     with postgres(settings, console):
