@@ -25,7 +25,7 @@ from cache.tiers import Tier, jittered
 PREFIX = "candlegraph:1"
 MAX_ANSWER_BYTES = 2**20
 # For so long a process may compute what all others wait for, and so long each of them waits.
-CLAIM_SECONDS = 2.0
+CLAIM_SECONDS = 1.0
 PATIENCE_SECONDS = 0.5
 FIRST_LOOK_SECONDS = 0.005
 log = structlog.get_logger("candlegraph.cache")
@@ -132,10 +132,11 @@ class AnswerCache:
     async def _awaited(self, question: Question, claim: str) -> Entry | None:
         """What another process is computing; None where this one should do it after all."""
         assert self.shared is not None
-        waited, pause = 0.0, FIRST_LOOK_SECONDS
-        while waited < PATIENCE_SECONDS:
-            await asyncio.sleep(pause)
-            waited, pause = waited + pause, 2 * pause
+        until, pause = time.monotonic() + PATIENCE_SECONDS, FIRST_LOOK_SECONDS
+        # What cannot be trusted need not be waited for.
+        while self.changes.are_heard and (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(pause, left))
+            pause *= 2
             entry = await self.find_shared(question.key, question.tags)
             if entry is not None or await self.shared.claim(claim, CLAIM_SECONDS):
                 return entry

@@ -17,7 +17,7 @@ from db.settle import settle
 from tests import redis_server
 from tests.application import Client, serving
 
-TEMPLATE = "template_candlegraph"
+TEMPLATE, DEMO_TEMPLATE = "template_candlegraph", "template_demo"
 # The demo data ends here: answers can be written down.
 DEMO_NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 redis_url = redis_server.redis_url
@@ -58,20 +58,26 @@ def template(postgres: URL) -> URL:
 
 
 @pytest.fixture(scope="session")
-def demo_url(postgres: URL, template: URL) -> URL:
-    """A database with the demo data, for tests that only read."""
+def demo_template(postgres: URL, template: URL) -> str:
+    """The name of a database with the demo data, which nobody is connected to, so that others are copied from it."""
 
-    async def prepare() -> URL:
-        url = await create_database(postgres, "demo", template=TEMPLATE)
+    async def prepare() -> None:
+        url = await create_database(postgres, DEMO_TEMPLATE, template=TEMPLATE)
         database = Database(url, pool_size=1)
         await demo.load(database, DEMO_NOW)
         # What the server would settle in its first minute is settled, so that no answer depends on who asks first.
         async with database.transaction() as connection:
             await settle(connection)
         await database.close()
-        return url
 
-    return asyncio.run(prepare())
+    asyncio.run(prepare())
+    return DEMO_TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def demo_url(postgres: URL, demo_template: str) -> URL:
+    """A database with the demo data, for tests that only read."""
+    return asyncio.run(create_database(postgres, "demo", template=demo_template))
 
 
 @pytest.fixture

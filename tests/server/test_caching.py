@@ -22,12 +22,12 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-async def url(postgres: URL, demo_url: URL, request: pytest.FixtureRequest) -> URL:
+async def url(postgres: URL, demo_url: URL, demo_template: str, request: pytest.FixtureRequest) -> URL:
     """The demo data; a copy of it for who is going to change it."""
     if "writer" not in request.fixturenames:
         return demo_url
     name = f"caching_{next(_numbers)}"
-    return await create_database(postgres, name, template=demo_url.database or "")
+    return await create_database(postgres, name, template=demo_template)
 
 
 @pytest.fixture
