@@ -73,6 +73,8 @@ async def recorder(database: Database) -> AsyncIterator[Recorder]:
     recorder = Recorder()
     listening = asyncio.create_task(listen(database, recorder))
     await recorder.until("caught up")
+    # The first ping is what is logged.
+    await eventually(lambda: recorder.since > 0)
     recorder.told.clear()
     yield recorder
     assert not listening.done()
@@ -192,6 +194,7 @@ async def test_pings_confirm_that_changes_are_heard(recorder: Recorder) -> None:
 async def test_a_connection_that_is_ended(recorder: Recorder, writer: Connection) -> None:
     with capture_logs() as logs:
         for _ in range(3):
+            began = time.monotonic()
             before = await writer.fetchval("SELECT pg_current_snapshot()::text")
             pid = await writer.fetchval(LISTENERS)
             await writer.execute("SELECT pg_terminate_backend($1)", pid)
@@ -202,7 +205,7 @@ async def test_a_connection_that_is_ended(recorder: Recorder, writer: Connection
             await writer.execute(COIN.format(f"D{pid}"))
             await recorder.until("cut off", "caught up", "heard")
             recorder.told.clear()
-            await asyncio.sleep(0.1)
+            await eventually(lambda: recorder.since > began)  # noqa: B023 - at once
     assert [log["event"] for log in logs] == ["changes_not_heard", "changes_heard"] * 3
     assert logs[0]["reason"] == "The connection to the database was lost."
 
