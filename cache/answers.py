@@ -24,6 +24,7 @@ from cache.tiers import Tier, jittered
 # Before everything of ours in Redis; a new number where the meaning of what is stored changes.
 PREFIX = "candlegraph:1"
 MAX_ANSWER_BYTES = 2**20
+MAX_UNKEPT = 1_000
 # For so long a process may compute what all others wait for, and so long each of them waits.
 CLAIM_SECONDS = 1.0
 PATIENCE_SECONDS = 0.5
@@ -80,6 +81,8 @@ class AnswerCache:
         self.changes_heard = Counter[str | None]()
         self._flights = Flights[tuple[Any, Source]]()
         self._refreshing: dict[str, asyncio.Task[None]] = {}
+        # Keys of what could not be kept when it was computed last: an error, or too large.
+        self._unkept: set[str] = set()
         self._home = ""
 
     async def get(self, question: Question, compute: Compute) -> tuple[Any, Source]:
@@ -89,7 +92,7 @@ class AnswerCache:
             self._refresh_in_time(entry, question, compute)
             return entry, Source.MEMORY
         if not self.changes.are_heard:
-            return await self._computed(question, compute), Source.BYPASS
+            return await self._computed(question, compute)
         return await self._flights.join(question.key, question.tags, lambda: self._fetched(question, compute))
 
     def find(self, key: str) -> Entry | None:
@@ -101,9 +104,10 @@ class AnswerCache:
 
     async def find_shared(self, key: str, tags: frozenset[Tag]) -> Entry | None:
         """The answer from Redis, if it is there and has seen every change."""
+        changes = self.changes
         written = None if self.shared is None else await self.shared.get(self._stored_under(key))
         entry = None if written is None else Entry.read(key, tags, written)
-        if entry is None or not self.changes.has_seen(entry.snapshot, tags):
+        if entry is None or not self._is_current(entry, changes):
             return None
         self.memory.keep(entry)
         self.stats[entry.tier].redis_hits += 1
@@ -115,17 +119,20 @@ class AnswerCache:
 
     async def _fetched(self, question: Question, compute: Compute) -> tuple[Any, Source]:
         if self.shared is None:
-            return await self._computed(question, compute), Source.MISS
+            return await self._computed(question, compute)
         entry = await self.find_shared(question.key, question.tags)
         if entry is not None:
             return entry, Source.REDIS
+        if question.key in self._unkept:
+            # Nobody would find what is computed, so nobody should wait for it.
+            return await self._computed(question, compute)
         claim = self._stored_under(f"claim:{question.key}")
         if not await self.shared.claim(claim, CLAIM_SECONDS):
             entry = await self._awaited(question, claim)
             if entry is not None:
                 return entry, Source.REDIS
         try:
-            return await self._computed(question, compute), Source.MISS
+            return await self._computed(question, compute)
         finally:
             self.shared.release(claim)
 
@@ -142,20 +149,36 @@ class AnswerCache:
                 return entry
         return None
 
-    async def _computed(self, question: Question, compute: Compute) -> Any:
+    async def _computed(self, question: Question, compute: Compute) -> tuple[Any, Source]:
         self.stats[question.tier].misses += 1
-        computed = await compute()
-        return self._kept(question, computed) if isinstance(computed, Computed) else computed
+        changes = self.changes
+        found = await compute()
+        if isinstance(found, Computed):
+            found = self._entry(question, found)
+            if len(found.body) <= MAX_ANSWER_BYTES and self._is_current(found, changes):
+                self._keep(found)
+                return found, Source.MISS
+        if len(self._unkept) >= MAX_UNKEPT:
+            self._unkept.clear()
+        self._unkept.add(question.key)
+        return found, Source.BYPASS
 
-    def _kept(self, question: Question, computed: Computed) -> Entry:
+    @staticmethod
+    def _entry(question: Question, computed: Computed) -> Entry:
         snapshot = Snapshot.read(computed.snapshot)
-        lifetime = jittered(computed.seconds)
-        entry = Entry.made(question.key, computed.body, question.tags, snapshot, computed.tier, lifetime)
-        if len(entry.body) <= MAX_ANSWER_BYTES and self.changes.has_seen(snapshot, question.tags):
-            self.memory.keep(entry)
-            if self.shared is not None:
-                self.shared.put(self._stored_under(entry.key), entry.written(), lifetime)
-        return entry
+        return Entry.made(
+            question.key, computed.body, question.tags, snapshot, computed.tier, jittered(computed.seconds)
+        )
+
+    def _keep(self, entry: Entry) -> None:
+        self._unkept.discard(entry.key)
+        self.memory.keep(entry)
+        if self.shared is not None:
+            self.shared.put(self._stored_under(entry.key), entry.written(), entry.lifetime)
+
+    def _is_current(self, entry: Entry, changes: Changes) -> bool:
+        """Whether an answer has seen all. changes: what was known when it was asked for, be it of another database."""
+        return changes is self.changes and changes.has_seen(entry.snapshot, entry.tags)
 
     def _refresh_in_time(self, entry: Entry, question: Question, compute: Compute) -> None:
         if self.is_fading(entry) and question.key not in self._refreshing:

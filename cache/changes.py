@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 # Transactions whose changes are remembered one by one.
 MAX_REMEMBERED = 100_000
+# How far transactions can be beyond those of the last baseline.
+MOST_AHEAD = 2**32
 # How long answers are trusted after the last sign that changes are still being heard.
 TRUST_SECONDS = 2.5
 
@@ -80,6 +82,8 @@ class Changes:
     def begin(self, baseline: Snapshot) -> None:
         """From now on changes are heard; those that this snapshot sees may have been missed."""
         self._baseline = baseline
+        # Who has seen all that the baseline sees has seen these.
+        self._latest = {key: latest for key, latest in self._latest.items() if not baseline.sees(latest)}
         self.confirm(self._clock())
 
     def confirm(self, since: float) -> None:
@@ -91,6 +95,9 @@ class Changes:
         self._trusted_until = 0.0
 
     def note(self, change: Change) -> None:
+        """Raises ValueError where this can be no transaction: it would count as later than all that follow."""
+        if self._baseline is not None and change.transaction > self._baseline.end + MOST_AHEAD:
+            raise ValueError(change.transaction)
         self._remember(change)
         if change.table is None:
             self._note(None, change.transaction)

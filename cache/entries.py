@@ -11,6 +11,7 @@ from cache.tiers import Tier
 REFRESHED_IN_LAST = 0.1
 # What an entry takes beside its answer, roughly.
 ENTRY_BYTES = 1_000
+TAG_BYTES = 500
 # The first byte of a stored entry: one of another kind is none.
 FORMAT = b"1"
 
@@ -49,7 +50,7 @@ class Entry:
 
     @property
     def size(self) -> int:
-        return len(self.body) + ENTRY_BYTES
+        return len(self.body) + ENTRY_BYTES + TAG_BYTES * len(self.tags)
 
     def written(self) -> bytes:
         """As it is stored where other processes read it. Their clocks are taken to agree."""

@@ -20,9 +20,6 @@ class Flights(Generic[Result]):
     def __init__(self) -> None:
         self._flights: dict[str, _Flight[Result]] = {}
 
-    def is_under_way(self, key: str) -> bool:
-        return key in self._flights
-
     async def join(self, key: str, tags: frozenset[Tag], compute: Callable[[], Awaitable[Result]]) -> Result:
         """The result of the flight of this key that is under way, or of a new one."""
         while (flight := self._flights.get(key)) is not None:

@@ -5,8 +5,8 @@ What was asked counts half after some hours, and less and less: what nobody asks
 
 from collections.abc import Mapping
 
+from cache.answers import PREFIX
 from cache.redis import SharedCache
-from cache.texts import PREFIX
 
 KEY = f"{PREFIX}:hottest"
 AGED_KEY = f"{KEY}:aged"

@@ -1,9 +1,9 @@
 """Texts by key, such as documents by their hash: they never change, so nothing has to be checked."""
 
+from cache.answers import PREFIX
 from cache.memory import MemoryCache
 from cache.redis import SharedCache
 
-PREFIX = "candlegraph:1"
 KEPT_SECONDS = 24 * 3_600
 MAX_TEXTS = 10_000
 MAX_BYTES = 16 * 2**20

@@ -40,7 +40,7 @@ class Hearer(Protocol):
         """Listening has begun: changes that this snapshot sees may never have been heard, all others will be.
 
         snapshot is the text of a pg_snapshot. Snapshots and transactions can be compared where home is the same: it
-        names the database, its schema, and the run of its server. heard() may come before, and is true then too.
+        names the database, its schema, and the run of its server.
         """
 
     def heard(self, xid: int, table: str | None, coins: Collection[str] | None, /) -> None:
@@ -89,6 +89,8 @@ class _Listener:
         self._hearer = hearer
         self._is_behind = True
         self._woken = asyncio.Event()
+        # What is said before it has caught up is told after: the snapshot may not have seen it.
+        self._early: list[str] = []
         self.has_listened = False
 
     async def listen(self, driver: Any) -> NoReturn:
@@ -112,6 +114,9 @@ class _Listener:
                 home, snapshot = await driver.fetchrow(_WHERE_WE_ARE)
         self._is_behind = False
         self._hearer.caught_up(home, snapshot)
+        early, self._early = self._early, []
+        for payload in early:
+            self._hear_now(payload)
 
     async def _ping(self, driver: Any) -> None:
         """PostgreSQL delivers what is due before it ends its answer, and the driver passes it on in that order."""
@@ -133,6 +138,12 @@ class _Listener:
             self._hearer.cut_off()
 
     def _hear(self, _driver: object, _pid: int, _channel: str, payload: str) -> None:
+        if self._is_behind:
+            self._early.append(payload)
+        else:
+            self._hear_now(payload)
+
+    def _hear_now(self, payload: str) -> None:
         try:
             self._tell(payload)
         except Exception as error:  # anybody may say anything, however deeply nested
@@ -180,9 +191,11 @@ async def announce_clear(database: Database, pattern: str) -> None:
 
 _IS_LISTENING = f"SELECT '{CHANNEL}' IN (SELECT pg_listening_channels())"
 # A server that was restored, or took over from another, has started since: the start of its run tells histories apart,
-# even those that its files do not, and any role may read it.
+# even those that its files do not. One that crashed goes on in the same run, and gives numbers of transactions again
+# that it had not written down; but its statistics begin anew. Any role may read both.
 _WHERE_WE_ARE = """
-    SELECT concat_ws('/', extract(epoch FROM pg_postmaster_start_time()), oid, current_schema),
+    SELECT concat_ws('/', extract(epoch FROM pg_postmaster_start_time()),
+            (SELECT extract(epoch FROM stats_reset) FROM pg_stat_bgwriter), oid, current_schema),
         pg_current_snapshot()::text
     FROM pg_database WHERE datname = current_database()
 """

@@ -143,10 +143,10 @@ class Operations:
     ) -> Answer | None:
         """The answer as it is kept, or will be."""
 
-        async def compute() -> Computed | Answer | None:
+        async def compute() -> Computed | Exception | None:
             row = await self._row(plan, arguments, is_kept)
             if isinstance(row, Exception):
-                return _assembled(plan, row, None)
+                return row
             *row, snapshot = row
             answer = _assembled(plan, row, None)
             seconds = seconds_of(plan, arguments, values)
@@ -155,7 +155,10 @@ class Operations:
         name = operation.node.name.value if operation.node.name else None
         question = question_of(plan, name, arguments, values)
         found, source = await self._context.cache.get(question, compute)
-        return Answer(found.body, entry=found, source=source) if isinstance(found, Entry) else found
+        # Others may have asked for the same by another document, where errors have other places.
+        if isinstance(found, Entry):
+            return Answer(found.body, entry=found, source=source)
+        return _assembled(plan, found, None) if isinstance(found, Exception) else None
 
     def _plan(self, request: Request, operation: Operation, values: Values) -> tuple[Plan, bool]:
         """The plan, and whether it is kept for the next request."""

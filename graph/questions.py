@@ -17,6 +17,8 @@ from graph.compiler.later import Momentary, Values
 from graph.compiler.plans import Plan
 
 MAX_SYMBOL = 20
+# Of names that clients choose, in a key.
+MAX_NAME, MAX_SHOWN = 64, 10
 
 
 def question_of(plan: Plan, name: str | None, arguments: Sequence[Any], values: Values) -> Question:
@@ -24,7 +26,7 @@ def question_of(plan: Plan, name: str | None, arguments: Sequence[Any], values: 
     tags = frozenset(_tags(plan, values))
     symbols = {tag.member for tag in tags if tag.member is not None}
     digest = hashlib.blake2b(repr([_lasting(argument) for argument in arguments]).encode(), key=plan.digest)
-    key = f"response:{name or '-'}:{_shown(symbols)}:{digest.hexdigest()[:32]}"
+    key = f"response:{(name or '-')[:MAX_NAME]}:{_shown(symbols)}:{digest.hexdigest()[:32]}"
     return Question(key, tags, Tier.of(plan.policy.seconds(values)))
 
 
@@ -37,13 +39,20 @@ def seconds_of(plan: Plan, arguments: Sequence[Any], values: Values) -> float:
 def _tags(plan: Plan, values: Values) -> Iterator[Tag]:
     for table, member in plan.depends_on:
         name = None if member is None else member(values)
-        # Capitals are PostgreSQL's business; beyond ASCII, it may see them otherwise.
-        yield Tag(table, name.upper() if isinstance(name, str) and name.isascii() else None)
+        yield Tag(table, name.upper() if isinstance(name, str) and _is_plain(name) else None)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether its capitals are those that PostgreSQL sees: some languages have others of i, and beyond ASCII.
+
+    What is longer than any symbol names no coin, and is not worth its memory.
+    """
+    return len(name) <= MAX_SYMBOL and name.isascii() and "i" not in name
 
 
 def _shown(symbols: Collection[str]) -> str:
-    """For people: what is no symbol could be anything, and as long."""
-    return ",".join(sorted(name for name in symbols if name.isalnum() and len(name) <= MAX_SYMBOL)) or "-"
+    """For people: what is no symbol could be anything."""
+    return ",".join(sorted(name for name in symbols if name.isalnum())[:MAX_SHOWN]) or "-"
 
 
 def _lasting(argument: Any) -> Any:

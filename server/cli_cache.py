@@ -117,8 +117,11 @@ async def _clear(settings: Settings, database: Database, pattern: str) -> int | 
         # Redis first, or memories are filled from there; and twice: what was on its way when servers were told has
         # arrived by then.
         for pause in (SETTLING_SECONDS, 0):
-            deleted += await shared.delete_matching(ANSWERS + pattern)
-            await announce_clear(database, pattern)
+            try:
+                deleted += await shared.delete_matching(ANSWERS + pattern)
+            finally:
+                # Memories are cleared even where Redis cannot be reached.
+                await announce_clear(database, pattern)
             await asyncio.sleep(pause)
         return deleted
 

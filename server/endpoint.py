@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from cache.answers import Source
 from graph import operations
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations
@@ -58,9 +59,10 @@ class GraphQLEndpoint:
             await _refuse(media_type, error)(scope, receive, send)
             return None, "rejected", OTHER
         source = OTHER if answer.is_request_error else answer.source.value
-        if answer.entry is None:
+        if answer.entry is None or answer.source is Source.BYPASS:
             status = _status(media_type, is_request_error=answer.is_request_error)
-            await Response(answer.body, status, HEADERS[media_type])(scope, receive, send)
+            headers = HEADERS[media_type] if answer.entry is None else {**HEADERS[media_type], "X-Cache": "bypass"}
+            await Response(answer.body, status, headers)(scope, receive, send)
             return asked.name, _outcome(answer), source
         self._shortcuts.keep(scope, answer.entry, media_type, asked.name)
         await send_entry(answer.entry, head_of(answer.entry, media_type, answer.source), scope, send)

@@ -20,6 +20,7 @@ MAX_SHORTCUTS = 10_000
 MAX_SHORTCUT_BYTES = 16 * 2**20
 # Larger requests are rare, and reading them takes longer than what is saved.
 MAX_BODY = 2**14
+MAX_HEADERS = 500
 # What a shortcut takes beside its request, roughly.
 SHORTCUT_BYTES = 500
 # The headers that decide over the answer to the same bytes.
@@ -104,7 +105,7 @@ class Shortcuts:
             return
         asked = self._shortcuts.asked_for(key) or 1
         shortcut = Shortcut(entry.key, entry.tags, media_type, operation, asked)
-        self._shortcuts.put(key, shortcut, len(key[1]) + SHORTCUT_BYTES)
+        self._shortcuts.put(key, shortcut, len(key[1]) + MAX_HEADERS + SHORTCUT_BYTES)
 
     def most_asked(self, number: int) -> dict[Key, int]:
         """The requests that were asked most since this was called before, and how often."""
@@ -134,6 +135,8 @@ class ShortcutMiddleware:
 async def _sent(scope: Scope, receive: Receive) -> tuple[Key | None, Receive]:
     """What tells the request from others, if it is short; and how to read it from its beginning."""
     decisive = [pair for pair in scope["headers"] if pair[0] in DECISIVE]
+    if sum([len(value) for _, value in decisive]) > MAX_HEADERS:
+        return None, receive
     if scope["method"] in ("GET", "HEAD"):
         return (b"GET", scope["query_string"], *decisive), receive
     if scope["method"] != "POST" or not _is_short(scope):

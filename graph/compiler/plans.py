@@ -164,8 +164,12 @@ def compile_plan(
         policy=policy,
         depends_on=depends_on,
         tells_snapshot=tells_snapshot,
-        digest=hashlib.blake2b(repr((statement, list(fields), root_type.name)).encode(), digest_size=16).digest(),
+        digest=_digest(statement, list(fields), [root.key for root in rows], root_type.name),
     )
+
+
+def _digest(*parts: object) -> bytes:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
 
 
 def _root_rows(key: str, nodes: Sequence[FieldNode], *, is_nullable: bool) -> RootRows:

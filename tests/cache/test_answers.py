@@ -13,7 +13,7 @@ import redis.asyncio
 
 from cache import answers
 from cache.answers import AnswerCache, Computed, Question, Source
-from cache.changes import Tag
+from cache.changes import Snapshot, Tag
 from cache.redis import SharedCache
 from cache.tiers import Tier
 
@@ -206,7 +206,7 @@ async def test_an_error_is_told_to_all_who_wait_and_not_kept(data: Data) -> None
         await asyncio.sleep(0)
         return "an error"
 
-    assert await asyncio.gather(*(cache.get(BTC, fail) for _ in range(2))) == [("an error", Source.MISS)] * 2
+    assert await asyncio.gather(*(cache.get(BTC, fail) for _ in range(2))) == [("an error", Source.BYPASS)] * 2
     assert await ask(cache, data) == (1, Source.MISS)
 
 
@@ -217,7 +217,7 @@ async def test_what_is_too_large_is_not_kept() -> None:
         return Computed(bytes(answers.MAX_ANSWER_BYTES + 1), "9:9:", Tier.SHORT, 300)
 
     for _ in range(2):
-        assert (await cache.get(BTC, large))[1] is Source.MISS
+        assert (await cache.get(BTC, large))[1] is Source.BYPASS
 
 
 async def test_nothing_is_served_while_changes_are_not_heard(data: Data) -> None:
@@ -312,3 +312,45 @@ async def test_without_memory_redis_answers(process: Any, data: Data, redis_url:
     await ask(cache, data)
     await written(redis_url)
     assert [await ask(cache, data) for _ in range(2)] == [(1, Source.REDIS)] * 2
+
+
+async def test_what_cannot_be_kept_is_waited_for_by_no_other_process(process: Any) -> None:
+    caches = [process() for _ in range(4)]
+
+    async def large() -> Computed:
+        await asyncio.sleep(0.1)
+        return Computed(bytes(answers.MAX_ANSWER_BYTES + 1), "9:9:", Tier.SHORT, 300)
+
+    await asyncio.gather(*(cache.get(BTC, large) for cache in caches))
+    began = time.monotonic()
+    await asyncio.gather(*(cache.get(BTC, large) for cache in caches))
+    assert time.monotonic() - began < 0.25
+
+
+async def test_another_database_while_redis_is_asked(process: Any, data: Data, redis_url: str) -> None:
+    """What is found there is the old one's."""
+    cache = process()
+    await ask(cache, data)
+    await written(redis_url)
+    looking = asyncio.create_task(cache.find_shared(BTC.key, BTC.tags))
+    await asyncio.sleep(0)
+    cache.caught_up("restored", "1:1:")
+    assert await looking is None
+
+
+async def test_what_was_read_in_another_database_is_not_kept(data: Data) -> None:
+    cache = alone()
+    data.hold = asyncio.Event()
+    reading = asyncio.create_task(ask(cache, data))
+    await asyncio.sleep(0)
+    cache.caught_up("restored", "1:1:")
+    data.hold.set()
+    assert (await reading)[1] is Source.BYPASS
+    assert cache.find(BTC.key) is None
+
+
+def test_what_can_be_no_transaction_is_refused() -> None:
+    cache = alone()
+    with pytest.raises(ValueError, match="1000000000000000000"):
+        cache.heard(10**18, None, None)
+    assert cache.changes.has_seen(Snapshot.read("9:9:"), BTC.tags)

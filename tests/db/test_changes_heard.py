@@ -259,8 +259,9 @@ async def test_what_is_not_understood_may_be_anything(recorder: Recorder, writer
             await writer.execute(COIN.format("BTC"))
             await writer.execute("SELECT pg_notify($1, $2)", CHANNEL, said)
             await writer.execute(COIN.format("ETH"))
-        await recorder.until("heard", "cut off", "heard", "caught up")
-    assert recorder.told[-1][2] != before
+        # What is said meanwhile is told once the snapshot is there.
+        await recorder.until("heard", "cut off", "caught up", "heard")
+    assert recorder.told[2][2] != before
     assert await writer.fetchval(LISTENERS) == pid
     assert logs[0]["payload"] == said[:100]
     assert len(logs) == 1
@@ -269,14 +270,29 @@ async def test_what_is_not_understood_may_be_anything(recorder: Recorder, writer
 async def test_what_is_not_understood_while_catching_up(
     database: Database, writer: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The snapshot that is told has seen it."""
+    """The snapshot that is told last has seen it."""
     monkeypatch.setattr(changes, "_WHERE_WE_ARE", "SELECT '', pg_current_snapshot()::text FROM pg_sleep(0.3)")
     recorder = Recorder()
     listening = asyncio.create_task(listen(database, recorder))
     await asyncio.sleep(0.15)
     xid = await writer.fetchval("SELECT pg_current_xact_id()::text FROM pg_notify($1, 'rubbish')", CHANNEL)
-    await recorder.until("caught up")
-    assert int(recorder.told[0][2].split(":")[0]) > int(xid)
+    await recorder.until("caught up", "cut off", "caught up")
+    assert int(recorder.told[2][2].split(":")[0]) > int(xid)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_what_changes_while_catching_up_is_told_after(
+    database: Database, writer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The snapshot may be from before, and whoever is told of it may forget all that was told earlier."""
+    monkeypatch.setattr(changes, "_WHERE_WE_ARE", "SELECT '', pg_current_snapshot()::text FROM pg_sleep(0.3)")
+    recorder = Recorder()
+    listening = asyncio.create_task(listen(database, recorder))
+    await asyncio.sleep(0.15)
+    await writer.execute(COIN.format("BTC"))
+    await recorder.until("caught up", "heard")
+    assert recorder.told[1][3] == ["BTC"]
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
 

@@ -46,6 +46,8 @@ async def serving(url: URL, **settings: Any) -> AsyncIterator[tuple[Client, Star
 
     transport = httpx.ASGITransport(in_one_piece(app))
     async with LifespanManager(app), Client(transport=transport, base_url="http://test") as client:
+        # Before that, nothing is kept, so nothing is counted.
+        await until(lambda: app.routes[0].app._shortcuts._cache.changes.are_heard)
         yield client, app
 
 
