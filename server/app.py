@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         ],
         middleware=[
             *([_cors(settings.cors_origins)] if settings.cors_origins else []),
-            Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts),
+            *([Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts)] if settings.cache_enabled else []),
         ],
         lifespan=lambda _: _lifespan(context, operations, shortcuts),
     )
