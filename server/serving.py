@@ -55,7 +55,8 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
 def application() -> Starlette:
     """The application of a process that serves."""
     app = create_app()
-    # What is there by now stays: to look through it again takes the garbage collector 40 ms, in which nobody is answered.
+    # What is there by now stays. To look through it again takes the garbage collector 40 ms, in which nobody is
+    # answered.
     gc.collect()
     gc.freeze()
     return app
