@@ -70,16 +70,16 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Op
     """What answers operations on this database. Raises AllowListError."""
     schema = create_schema()
     trusted = trusted_documents(settings, schema)
+    texts = trusted.operations(schema._schema) if trusted else []
     context = Context(
         database=database,
         cache=open_cache(settings),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
-        plans=Plans(trusted=len(trusted.operations(schema._schema)) if trusted else 0),
+        plans=Plans(trusted=len(texts)),
     )
     documents = trusted or PersistedQueries(Texts(context.cache.shared) if settings.apq else None)
     operations = Operations(schema, context, documents)
     if trusted is not None:
-        texts = trusted.operations(schema._schema)
         log.info("trusted_documents_read", operations=len(texts), compiled=operations.prepare(texts))
     return context, operations
 

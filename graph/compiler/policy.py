@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 import strawberry
-from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, get_named_type
+from graphql import GraphQLField, GraphQLNamedType, GraphQLObjectType, get_named_type
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.schema_directive import Location
 
@@ -63,29 +63,35 @@ class Policy:
     def visit(self, field: GraphQLField, arguments: Mapping[str, Any]) -> None:
         """Heed what a selected field says."""
         definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-        said = _said_by(definition)
+        said, of_type = _said_by(definition), _said_by_type(get_named_type(field.type))
         exception = getattr(definition, "metadata", {}).get(EXCEPTIONALLY)
+        # A field may keep what it returns for longer than the type says, but it makes nothing public.
+        self._heed_scope(said, of_type)
         if said is not None and said.max_age and exception is not None:
             self._exceptions.append((reader(arguments.get(exception.argument)), said.max_age, exception))
-        elif said is not None:
-            self._heed(said)
-        elif isinstance(named := get_named_type(field.type), GraphQLObjectType | GraphQLInterfaceType):
-            self.visit_type(named)
+        else:
+            self._heed_age(of_type if said is None else said)
 
-    def visit_type(self, type_: GraphQLObjectType | GraphQLInterfaceType) -> None:
-        """Heed what a type says: one that no selected field returns by its own name, for instance."""
-        said = _said_by(type_.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF))
-        if said is not None:
-            self._heed(said)
+    def visit_type(self, type_: GraphQLObjectType) -> None:
+        """Heed what a type says that no selected field returns by its own name."""
+        said = _said_by_type(type_)
+        self._heed_scope(said)
+        self._heed_age(said)
 
-    def _heed(self, said: CacheControl) -> None:
-        self.is_private |= said.scope is CacheControlScope.PRIVATE
-        if isinstance(said.max_age, int):
+    def _heed_scope(self, *all_said: CacheControl | None) -> None:
+        self.is_private |= any(said and said.scope is CacheControlScope.PRIVATE for said in all_said)
+
+    def _heed_age(self, said: CacheControl | None) -> None:
+        if said is not None and isinstance(said.max_age, int):
             self._seconds = said.max_age if self._seconds is None else min(self._seconds, said.max_age)
 
 
 def _seconds(value: Any, usual: int, exception: Exceptionally) -> int:
     return exception.seconds if exception.holds(value) else usual
+
+
+def _said_by_type(type_: GraphQLNamedType) -> CacheControl | None:
+    return _said_by(type_.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF))
 
 
 def _said_by(definition: Any) -> CacheControl | None:

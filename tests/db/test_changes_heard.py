@@ -267,34 +267,30 @@ async def test_what_is_not_understood_may_be_anything(recorder: Recorder, writer
     assert len(logs) == 1
 
 
-async def test_what_is_not_understood_while_catching_up(
-    database: Database, writer: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def catching_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Recorder]:
+    """It is asking for its snapshot, and has been for a while."""
+    monkeypatch.setattr(changes, "_WHERE_WE_ARE", "SELECT '', pg_current_snapshot()::text FROM pg_sleep(0.3)")
+    recorder = Recorder()
+    listening = asyncio.create_task(listen(database, recorder))
+    await asyncio.sleep(0.15)
+    yield recorder
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_what_is_not_understood_while_catching_up(writer: Connection, catching_up: Recorder) -> None:
     """The snapshot that is told last has seen it."""
-    monkeypatch.setattr(changes, "_WHERE_WE_ARE", "SELECT '', pg_current_snapshot()::text FROM pg_sleep(0.3)")
-    recorder = Recorder()
-    listening = asyncio.create_task(listen(database, recorder))
-    await asyncio.sleep(0.15)
     xid = await writer.fetchval("SELECT pg_current_xact_id()::text FROM pg_notify($1, 'rubbish')", CHANNEL)
-    await recorder.until("caught up", "cut off", "caught up")
-    assert int(recorder.told[2][2].split(":")[0]) > int(xid)
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    await catching_up.until("caught up", "cut off", "caught up")
+    assert int(catching_up.told[2][2].split(":")[0]) > int(xid)
 
 
-async def test_what_changes_while_catching_up_is_told_after(
-    database: Database, writer: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_changes_while_catching_up_is_told_after(writer: Connection, catching_up: Recorder) -> None:
     """The snapshot may be from before, and whoever is told of it may forget all that was told earlier."""
-    monkeypatch.setattr(changes, "_WHERE_WE_ARE", "SELECT '', pg_current_snapshot()::text FROM pg_sleep(0.3)")
-    recorder = Recorder()
-    listening = asyncio.create_task(listen(database, recorder))
-    await asyncio.sleep(0.15)
     await writer.execute(COIN.format("BTC"))
-    await recorder.until("caught up", "heard")
-    assert recorder.told[1][3] == ["BTC"]
-    listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    await catching_up.until("caught up", "heard")
+    assert catching_up.told[1][3] == ["BTC"]
 
 
 async def test_a_hearer_that_fails_catches_up(recorder: Recorder, writer: Connection) -> None:

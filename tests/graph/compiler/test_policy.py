@@ -33,6 +33,7 @@ class Query:
     book: Book
     bare: Bare
     loan: Loan
+    counted: Loan = strawberry.field(directives=[CacheControl(max_age=5)])
     live: Book = strawberry.field(directives=[CacheControl(max_age=0)])
     archived: list[Book] = strawberry.field(
         directives=[CacheControl(max_age=20)],
@@ -79,7 +80,7 @@ def test_what_is_live_is_not_kept(names: list[str]) -> None:
     assert not policy(*names).is_shared
 
 
-@pytest.mark.parametrize("names", [["Query.loan"], ["Query.book", "Book.reader"], ["Query.book", "Query.loan"]])
+@pytest.mark.parametrize("names", [["Query.loan"], ["Query.counted"], ["Book.reader"], ["Query.book", "Query.loan"]])
 def test_what_is_private_is_not_shared(names: list[str]) -> None:
     assert not policy(*names).is_shared
 
