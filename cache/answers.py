@@ -6,8 +6,8 @@ wrong, and nobody is served what is older than a change. While changes cannot be
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
@@ -29,6 +29,9 @@ MAX_UNKEPT = 1_000
 CLAIM_SECONDS = 1.0
 PATIENCE_SECONDS = 0.5
 FIRST_LOOK_SECONDS = 0.005
+# For so long a writer waits until its own changes are heard, and so many of others may be heard meanwhile.
+HEARD_WITHIN_SECONDS = 1.0
+HEARD_LAST = 1_000
 log = structlog.get_logger("candlegraph.cache")
 
 
@@ -79,6 +82,11 @@ class AnswerCache:
         self.stats = {tier: TierStats() for tier in Tier}
         # By table; under None, those that may be of any.
         self.changes_heard = Counter[str | None]()
+        # Transactions of which all has been heard lately, and those that somebody waits for.
+        self._heard_last = deque[int](maxlen=HEARD_LAST)
+        self._waited_for: dict[int, asyncio.Future[None]] = {}
+        # How often hearing has begun: what was announced between is unknown.
+        self._begun = 0
         self._flights = Flights[tuple[Any, Source]]()
         self._refreshing: dict[str, asyncio.Task[None]] = {}
         # Keys of what could not be kept when it was computed last: an error, or too large.
@@ -112,6 +120,23 @@ class AnswerCache:
         self.memory.keep(entry)
         self.stats[entry.tier].redis_hits += 1
         return entry
+
+    def stamp(self, tables: Collection[str]) -> Hashable | None:
+        """Equal to an earlier one if nothing in these tables has changed since; None while nobody can tell."""
+        if not self.changes.are_heard:
+            return None
+        return self._begun, self.changes_heard[None], *(self.changes_heard[table] for table in tables)
+
+    async def until_heard(self, transaction: int) -> None:
+        """Wait until all changes of a transaction that was committed have been heard; not where nobody hears anyway."""
+        if not self.changes.are_heard or transaction in self._heard_last:
+            return
+        waiting = self._waited_for.setdefault(transaction, asyncio.get_running_loop().create_future())
+        await asyncio.wait({waiting}, timeout=HEARD_WITHIN_SECONDS)
+        self._waited_for.pop(transaction, None)
+        if not waiting.done() and self.changes.are_heard:
+            # Whatever it changed, nothing older is served from here on.
+            self.heard(transaction, None, None)
 
     def is_fading(self, entry: Entry) -> bool:
         """Whether the next to ask should have it made anew."""
@@ -203,6 +228,7 @@ class AnswerCache:
         if home != self._home:
             self.forget()
             self._home = home
+        self._begun += 1
         baseline = Snapshot.read(snapshot)
         self.changes.begin(baseline)
         self.memory.drop_unless(lambda entry: entry.snapshot.covers(baseline))
@@ -213,6 +239,11 @@ class AnswerCache:
         self.changes_heard[table] += 1
         self.memory.drop_touched(change)
         self._flights.leave_touched(change)
+
+    def heard_all(self, transaction: int) -> None:
+        self._heard_last.append(transaction)
+        if (waiting := self._waited_for.get(transaction)) is not None and not waiting.done():
+            waiting.set_result(None)
 
     def still_listening(self, since: float) -> None:
         self.changes.confirm(since)

@@ -128,7 +128,8 @@ class _Rows:
         opened, high, low, closed, volume = [
             _number(name, fields[at]) for name, at in zip(PRICE_COLUMNS, columns.prices, strict=True)
         ]
-        _check_range(opened, high, low, closed)
+        if wrong := wrong_range(opened, high, low, closed):
+            raise _BadRow(wrong[1])
         market_cap = None
         if columns.market_cap is not None and fields[columns.market_cap].strip():
             market_cap = _number("market cap", fields[columns.market_cap])
@@ -238,14 +239,15 @@ def _number(name: str, text: str) -> float:
     return number
 
 
-def _check_range(opened: float, high: float, low: float, closed: float) -> None:
+def wrong_range(opened: float, high: float, low: float, closed: float) -> tuple[str, str] | None:
+    """Which of the prices does not go with the others, and why."""
     if low <= opened <= high and low <= closed <= high:
-        return
+        return None
     if high < low:
-        raise _BadRow(f"the high {high} is below the low {low}")
+        return "high", f"the high {high} is below the low {low}"
     name, price = ("close", closed) if low <= opened <= high else ("open", opened)
     where = f"above the high {high}" if price > high else f"below the low {low}"
-    raise _BadRow(f"the {name} {price} is {where}")
+    return name, f"the {name} {price} is {where}"
 
 
 def _shown(text: str, limit: int = 40) -> str:

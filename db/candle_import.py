@@ -25,6 +25,7 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable, StatementTimeout, translate
 from db.intervals import INTERVALS
 from db.settle import allow_time, settle
+from db.writes.candles import merge
 
 BATCH_ROWS = 10_000
 KEPT_REFUSALS = 100
@@ -213,34 +214,4 @@ CREATE TEMPORARY TABLE incoming_candles (
 ) ON COMMIT DROP
 """)
 
-# A file without market caps says nothing about them, so the stored ones stay. created_at is the time of this statement
-# rather than of the transaction: reading a large file takes a while, and settling looks for what was recorded lately.
-# A row that was updated was locked by this transaction before, so its xmax is set; PostgreSQL 18 could return OLD.
-_MERGE = text("""
-WITH merged AS (
-    INSERT INTO market_data AS stored (
-        cryptocurrency_id, timestamp, open_price, high_price, low_price, close_price, volume, market_cap,
-        data_source, created_at
-    )
-    SELECT CAST(:cryptocurrency_id AS bigint), open_time, open, high, low, close, volume, market_cap,
-        CAST(:source AS text), statement_timestamp()
-    FROM incoming_candles
-    ORDER BY open_time
-    ON CONFLICT (cryptocurrency_id, timestamp) DO UPDATE SET
-        open_price = excluded.open_price,
-        high_price = excluded.high_price,
-        low_price = excluded.low_price,
-        close_price = excluded.close_price,
-        volume = excluded.volume,
-        market_cap = coalesce(excluded.market_cap, stored.market_cap),
-        data_source = excluded.data_source,
-        created_at = excluded.created_at
-    WHERE (stored.open_price, stored.high_price, stored.low_price, stored.close_price, stored.volume,
-           stored.market_cap, stored.data_source)
-        IS DISTINCT FROM
-          (excluded.open_price, excluded.high_price, excluded.low_price, excluded.close_price, excluded.volume,
-           coalesce(excluded.market_cap, stored.market_cap), excluded.data_source)
-    RETURNING xmax = 0 AS inserted
-)
-SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM merged
-""")
+_MERGE = merge("incoming_candles")

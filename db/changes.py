@@ -1,7 +1,8 @@
 """Hearing of changes: triggers announce what a transaction has touched (migrations, docs/decisions/0009).
 
 What is announced is JSON: {"xid": "731", "table": "market_data", "coins": ["BTC"]}. A table of null may be any, coins
-of null may be any. People say {"clear": "pattern"}.
+of null may be any. A transaction that somebody waits for ends with {"xid": "731", "end": true}. People say
+{"clear": "pattern"}.
 """
 
 import asyncio
@@ -45,6 +46,9 @@ class Hearer(Protocol):
 
     def heard(self, xid: int, table: str | None, coins: Collection[str] | None, /) -> None:
         """A transaction changed rows of this table (None: anything), of these coins (None: any)."""
+
+    def heard_all(self, xid: int, /) -> None:
+        """Whatever this transaction announced has been heard. Only those say so that somebody waits for."""
 
     def still_listening(self, since: float, /) -> None:
         """Everything whose commit was confirmed before time.monotonic() was this has been heard."""
@@ -157,6 +161,8 @@ class _Listener:
                 self._hearer.heard(int(xid), table, None)
             case {"xid": str(xid), "table": str() | None as table, "coins": [*coins]} if _are_texts(coins):
                 self._hearer.heard(int(xid), table, coins)
+            case {"xid": str(xid), "end": True}:
+                self._hearer.heard_all(int(xid))
             case {"clear": str(pattern)}:
                 self._hearer.told_to_clear(pattern)
             case _:
@@ -175,6 +181,12 @@ def _patience(driver: Any) -> Iterator[None]:
         yield
     finally:
         late.cancel()
+
+
+async def announce_end(connection: AsyncConnection) -> int:
+    """Announce, last of all, that the connection's transaction has announced everything; return its number."""
+    number: int = (await connection.execute(_ANNOUNCE_END, {"channel": CHANNEL})).scalar_one()
+    return number
 
 
 async def announce_all(connection: AsyncConnection) -> None:
@@ -203,6 +215,11 @@ _ANNOUNCE_ALL = text(f"""
     SELECT pg_notify('{CHANNEL}', json_build_object(
         'xid', CAST(pg_current_xact_id() AS text), 'table', NULL, 'coins', NULL
     )::text)
+""")
+
+_ANNOUNCE_END = text("""
+    WITH me AS MATERIALIZED (SELECT CAST(pg_current_xact_id() AS text) AS xid)
+    SELECT CAST(xid AS bigint) FROM me, pg_notify(:channel, CAST(json_build_object('xid', xid, 'end', true) AS text))
 """)
 
 # What candlegraph db verify looks at.

@@ -13,11 +13,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
+from db import walls
 from db.errors import DatabaseError, DatabaseUnavailable, translate
 from db.observer import Nobody, Observer, ends_told_to
 from db.prepared import DRIVER_SETTINGS, PreparedReads
 
 DatabaseUrl: TypeAlias = URL
+Connection: TypeAlias = AsyncConnection
 
 STATEMENT_TIMEOUT = "10s"
 SERVER_SETTINGS = {
@@ -77,6 +79,22 @@ def driver_url(url: str) -> URL:
     return parsed
 
 
+@dataclass(frozen=True)
+class Reader:
+    """The database as one viewer sees it. viewer is what db.walls.setting_of() says."""
+
+    database: "Database"
+    viewer: str
+
+    async def fetch_value(self, statement: Executable) -> Any:
+        """The first column of the first row. Raises a db.errors.DatabaseError."""
+        return await self.database.fetch_value(statement, viewer=self.viewer)
+
+    async def fetch_rows(self, statement: Executable) -> list[Any]:
+        """All rows, as tuples. Raises a db.errors.DatabaseError."""
+        return await self.database.fetch_rows(statement, viewer=self.viewer)
+
+
 class Database:
     """A pool of connections. Nothing connects before the first statement."""
 
@@ -88,10 +106,13 @@ class Database:
         max_overflow: int = 0,
         read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
         embedded: bool = False,
+        has_walls: bool = False,
         observer: Observer | None = None,
         echo: bool = False,
     ) -> None:
+        """has_walls: whether sessions see the private rows of one viewer only; the tables must have been migrated."""
         self.embedded = embedded
+        self.has_walls = has_walls
         self.most_connections = pool_size + max_overflow
         self._observer = observer or Nobody()
         self._read_timeout_seconds = read_timeout_seconds
@@ -106,7 +127,7 @@ class Database:
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             connect_args={
-                "server_settings": SERVER_SETTINGS,
+                "server_settings": {**SERVER_SETTINGS, **({"role": walls.ROLE} if has_walls else {})},
                 "timeout": CONNECT_TIMEOUT_SECONDS,
                 **DRIVER_SETTINGS,
             },
@@ -116,39 +137,50 @@ class Database:
             connections=self.most_connections,
             read_timeout_seconds=read_timeout_seconds,
             checkout_timeout_seconds=CHECKOUT_TIMEOUT_SECONDS,
+            has_walls=has_walls,
             observer=observer,
             echo=echo,
         )
 
-    async def fetch_value(self, statement: Executable) -> Any:
+    def seen_by(self, viewer: str) -> Reader:
+        return Reader(self, viewer)
+
+    async def fetch_value(self, statement: Executable, *, viewer: str | None = None) -> Any:
         """The first column of the first row. Raises a db.errors.DatabaseError."""
-        rows = await self.fetch_rows(statement)
+        rows = await self.fetch_rows(statement, viewer=viewer)
         return rows[0][0] if rows else None
 
-    async def fetch_rows(self, statement: Executable) -> list[Any]:
-        """All rows, as tuples. Raises a db.errors.DatabaseError."""
+    async def fetch_rows(self, statement: Executable, *, viewer: str | None = None) -> list[Any]:
+        """All rows, as tuples. viewer: who looks, for statements that read private tables.
+
+        Raises a db.errors.DatabaseError.
+        """
         with ends_told_to(self._observer):
             try:
-                return await self._read(statement)
+                return await self._read(statement, viewer)
             except Exception as error:
                 raise translate(error) from error
 
-    async def _read(self, statement: Executable) -> list[Any]:
+    async def _read(self, statement: Executable, viewer: str | None) -> list[Any]:
         """All rows. A connection that turns out to be dead costs one more try: a read may be repeated."""
         try:
-            return await self._execute(statement)
+            return await self._execute(statement, viewer)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            return await self._execute(statement)
+            return await self._execute(statement, viewer)
 
-    async def _execute(self, statement: Executable) -> list[Any]:
+    async def _execute(self, statement: Executable, viewer: str | None) -> list[Any]:
         # The server cancels statements itself; this is for a server that is cut off or stopped.
         asked_at = time.perf_counter()
         async with asyncio.timeout(self._read_timeout_seconds), self.connect() as connection:
             started_at = time.perf_counter()
             self._observer.waited(started_at - asked_at)
             try:
+                if viewer is not None and self.has_walls:
+                    await walls.show_to(
+                        viewer, connection.info, (await connection.get_raw_connection()).driver_connection
+                    )
                 return list((await connection.execute(statement)).all())
             finally:
                 self._observer.ran(time.perf_counter() - started_at)
@@ -180,12 +212,17 @@ class Database:
             driver.terminate()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: committed at the end of the block, rolled back by an exception."""
+    async def transaction(self, *, viewer: str | None = None) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end of the block, rolled back by an exception.
+
+        viewer: who writes, and sees but the rows of their own. Without one, the walls are down.
+        """
         async with self.connect() as connection:
             await connection.execution_options(isolation_level="READ COMMITTED")
             try:
                 async with connection.begin():
+                    if self.has_walls:
+                        await connection.execute(*walls.for_transaction(viewer))
                     yield connection
             except DBAPIError as error:
                 await self._discard_unless_ended(connection)

@@ -14,7 +14,8 @@ from sqlalchemy import exc
 
 REFUSED = "CG001"
 OVERFLOW = "22003"
-NOT_A_CHARACTER = "22021"
+# U+0000, in a text and within JSON.
+NOT_A_CHARACTER = {"22021", "22P05"}
 TIMEOUTS = {"57014", "55P03", "25P03", "25P04"}
 REFUSES_US = {"28000", "28P01", "3D000", "55000"}
 GONE = {"57P01", "57P02", "57P03", "57P05", "53300"}
@@ -76,7 +77,7 @@ def _translated(error: BaseException | None, *, lost: bool) -> DatabaseError | N
         return Refused(details.pop("code"), str(error.args[0]), details)
     if state == OVERFLOW:
         return Refused("NUMBER_TOO_LARGE", "A number in the answer is larger than a float can hold.", {})
-    if state == NOT_A_CHARACTER:
+    if state in NOT_A_CHARACTER:
         return Refused("INVALID_TEXT", "A text may not hold the character U+0000.", {})
     if state in TIMEOUTS or isinstance(error, TimeoutError):
         return StatementTimeout("The statement took too long and was cancelled.")

@@ -19,6 +19,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from db.errors import DatabaseUnavailable, ends_connection, translate
 from db.observer import Nobody, Observer, ends_told_to
+from db.walls import show_to
 
 log = structlog.get_logger("candlegraph.db")
 # What is noted of a connection. JSON stays bytes only on those that have served here: SQLAlchemy reads it itself, when
@@ -57,12 +58,14 @@ class PreparedReads:
         connections: int,
         read_timeout_seconds: float,
         checkout_timeout_seconds: float,
+        has_walls: bool = False,
         observer: Observer | None = None,
         echo: bool = False,
     ) -> None:
         self._engine = engine.sync_engine
         self._observer = observer or Nobody()
         self._echo = echo
+        self._has_walls = has_walls
         self._read_timeout_seconds = read_timeout_seconds
         self._checkout_timeout_seconds = checkout_timeout_seconds
         # The pool's own queue lets latecomers overtake, and some wait until they time out.
@@ -70,8 +73,10 @@ class PreparedReads:
         self._lost_at = 0.0
         event.listen(self._engine, "connect", _note_opening)
 
-    async def fetch_row(self, statement: str, values: Sequence[Any], *, keep: bool) -> Sequence[bytes | None]:
-        """The first row. keep: whether the connection should remember the statement.
+    async def fetch_row(
+        self, statement: str, values: Sequence[Any], *, keep: bool, viewer: str | None = None
+    ) -> Sequence[bytes | None]:
+        """The first row. keep: whether the connection should remember the statement. viewer: as db.engine has it.
 
         Raises a db.errors.DatabaseError. A connection that turns out to be dead costs one more try: a read may be
         repeated.
@@ -79,16 +84,18 @@ class PreparedReads:
         if self._echo:
             log.debug("statement", statement=statement)
         with ends_told_to(self._observer):
-            return await self._fetch_in_turn(statement, values, keep)
+            return await self._fetch_in_turn(statement, values, keep, viewer)
 
-    async def _fetch_in_turn(self, statement: str, values: Sequence[Any], keep: bool) -> Sequence[bytes | None]:
+    async def _fetch_in_turn(
+        self, statement: str, values: Sequence[Any], keep: bool, viewer: str | None
+    ) -> Sequence[bytes | None]:
         asked_at = time.perf_counter()
         await self._wait_for_turn()
         try:
             try:
-                return await self._fetch(statement, values, keep, asked_at)
+                return await self._fetch(statement, values, keep, viewer, asked_at)
             except _ConnectionLost:
-                return await self._fetch(statement, values, keep, time.perf_counter())
+                return await self._fetch(statement, values, keep, viewer, time.perf_counter())
         except _ConnectionLost as error:
             raise translate(error.reason) from error.reason
         except Exception as error:
@@ -108,7 +115,7 @@ class PreparedReads:
             raise DatabaseUnavailable("Every connection to the database is busy.") from error
 
     async def _fetch(
-        self, statement: str, values: Sequence[Any], keep: bool, asked_at: float
+        self, statement: str, values: Sequence[Any], keep: bool, viewer: str | None, asked_at: float
     ) -> Sequence[bytes | None]:
         connection = await self._checkout()
         started_at = time.perf_counter()
@@ -118,6 +125,8 @@ class PreparedReads:
             if JSON_IS_BYTES not in connection.info:
                 await driver.set_type_codec("json", **JSON_AS_IT_CAME)
                 connection.info[JSON_IS_BYTES] = True
+            if viewer is not None and self._has_walls:
+                await show_to(viewer, connection.info, driver)
             if keep:
                 row = await driver.fetchrow(statement, *values, timeout=self._read_timeout_seconds)
             else:

@@ -18,7 +18,7 @@ _LATE = timedelta(hours=1)
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
-async def settle(connection: AsyncConnection, *, everything: bool = False) -> int:
+async def settle(connection: AsyncConnection, *, everything: bool = False, in_time: bool = False) -> int:
     """Fill in the actual price and the error of predictions whose target has passed; return how many were written.
 
     The actual price is the close of the last base candle that had closed by the target time, unless that was more than
@@ -26,10 +26,15 @@ async def settle(connection: AsyncConnection, *, everything: bool = False) -> in
     because it arrived late or changed; with everything, those that any candle touches. A settled prediction may get
     another price, but is never unsettled.
 
+    in_time: within the limits that a client's request has.
+
     The connection must be in a READ COMMITTED transaction, as Database.transaction() gives it: the lock lasts until
     its end.
     """
-    await allow_time(connection)
+    if in_time:
+        await connection.execute(text("SELECT set_config('plan_cache_mode', 'auto', true)"))
+    else:
+        await allow_time(connection)
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     recorded_since = _LONG_AGO if everything else await _newest_settling(connection) - _LATE
     written: CursorResult[tuple[()]] = await connection.execute(

@@ -1,13 +1,17 @@
 """What a request carries."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import strawberry
 
 from cache.answers import AnswerCache
-from db.engine import Database
+from db.engine import Database, Reader
+from db.queries.viewers import Viewer
+from db.walls import setting_of
+from graph.identity.accounts import Accounts
+from graph.identity.callers import NOBODY, Caller
 from graph.plans import Plans
 
 
@@ -27,10 +31,32 @@ class Service:
 
 @dataclass(frozen=True)
 class Context:
+    """What all requests share, and who sends this one. viewer_id: a parameter, where the answer is for whoever asks."""
+
     database: Database
     cache: AnswerCache
     service: Service
+    accounts: Accounts
     plans: Plans = field(default_factory=Plans)
+    caller: Caller = NOBODY
+    viewer_id: Any = None
+
+    @property
+    def viewer(self) -> Viewer:
+        """Whose private rows may be seen."""
+        return Viewer(self.viewer_id, self.caller.sees_all)
+
+    @property
+    def reader(self) -> Reader:
+        """The database, as the caller sees it."""
+        return self.database.seen_by(setting_of(self.caller.user_id, sees_all=self.caller.sees_all))
+
+    def of(self, caller: Caller) -> "Context":
+        return replace(self, caller=caller, viewer_id=caller.user_id)
+
+    def of_anyone_like(self, caller: Caller, viewer_id: Any) -> "Context":
+        """Of a plan, which answers all who see as much."""
+        return replace(self, caller=caller, viewer_id=viewer_id)
 
 
 Info = strawberry.Info[Context, Any]

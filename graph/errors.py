@@ -9,6 +9,7 @@ INVALID_LIMIT, TOO_MANY_IDS                       an argument
 INTERVAL_TOO_SHORT, TOO_MANY_CANDLES              an argument, beside the rows that it meets
 NUMBER_TOO_LARGE                                  an answer that a float cannot hold
 QUERY_TOO_LARGE                                   the operation
+UNAUTHENTICATED, FORBIDDEN                        who asks
 STATEMENT_TIMEOUT, DATABASE_UNAVAILABLE           the database
 INTERNAL_SERVER_ERROR                             a fault of ours: masked, and logged under the id that is shown
 """
@@ -26,6 +27,14 @@ from graph.compiler.statement import TooLarge
 MAX_ERRORS = 10
 MAX_MESSAGE = 1_000
 log = structlog.get_logger("candlegraph.graph")
+
+
+class Forbidden(Exception):
+    """The caller may not do this. code: UNAUTHENTICATED where nobody signed in, else FORBIDDEN."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.extensions = {"code": code}
 
 
 class InputError(Exception):
@@ -46,7 +55,7 @@ def present(errors: Sequence[GraphQLError], *, request_code: str = "BAD_USER_INP
 
 def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
     match list(_causes(error)):
-        case [*_, InputError() as cause]:
+        case [*_, (InputError() | Forbidden()) as cause]:
             return _formatted(error, error.message, {**cause.extensions, **(error.extensions or {})})
         case [*_, Refused() as cause]:
             details = {key: value for key, value in cause.details.items() if key != "path"}

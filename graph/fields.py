@@ -11,7 +11,7 @@ from db.queries.listings import Span
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import InvalidGlobalId, global_id, read_global_id
 from graph.compiler.later import worked_out
-from graph.compiler.policy import EXCEPTIONALLY, CacheControl, Exceptionally
+from graph.compiler.policy import EXCEPTIONALLY, CacheControl, CacheControlScope, Exceptionally
 from graph.compiler.symbols import Row
 from graph.errors import InputError
 
@@ -21,6 +21,11 @@ Field: TypeAlias = Callable[[Callable[..., Any]], Any]
 def cached(tier: Tier) -> list[CacheControl]:
     """The directives of a type or a field whose answers may be kept this long."""
     return [CacheControl(max_age=tier.seconds)]
+
+
+def kept_private(tier: Tier) -> list[CacheControl]:
+    """The same, of what is shown to some alone."""
+    return [CacheControl(max_age=tier.seconds, scope=CacheControlScope.PRIVATE)]
 
 
 def relation(

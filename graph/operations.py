@@ -23,19 +23,22 @@ from strawberry import Schema
 from cache.answers import Computed, Source
 from cache.entries import Entry
 from db.errors import Refused
+from db.walls import PRIVATE_TABLES, setting_of
 from graph.compiler.executor import StatementExecutor
-from graph.compiler.later import Planning, Readings, Values
+from graph.compiler.later import Planning, Readings, Values, given_beside
 from graph.compiler.plans import Plan, compile_plan
 from graph.compiler.statement import Budget
 from graph.context import Context
 from graph.documents import DocumentRefused, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
+from graph.identity.callers import NOBODY, Caller
 from graph.persisted import AllowList, PersistedQueries, example_variables
 from graph.questions import question_of, seconds_of
 
 Row: TypeAlias = Sequence[Any]
 Documents: TypeAlias = AllowList | PersistedQueries
 NULL = [b"null"]
+VIEWER = "viewer#"
 # What a reading takes, roughly.
 READING_BYTES = 5_000
 
@@ -47,6 +50,7 @@ class Request(NamedTuple):
     variables: dict[str, Any]
     name: str | None
     sha256: str | None = None
+    caller: Caller = NOBODY
 
 
 class Answer(NamedTuple):
@@ -83,6 +87,8 @@ class Operations:
         values = operation.variables.coerced(request.variables, MAX_ERRORS)
         if isinstance(values, list):
             return _refusal(values, "BAD_USER_INPUT")
+        # Who asks is one more variable: its name is none that a document can have.
+        values[VIEWER] = request.caller.user_id
         planned = await self._planned(request, operation, values) if operation.is_query else None
         return planned or await self._unplanned(request, operation)
 
@@ -98,7 +104,8 @@ class Operations:
             request = Request(text, example_variables(operation, self._schema), name)
             values = operation.variables.coerced(request.variables, MAX_ERRORS)
             if operation.is_query and not isinstance(values, list):
-                self._plans.plans.sight((text, name, operation.variables.shape(values)))
+                values[VIEWER] = None
+                self._plans.plans.sight(self._key(request, operation, values))
                 with suppress(Exception):
                     self._plan(request, operation, values)
                     compiled += 1
@@ -130,21 +137,28 @@ class Operations:
         except Exception:
             return None
         if plan.tells_snapshot:
-            return await self._cached(operation, plan, arguments, values, is_kept=is_kept)
+            return await self._cached(request, operation, plan, arguments, values, is_kept=is_kept)
         if plan.beside is None:
-            return _assembled(plan, await self._row(plan, arguments, is_kept), None)
+            return _assembled(plan, await self._row(request, plan, arguments, is_kept), None)
         row, beside = await asyncio.gather(
-            self._row(plan, arguments, is_kept), self._execute(plan.beside, request, plan.spent)
+            self._row(request, plan, arguments, is_kept), self._execute(plan.beside, request, plan.spent)
         )
         return _assembled(plan, row, beside)
 
     async def _cached(
-        self, operation: Operation, plan: Plan, arguments: Sequence[Any], values: Values, *, is_kept: bool
+        self,
+        request: Request,
+        operation: Operation,
+        plan: Plan,
+        arguments: Sequence[Any],
+        values: Values,
+        *,
+        is_kept: bool,
     ) -> Answer | None:
         """The answer as it is kept, or will be."""
 
         async def compute() -> Computed | Exception | None:
-            row = await self._row(plan, arguments, is_kept)
+            row = await self._row(request, plan, arguments, is_kept)
             if isinstance(row, Exception):
                 return row
             *row, snapshot = row
@@ -160,9 +174,14 @@ class Operations:
             return Answer(found.body, entry=found, source=source)
         return _assembled(plan, found, None) if isinstance(found, Exception) else None
 
+    @staticmethod
+    def _key(request: Request, operation: Operation, values: Values) -> Hashable:
+        """Of the plan, which answers everybody who sees as much."""
+        return request.query, request.name, request.caller.sees_all, operation.variables.shape(values)
+
     def _plan(self, request: Request, operation: Operation, values: Values) -> tuple[Plan, bool]:
         """The plan, and whether it is kept for the next request."""
-        key: Hashable = (request.query, request.name, operation.variables.shape(values))
+        key = self._key(request, operation, values)
         kept = self._plans.plans.get(key)
         readings = kept if isinstance(kept, Readings) else None
         if readings is not None:
@@ -190,19 +209,23 @@ class Operations:
         return self._plans.plans.put(key, value, size + sys.getsizeof(repr(key)))
 
     def _compiled(self, request: Request, operation: Operation, values: Values, planning: Planning) -> Plan:
+        viewer_id = given_beside(VIEWER, request.caller.user_id, planning)
+        context = self._context.of_anyone_like(request.caller, viewer_id)
         executor = StatementExecutor.build(
-            self._schema, operation.document, None, self._context, request.variables, request.name
+            self._schema, operation.document, None, context, request.variables, request.name
         )
         assert isinstance(executor, StatementExecutor), "the variables have been coerced before"
         stand_ins = operation.variables.stand_ins(values, planning)
         executor.variable_values = VariableValues(executor.variable_values.sources, stand_ins)
         return compile_plan(executor, operation.document, planning, for_cache=self._context.cache.is_enabled)
 
-    async def _row(self, plan: Plan, arguments: Sequence[Any], is_kept: bool) -> Row | Exception:
+    async def _row(self, request: Request, plan: Plan, arguments: Sequence[Any], is_kept: bool) -> Row | Exception:
         if plan.statement is None:
             return ()
         try:
-            return await self._context.database.prepared.fetch_row(plan.statement, arguments, keep=is_kept)
+            return await self._context.database.prepared.fetch_row(
+                plan.statement, arguments, keep=is_kept, viewer=_viewer(request.caller, plan)
+            )
         except Exception as error:
             return error
 
@@ -222,7 +245,7 @@ class Operations:
                 self._schema,
                 document,
                 None,
-                self._context,
+                self._context.of(request.caller),
                 request.variables,
                 request.name,
                 executor_class=StatementExecutor,
@@ -231,6 +254,13 @@ class Operations:
             return await result if isawaitable(result) else result
         except Exception as error:
             return ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
+
+
+def _viewer(caller: Caller, plan: Plan) -> str | None:
+    """Who is to see what the plan reads, where that is not for everybody."""
+    if plan.tables.isdisjoint(PRIVATE_TABLES):
+        return None
+    return setting_of(caller.user_id, sees_all=caller.sees_all)
 
 
 def _assembled(plan: Plan, row: Row | Exception, beside: ExecutionResult | None) -> Answer | None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from db.queries import alerts, cryptocurrencies, models, predictions, signals, strategies, trades
+from db.queries import alerts, cryptocurrencies, models, predictions, signals, strategies, trades, users
 from db.queries.listings import Listing
 from graph.compiler.symbols import Rows, Variants
 from graph.context import Info
@@ -20,6 +20,7 @@ from graph.types.predictions import Prediction, PredictionFilterArgument
 from graph.types.signals import Signal, SignalFilterArgument
 from graph.types.strategies import Strategy
 from graph.types.trades import Trade, TradeFilterArgument
+from graph.types.users import User
 
 MAX_IDS = 100
 
@@ -48,20 +49,26 @@ class Query:
         return predictions.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
     @connection(Signal, "Signals about all coins.")
-    def signals(self, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
-        return signals.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
+    def signals(
+        self, info: Info, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
+    ) -> Listing:
+        return signals.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
     @connection(Trade, "Trades in all coins.")
-    def trades(self, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
-        return trades.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
+    def trades(
+        self, info: Info, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
+    ) -> Listing:
+        return trades.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
     @connection(Alert, "Alerts.")
-    def alerts(self, filter_: AlertFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
-        return alerts.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
+    def alerts(
+        self, info: Info, filter_: AlertFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
+    ) -> Listing:
+        return alerts.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
     @connection(Strategy, "Trading strategies, in the order in which they were created.")
-    def strategies(self) -> Listing:
-        return strategies.listing()
+    def strategies(self, info: Info) -> Listing:
+        return strategies.listing(info.context.viewer)
 
     @connection(Model, "Prediction models, in the order in which they were registered.")
     def models(self) -> Listing:
@@ -76,14 +83,18 @@ class Query:
         return models.by_name(name, version)
 
     @relation(Node | None, "Whatever has this global id; null if nothing has it.")
-    def node(self, id_: GlobalId) -> Variants:
-        return nodes([id_], "id")
+    def node(self, info: Info, id_: GlobalId) -> Variants:
+        return nodes(info.context.viewer, [id_], "id")
 
     @relation(list[Node | None], "Whatever has these global ids, in their order; null where nothing has one.")
-    def nodes(self, ids: GlobalIds) -> Variants:
+    def nodes(self, info: Info, ids: GlobalIds) -> Variants:
         if len(ids) > MAX_IDS:
             raise InputError("TOO_MANY_IDS", f"At most {MAX_IDS} ids at a time, not {len(ids)}.", ["ids"])
-        return nodes(ids, "ids")
+        return nodes(info.context.viewer, ids, "ids")
+
+    @relation(User | None, "Who is signed in; null when nobody is.")
+    def viewer(self, info: Info) -> Rows:
+        return users.by_id(info.context.viewer, info.context.viewer_id)
 
     @resolved(Health, "How the server, its database, its cache and its data are.")
     async def health(self, info: Info) -> Any:

@@ -1,9 +1,10 @@
 """What a plan's answer is kept under, and what it depends on.
 
     response:{operation}:{symbols}:{digest of the plan and its arguments}
+    private:…                               the same, where it is not for everybody
 
-Equal for whatever asks for the same, however it is written. A time relative to now stands in a key as it was written:
-for as long as its grain, it means the same.
+Equal for whatever asks for the same, however it is written. Who asks is an argument of a plan whose rows depend on it.
+A time relative to now stands in a key as it was written: for as long as its grain, it means the same.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from cache.tiers import Tier
 from graph.compiler.later import Momentary, Values
 from graph.compiler.plans import Plan
 
+PRIVATE = "private"
 MAX_SYMBOL = 20
 # Of names that clients choose, in a key.
 MAX_NAME, MAX_SHOWN = 64, 10
@@ -26,7 +28,8 @@ def question_of(plan: Plan, name: str | None, arguments: Sequence[Any], values: 
     tags = frozenset(_tags(plan, values))
     symbols = {tag.member for tag in tags if tag.member is not None}
     digest = hashlib.blake2b(repr([_lasting(argument) for argument in arguments]).encode(), key=plan.digest)
-    key = f"response:{(name or '-')[:MAX_NAME]}:{_shown(symbols)}:{digest.hexdigest()[:32]}"
+    kind = PRIVATE if plan.policy.is_private else "response"
+    key = f"{kind}:{(name or '-')[:MAX_NAME]}:{_shown(symbols)}:{digest.hexdigest()[:32]}"
     return Question(key, tags, Tier.of(plan.policy.seconds(values)))
 
 

@@ -28,6 +28,10 @@ LEAST_GRAIN_SECONDS = 5.0
 class RelativeTime(datetime, Momentary):
     """An instant that was told relative to now."""
 
+    def __repr__(self) -> str:
+        # Two that were written alike are alike, whenever they were sent.
+        return f"RelativeTime({self.text!r})"
+
     def again(self) -> datetime:
         return parse_time(self.text)
 

@@ -5,13 +5,14 @@ from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectT
 from strawberry.schema.config import StrawberryConfig
 
 from graph.compiler.executor import StatementExecutor
+from graph.mutation import Mutation
 from graph.query import Query
 from graph.scalars import SCALARS
 
 
 def create_schema() -> strawberry.Schema:
     config = StrawberryConfig(scalar_map=SCALARS)
-    schema = strawberry.Schema(query=Query, config=config, execution_context_class=StatementExecutor)
+    schema = strawberry.Schema(query=Query, mutation=Mutation, config=config, execution_context_class=StatementExecutor)
     _drop_null_defaults(schema._schema)
     return schema
 

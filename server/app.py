@@ -1,6 +1,7 @@
 """The application: everything is wired here, and nowhere else."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from strawberry import Schema
 
 from cache.answers import AnswerCache
+from cache.buckets import Buckets
 from cache.hottest import Hottest
 from cache.redis import SharedCache
 from cache.texts import Texts
@@ -26,10 +28,15 @@ from db.engine import Database
 from db.observer import Observer
 from db.settle import settle
 from graph.context import Context, Service
+from graph.identity.access_tokens import AccessTokens
+from graph.identity.accounts import Accounts
+from graph.identity.identities import Identities
+from graph.identity.throttle import Throttle
 from graph.operations import Operations
 from graph.persisted import AllowList, PersistedQueries
 from graph.plans import Plans
 from graph.schema import create_schema
+from server.callers import CallerMiddleware
 from server.endpoint import GraphQLEndpoint
 from server.graphiql import graphiql_page
 from server.health import health_routes
@@ -49,7 +56,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
     settings = settings or read_settings()
     configure_logging(settings.level)
     metrics = Metrics()
-    context, operations = open_operations(settings, open_database(settings, metrics.statements))
+    database = open_database(settings, metrics.statements, has_walls=not settings.is_open)
+    context, operations = open_operations(settings, database)
+    identities = Identities(database, context.cache, context.accounts.access_tokens)
     shortcuts = Shortcuts(context.cache, metrics.requests)
     return Starlette(
         routes=[
@@ -60,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         ],
         middleware=[
             *([_cors(settings.cors_origins)] if settings.cors_origins else []),
+            Middleware(CallerMiddleware, identities=identities, is_open=settings.is_open),
             *([Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts)] if settings.cache_enabled else []),
         ],
         lifespan=lambda _: _lifespan(context, operations, shortcuts),
@@ -71,9 +81,12 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Op
     schema = create_schema()
     trusted = trusted_documents(settings, schema)
     texts = trusted.operations(schema._schema) if trusted else []
+    cache = open_cache(settings)
+    buckets = Buckets(cache.shared)
     context = Context(
         database=database,
-        cache=open_cache(settings),
+        cache=cache,
+        accounts=Accounts(access_tokens(settings), Throttle(buckets)),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
         plans=Plans(trusted=len(texts)),
     )
@@ -84,14 +97,15 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Op
     return context, operations
 
 
-def open_database(settings: Settings, observer: Observer | None = None) -> Database:
-    """The configured database, or the embedded one, which must be running."""
+def open_database(settings: Settings, observer: Observer | None = None, *, has_walls: bool = False) -> Database:
+    """The configured database, or the embedded one, which must be running. has_walls: as db.engine has it."""
     url = settings.database
     return Database(
         url or EmbeddedPostgres(settings.candlegraph_data_dir).url(),
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_max_overflow,
         embedded=url is None,
+        has_walls=has_walls,
         observer=observer,
         echo=settings.debug,
     )
@@ -104,6 +118,11 @@ def trusted_documents(settings: Settings, schema: Schema) -> AllowList | None:
     trusted = AllowList.read(settings.trusted_documents)
     trusted.operations(schema._schema)
     return trusted
+
+
+def access_tokens(settings: Settings) -> AccessTokens:
+    """What makes and reads them. Without a key they are worth nothing beyond this process."""
+    return AccessTokens(settings.secrets or [secrets.token_hex(32)])
 
 
 def open_cache(settings: Settings) -> AnswerCache:
@@ -161,5 +180,8 @@ async def _to_graphql(_: Request) -> Response:
 
 def _cors(origins: list[str]) -> Middleware:
     return Middleware(
-        CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["content-type"]
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type"],
     )

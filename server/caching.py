@@ -6,8 +6,11 @@ from starlette.types import Scope, Send
 
 from cache.answers import Source
 from cache.entries import Entry
+from graph.questions import PRIVATE
 
 Head: TypeAlias = list[tuple[bytes, bytes]]
+# What decides over an answer beside the request line and the body.
+VARY = b"Accept, Authorization"
 
 
 def head_of(entry: Entry, media_type: str, source: Source) -> Head:
@@ -15,11 +18,15 @@ def head_of(entry: Entry, media_type: str, source: Source) -> Head:
     return [
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
         (b"content-length", b"%d" % len(entry.body)),
-        (b"vary", b"Accept"),
+        (b"vary", VARY),
         (b"etag", entry.etag),
-        (b"cache-control", b"max-age=%d, public" % entry.lifetime),
+        (b"cache-control", b"max-age=%d, %s" % (entry.lifetime, _audience(entry))),
         (b"x-cache", f"{source.value}; tier={entry.tier.name}".encode()),
     ]
+
+
+def _audience(entry: Entry) -> bytes:
+    return b"private" if entry.key.startswith(PRIVATE) else b"public"
 
 
 async def send_entry(entry: Entry, head: Head, scope: Scope, send: Send) -> None:

@@ -20,6 +20,7 @@ from graph.types.candles import Interval
 from server import cli_cache, cli_db
 from server.app import trusted_documents
 from server.examples import EXAMPLES
+from server.exposure import decide
 from server.logging import configure_logging
 from server.serving import listen, run, stop_on_sigterm
 from server.settings import SettingsError, read_settings
@@ -53,14 +54,21 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes that serve.", min=1, max=64)] = 1,
     data_dir: DataDir = None,
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Load demo data into an empty database.")] = True,
+    insecure_open: Annotated[
+        bool,
+        typer.Option("--insecure-open", help="Serve with AUTH_MODE=open on an address that others may reach."),
+    ] = False,
 ) -> None:
     """Serve the API and GraphiQL: starts PostgreSQL if none is configured, migrates, and loads demo data if empty."""
     settings = read_settings(data_dir=data_dir)
     configure_logging(settings.level)
+    warning = decide(settings, host, insecure_open=insecure_open)
     # A list that cannot be used is told before anything is started.
     trusted_documents(settings, create_schema())
     config, bound = listen(host, port, workers)
     console.print("[bold]Candlegraph[/bold]")
+    if warning:
+        console.print(f"  [yellow]{warning}[/yellow]")
     with postgres(settings, console):
         with_demo = demo and settings.environment != "production"
         asyncio.run(connected(settings, lambda database: prepare(database, console, with_demo=with_demo)))

@@ -16,14 +16,15 @@ from cache.answers import Source
 from graph import operations
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations
-from server.caching import head_of, send_entry
+from server.caching import VARY, head_of, send_entry
+from server.callers import CALLER
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
 from server.requests import RequestError, answer_type, check_method, read_operation
 from server.shortcuts import Shortcuts
 
 HEADERS = {
-    media_type: {"Content-Type": f"{media_type}; charset=utf-8", "Vary": "Accept", "Cache-Control": "no-store"}
+    media_type: {"Content-Type": f"{media_type}; charset=utf-8", "Vary": VARY.decode(), "Cache-Control": "no-store"}
     for media_type in (JSON, GRAPHQL_JSON)
 }
 
@@ -54,7 +55,7 @@ class GraphQLEndpoint:
                 await self._graphiql(scope, receive, send)
                 return None
             asked = await read_operation(request)
-            answer = await self._execute(asked, request.method)
+            answer = await self._execute(asked._replace(caller=scope[CALLER]), request.method)
         except RequestError as error:
             await _refuse(media_type, error)(scope, receive, send)
             return None, "rejected", OTHER

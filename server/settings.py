@@ -34,12 +34,41 @@ class Settings(BaseSettings):
     debug: bool = False
     environment: Literal["development", "test", "staging", "production"] = "development"
     secret_key: SecretStr | None = Field(default=None, min_length=32)
+    secret_key_previous: SecretStr | None = Field(default=None, min_length=32)
+    # None: open on a loopback address, and required anywhere else; see server/exposure.py.
+    auth_mode: Literal["open", "required"] | None = None
+    # None: in production, no; else yes.
+    introspection: bool | None = None
+    graphiql: bool | None = None
+    private_port: int | None = Field(default=None, ge=1, le=65_535)
     candlegraph_data_dir: Path = Path(".candlegraph")
 
     @property
     def database(self) -> DatabaseUrl | None:
         """Where the database is; None for the embedded one."""
         return driver_url(self.database_url.get_secret_value()) if self.database_url else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may see and do everything."""
+        return self.auth_mode == "open"
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def shows_schema(self) -> bool:
+        return not self.is_production if self.introspection is None else self.introspection
+
+    @property
+    def shows_graphiql(self) -> bool:
+        return not self.is_production if self.graphiql is None else self.graphiql
+
+    @property
+    def secrets(self) -> list[str]:
+        """The key that signs, then those that only verify."""
+        return [key.get_secret_value() for key in (self.secret_key, self.secret_key_previous) if key is not None]
 
     @property
     def level(self) -> str:
@@ -81,6 +110,11 @@ class Settings(BaseSettings):
     @classmethod
     def _in_capitals(cls, level: Any) -> Any:
         return level.upper() if isinstance(level, str) else level
+
+
+def settle_for_children(**settings: str) -> None:
+    """Decide settings for this process and those that it starts."""
+    os.environ.update({name.upper(): value for name, value in settings.items()})
 
 
 def read_settings(*, data_dir: Path | None = None) -> Settings:

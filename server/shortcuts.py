@@ -14,6 +14,7 @@ from cache.changes import Tag
 from cache.entries import Entry
 from cache.memory import MemoryCache
 from server.caching import Head, head_of, send_entry
+from server.callers import CALLER, viewer_of
 from server.metrics import RequestMetrics
 
 MAX_SHORTCUTS = 10_000
@@ -25,6 +26,9 @@ MAX_HEADERS = 500
 SHORTCUT_BYTES = 500
 # The headers that decide over the answer to the same bytes.
 DECISIVE = {b"accept", b"content-type", b"content-encoding"}
+
+# Stands last among those, where what is sent is for one viewer.
+VIEWER = b":viewer"
 
 # Where a scope holds what tells its request from others.
 KEY = "candlegraph.shortcut"
@@ -108,8 +112,9 @@ class Shortcuts:
         self._shortcuts.put(key, shortcut, len(key[1]) + MAX_HEADERS + SHORTCUT_BYTES)
 
     def most_asked(self, number: int) -> dict[Key, int]:
-        """The requests that were asked most since this was called before, and how often."""
-        hottest = nlargest(number, self._shortcuts.asked(), key=itemgetter(0))
+        """The requests that were asked most since this was called before, and how often: of those of nobody."""
+        of_nobody = (asked for asked in self._shortcuts.asked() if asked[1][-1][0] != VIEWER)
+        hottest = nlargest(number, of_nobody, key=itemgetter(0))
         for _, _, shortcut in self._shortcuts.asked():
             shortcut.asked = 0
         return {key: asked for asked, key, _ in hottest if asked}
@@ -135,6 +140,8 @@ class ShortcutMiddleware:
 async def _sent(scope: Scope, receive: Receive) -> tuple[Key | None, Receive]:
     """What tells the request from others, if it is short; and how to read it from its beginning."""
     decisive = [pair for pair in scope["headers"] if pair[0] in DECISIVE]
+    if (viewer := viewer_of(scope[CALLER])) is not None:
+        decisive.append((VIEWER, viewer))
     if sum([len(value) for _, value in decisive]) > MAX_HEADERS:
         return None, receive
     if scope["method"] in ("GET", "HEAD"):

@@ -10,10 +10,29 @@ from sqlalchemy import URL, event
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cache.answers import AnswerCache
+from cache.buckets import Buckets
 from db.engine import Database
-from graph.operations import Operations
+from graph.context import Context, Service
+from graph.identity.access_tokens import AccessTokens
+from graph.identity.accounts import Accounts
+from graph.identity.callers import ANYBODY
+from graph.identity.throttle import Throttle
+from graph.operations import Operations, Request
 from server.app import create_app
 from server.settings import Settings
+
+ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(Buckets(None)))
+
+
+def context_of(database: Database, cache: AnswerCache | None = None) -> Context:
+    """What operations are answered with, without a cache by default."""
+    return Context(database, cache or AnswerCache(is_enabled=False), Service("test", "test", 0), ACCOUNTS)
+
+
+def asked(query: str, variables: dict[str, Any] | None = None) -> Request:
+    """An operation of somebody who may see everything."""
+    return Request(query, variables or {}, None, caller=ANYBODY)
 
 
 class FieldByField(Operations):
@@ -49,7 +68,7 @@ class Client(httpx.AsyncClient):
 
 def application(url: URL, **settings: Any) -> Starlette:
     """An application on this database, with memory alone for a cache unless the settings say more."""
-    settings = {"redis_url": None, **settings}
+    settings = {"redis_url": None, "auth_mode": "open", **settings}
     database_url = url.render_as_string(hide_password=False)
     return create_app(Settings(_env_file=None, database_url=database_url, environment="test", **settings))
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, DateTime, Double, FromClause, Identity, MetaData, Text, func
+from sqlalchemy import BigInteger, DateTime, Double, FromClause, Identity, MetaData, Table, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -27,6 +27,12 @@ class Base(DeclarativeBase):
         SQLAlchemy's aliased() would do as much, at ten times the cost: statements are built while clients wait.
         """
         return cls.__table__.alias()
+
+    @classmethod
+    def table(cls) -> Table:
+        """The table itself, to write to."""
+        assert isinstance(cls.__table__, Table)
+        return cls.__table__
 
 
 Key = Annotated[int, mapped_column(BigInteger, Identity(always=False), primary_key=True)]

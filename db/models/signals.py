@@ -12,6 +12,7 @@ class Signal(Base):
     __table_args__ = (
         Index(None, "cryptocurrency_id", "timestamp", "id"),
         Index(None, "strategy_id", "timestamp", "id"),
+        Index(None, "user_id", "timestamp", "id"),
         Index(None, "model_id", "timestamp", "id"),
         Index(None, "prediction_id", "timestamp", "id"),
         Index(None, "timestamp", "id"),
@@ -22,6 +23,8 @@ class Signal(Base):
 
     id: Mapped[Key] = mapped_column("signal_id", key="id")
     cryptocurrency_id: Mapped[int] = mapped_column(ForeignKey("cryptocurrencies.id", ondelete="RESTRICT"))
+    # Whoever the strategy belongs to, or who recorded it; null: nobody.
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
     strategy_id: Mapped[int | None] = mapped_column(ForeignKey("trading_strategies.id", ondelete="SET NULL"))
     model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"))
     prediction_id: Mapped[int | None] = mapped_column(ForeignKey("predictions.id", ondelete="SET NULL"))

@@ -14,6 +14,7 @@ class Trade(Base):
     __table_args__ = (
         Index(None, "cryptocurrency_id", "timestamp", "id"),
         Index(None, "signal_id", "timestamp", "id"),
+        Index(None, "user_id", "timestamp", "id"),
         Index(None, "timestamp", "id"),
         CheckConstraint("isfinite(timestamp)", "timestamp"),
         CheckConstraint(one_of("trade_type", "BUY", "SELL"), "trade_type"),
@@ -25,6 +26,8 @@ class Trade(Base):
 
     id: Mapped[Key] = mapped_column("trade_id", key="id")
     cryptocurrency_id: Mapped[int] = mapped_column(ForeignKey("cryptocurrencies.id", ondelete="RESTRICT"))
+    # Whoever the signal belongs to, or who recorded it; null: nobody.
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
     signal_id: Mapped[int | None] = mapped_column(ForeignKey("signals.id", ondelete="SET NULL"))
     side: Mapped[str] = mapped_column("trade_type", String(4), key="side")
     price: Mapped[Decimal] = mapped_column(MONEY)

@@ -40,7 +40,12 @@ def by_time(rows: Select[Any], noun: str, *, newest_first: bool, key: str = "tim
 
 def narrowed(rows: Select[Any], criteria: Iterable[Criterion]) -> Select[Any]:
     """The rows that meet every criterion that was given."""
-    return rows.where(*(criterion for criterion in criteria if criterion is not None))
+    return rows.where(*met(criteria))
+
+
+def met(criteria: Iterable[Criterion]) -> list[ColumnElement[bool]]:
+    """The criteria that were given."""
+    return [criterion for criterion in criteria if criterion is not None]
 
 
 def equal(column: Any, value: Any) -> Criterion:

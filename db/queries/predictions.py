@@ -4,6 +4,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
 
 from db.constants import text_constant, times
 from db.models import Candle, Cryptocurrency, Model, Prediction
+from db.queries.keys import keys_in
 from db.queries.listings import ALWAYS, Criterion, Listing, Span, at_least, by_time, equal, narrowed, of_symbol, within
 from db.settle import LARGEST_PRICE, SMALLEST_PRICE
 
@@ -11,6 +12,12 @@ from db.settle import LARGEST_PRICE, SMALLEST_PRICE
 def by_id(key: Any) -> Select[Any]:
     prediction = Prediction.rows()
     return select(prediction).where(prediction.c.id == key)
+
+
+def by_keys(keys: Any) -> Select[Any]:
+    """Those with these keys, in the order in which they were recorded."""
+    prediction = Prediction.rows()
+    return select(prediction).where(prediction.c.id == keys_in(keys)).order_by(prediction.c.id)
 
 
 def listing(

@@ -16,15 +16,18 @@ from db.queries.listings import (
     of_symbol,
     within,
 )
+from db.queries.viewers import Viewer, own
 
 
-def by_id(key: Any) -> Select[Any]:
+def by_id(viewer: Viewer, key: Any) -> Select[Any]:
     signal = Signal.rows()
-    return select(signal).where(signal.c.id == key)
+    return narrowed(select(signal).where(signal.c.id == key), [own(signal.c.user_id, viewer)])
 
 
 def listing(
+    viewer: Viewer,
     *,
+    of_user: Any = None,
     cryptocurrency_id: Any = None,
     prediction_id: Any = None,
     model_id: Any = None,
@@ -39,6 +42,8 @@ def listing(
     """Signals in the order of their time. of_strategy is the parent, strategy_id a filter: both may be given."""
     signal = Signal.rows()
     criteria = [
+        own(signal.c.user_id, viewer),
+        equal(signal.c.user_id, of_user),
         equal(signal.c.cryptocurrency_id, cryptocurrency_id),
         equal(signal.c.prediction_id, prediction_id),
         equal(signal.c.model_id, model_id),

@@ -4,15 +4,18 @@ from sqlalchemy import ColumnElement, Select, select
 
 from db.models import Signal, Trade
 from db.queries.listings import ALWAYS, Criterion, Listing, Span, by_time, equal, narrowed, of_symbol, within
+from db.queries.viewers import Viewer, own
 
 
-def by_id(key: Any) -> Select[Any]:
+def by_id(viewer: Viewer, key: Any) -> Select[Any]:
     trade = Trade.rows()
-    return select(trade).where(trade.c.id == key)
+    return narrowed(select(trade).where(trade.c.id == key), [own(trade.c.user_id, viewer)])
 
 
 def listing(
+    viewer: Viewer,
     *,
+    of_user: Any = None,
     cryptocurrency_id: Any = None,
     signal_id: Any = None,
     of_strategy: Any = None,
@@ -27,6 +30,8 @@ def listing(
     """Trades in the order of their time. of_strategy is the parent, strategy_id a filter: both may be given."""
     trade = Trade.rows()
     criteria = [
+        own(trade.c.user_id, viewer),
+        equal(trade.c.user_id, of_user),
         equal(trade.c.cryptocurrency_id, cryptocurrency_id),
         equal(trade.c.signal_id, signal_id),
         _of_strategy(trade.c.signal_id, of_strategy),

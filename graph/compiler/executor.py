@@ -28,23 +28,23 @@ RELATION = "relation"
 
 
 class Reader(Protocol):
-    """What the executor needs of a database."""
+    """What the executor needs of a database: it shows what whoever asks may see."""
 
     async def fetch_value(self, statement: Executable) -> Any: ...
     async def fetch_rows(self, statement: Executable) -> list[Any]: ...
 
 
-class HasDatabase(Protocol):
+class HasReader(Protocol):
     """What the executor needs of the context of a request."""
 
     @property
-    def database(self) -> Reader: ...
+    def reader(self) -> Reader: ...
 
 
 class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
     """Answers rows by one statement a root field, and relations of concrete parents by one for all parents."""
 
-    context_value: HasDatabase
+    context_value: HasReader
 
     def __init__(self, *args: Any, budget: Budget | None = None, **kwargs: Any) -> None:
         """budget: what has been selected elsewhere in the operation."""
@@ -105,7 +105,7 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
 
     async def _fetch(self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, rows: Any) -> Any:
         statement = Selection(self, self._budget).statement(return_type, fields, path, rows)
-        return _fragment(return_type, await self.context_value.database.fetch_value(statement))
+        return _fragment(return_type, await self.context_value.reader.fetch_value(statement))
 
     async def _load(self, parent_type: GraphQLObjectType, source: Any, fields: FieldDetailsList, path: Path) -> Any:
         return_type = parent_type.fields[fields[0].node.name.value].type
@@ -141,7 +141,7 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         rows = selection.resolve(parent_type, fields, path, parents.row)
         return_type = parent_type.fields[fields[0].node.name.value].type
         value = selection.json(return_type, fields, path, rows, (parents.table,))
-        answers = dict(await self.context_value.database.fetch_rows(parents.statement(value)))
+        answers = dict(await self.context_value.reader.fetch_rows(parents.statement(value)))
         return [answers[position] for position in range(len(sources))]
 
 

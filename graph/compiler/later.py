@@ -10,6 +10,7 @@ resolver that looks at a Later in another way fails; it is called again with val
 from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from sqlalchemy import BigInteger, BindParameter, ClauseElement, DateTime, Double, Numeric, Text
@@ -97,6 +98,11 @@ class Later(BindParameter[Any]):
 
     # As they are compared with columns, Laters are told apart by identity.
     __hash__ = BindParameter.__hash__
+
+
+def given_beside(name: str, now: int | None, planning: Planning) -> Later:
+    """A number that comes with each request beside its variables, under a name that none of them can have."""
+    return Later((given_beside, name), itemgetter(name), now, planning, BigInteger())
 
 
 def worked_out(function: Callable[..., Any], *inputs: Any, type_: TypeEngine[Any] | None = None) -> Any:

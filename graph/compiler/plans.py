@@ -82,7 +82,7 @@ class Plan:
     checks: readings whose result is of no use, but that may refuse a request.
     beside: an operation with the root fields that are not rows.   type_name: what __typename answers.
     size: roughly what it takes, in bytes.   spent: what it selects.
-    policy: for how long its answer may be kept.   depends_on: what ends that before.
+    policy: for how long its answer may be kept.   depends_on: what ends that before.   tables: those in it.
     tells_snapshot: whether the last column of the statement tells which snapshot it saw.
     digest: tells it from other plans, in all processes.
     """
@@ -98,6 +98,7 @@ class Plan:
     spent: Budget
     policy: Policy
     depends_on: Sequence[Dependence]
+    tables: frozenset[str]
     tells_snapshot: bool
     digest: bytes
 
@@ -147,7 +148,7 @@ def compile_plan(
             columns.append(cast(selection.json(return_type, details, path, value), JSON))
         elif nodes[0].name.value != "__typename":
             beside += nodes
-    tells_snapshot = for_cache and policy.is_shared and bool(columns) and not beside
+    tells_snapshot = for_cache and policy.is_kept and bool(columns) and not beside
     if tells_snapshot:
         columns.append(cast(func.pg_current_snapshot(), Text))
     statement, parameters, depends_on = _written(columns) if columns else (None, [], [])
@@ -163,6 +164,7 @@ def compile_plan(
         spent=budget,
         policy=policy,
         depends_on=depends_on,
+        tables=frozenset(dependence.table for dependence in depends_on),
         tells_snapshot=tells_snapshot,
         digest=_digest(statement, list(fields), [root.key for root in rows], root_type.name),
     )

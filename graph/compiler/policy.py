@@ -51,9 +51,9 @@ class Policy:
         self.is_private = False
 
     @property
-    def is_shared(self) -> bool:
-        """Whether its answer may be stored, and served to everybody."""
-        return not self.is_private and self._seconds != 0 and (self._seconds is not None or bool(self._exceptions))
+    def is_kept(self) -> bool:
+        """Whether its answer may be stored; where it is private, for those alone whom it may be served to."""
+        return self._seconds != 0 and (self._seconds is not None or bool(self._exceptions))
 
     def seconds(self, values: Values) -> int:
         """For how long its answer may be kept, for these variables."""

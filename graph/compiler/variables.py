@@ -66,8 +66,9 @@ class Variables:
             return values[name]
 
         return {
-            name: _stand_in(self._types[name], value, (Later, name), partial(read, name), planning, self._most)
-            for name, value in values.items()
+            name: _stand_in(type_, values[name], (Later, name), partial(read, name), planning, self._most)
+            for name, type_ in self._types.items()
+            if name in values
         }
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import strawberry
 
 from cache.tiers import Tier
-from graph.fields import Node, TimeRange, cached, span_of
+from graph.fields import Node, TimeRange, kept_private, span_of
 
 
 @strawberry.enum(description="What an alert is about.")
@@ -34,7 +34,7 @@ AlertFilterArgument = Annotated[
 ]
 
 
-@strawberry.type(description="Something that somebody should know.", directives=cached(Tier.SHORT))
+@strawberry.type(description="Something that somebody should know.", directives=kept_private(Tier.SHORT))
 class Alert(Node):
     type: AlertType = strawberry.field(description="What it is about.")
     message: str = strawberry.field(description="What happened, in words.")

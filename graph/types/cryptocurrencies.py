@@ -121,14 +121,22 @@ class Cryptocurrency(Node):
         return predictions.listing(cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_))
 
     @connection(Signal, "Signals about it.")
-    def signals(self: Row, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
+    def signals(
+        self: Row, info: Info, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
+    ) -> Listing:
         newest_first = is_newest_first(order_by)
-        return signals.listing(cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_))
+        return signals.listing(
+            info.context.viewer, cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_)
+        )
 
     @connection(Trade, "Trades in it.")
-    def trades(self: Row, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST) -> Listing:
+    def trades(
+        self: Row, info: Info, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
+    ) -> Listing:
         newest_first = is_newest_first(order_by)
-        return trades.listing(cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_))
+        return trades.listing(
+            info.context.viewer, cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_)
+        )
 
     @connection(Sentiment, "What was said about it, newest first.")
     def sentiment(

@@ -7,6 +7,7 @@ from cache.tiers import Tier
 from db.queries import predictions, signals
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row
+from graph.context import Info
 from graph.fields import Node, cached, criteria_of
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
 from graph.types.predictions import Prediction, PredictionFilterArgument
@@ -36,5 +37,5 @@ class Model(Node):
         return predictions.listing(model_id=self.id, newest_first=newest_first, **criteria_of(filter_))
 
     @connection(Signal, "Signals that follow from it, newest first.")
-    def signals(self: Row) -> Listing:
-        return signals.listing(model_id=self.id)
+    def signals(self: Row, info: Info) -> Listing:
+        return signals.listing(info.context.viewer, model_id=self.id)

@@ -9,6 +9,7 @@ from cache.tiers import Tier
 from db.queries import cryptocurrencies, models, predictions, signals
 from db.queries.listings import Listing
 from graph.compiler.symbols import Part, Row, Rows
+from graph.context import Info
 from graph.fields import Node, TimeRange, cached, relation, resolved, span_of
 from graph.pagination import connection
 from graph.types.signals import Signal
@@ -114,5 +115,5 @@ class Prediction(Node):
         return Part(self, exists=self.actual_price.is_not(None))
 
     @connection(Signal, "Signals that follow from it, newest first.")
-    def signals(self: Row) -> Listing:
-        return signals.listing(prediction_id=self.id)
+    def signals(self: Row, info: Info) -> Listing:
+        return signals.listing(info.context.viewer, prediction_id=self.id)

@@ -9,7 +9,8 @@ from cache.tiers import Tier
 from db.queries import cryptocurrencies, models, predictions, strategies, trades
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row, Rows
-from graph.fields import Node, TimeRange, cached, key_of, relation, span_of
+from graph.context import Info
+from graph.fields import Node, TimeRange, kept_private, key_of, relation, span_of
 from graph.pagination import connection
 from graph.types.trades import Trade
 
@@ -50,7 +51,7 @@ SignalFilterArgument = Annotated[
 ]
 
 
-@strawberry.type(description="Advice to buy, sell or hold a coin.", directives=cached(Tier.MEDIUM))
+@strawberry.type(description="Advice to buy, sell or hold a coin.", directives=kept_private(Tier.MEDIUM))
 class Signal(Node):
     type: SignalType = strawberry.field(description="What it advises.")
     confidence: float | None = strawberry.field(description="How sure it is: 0 to 1.")
@@ -67,8 +68,8 @@ class Signal(Node):
     @relation(
         Annotated["Strategy", strawberry.lazy("graph.types.strategies")] | None, "The strategy that gave it, if any."
     )
-    def strategy(self: Row) -> Rows:
-        return strategies.by_id(self.strategy_id)
+    def strategy(self: Row, info: Info) -> Rows:
+        return strategies.by_id(info.context.viewer, self.strategy_id)
 
     @relation(Annotated["Model", strawberry.lazy("graph.types.models")] | None, "The model behind it, if any.")
     def model(self: Row) -> Rows:
@@ -81,5 +82,5 @@ class Signal(Node):
         return predictions.by_id(self.prediction_id)
 
     @connection(Trade, "Trades that follow this signal, newest first.")
-    def trades(self: Row) -> Listing:
-        return trades.listing(signal_id=self.id)
+    def trades(self: Row, info: Info) -> Listing:
+        return trades.listing(info.context.viewer, signal_id=self.id)

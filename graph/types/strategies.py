@@ -7,13 +7,16 @@ from cache.tiers import Tier
 from db.queries import signals, trades
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row
-from graph.fields import Node, cached, criteria_of
+from graph.context import Info
+from graph.fields import Node, criteria_of, kept_private
 from graph.pagination import connection
 from graph.types.signals import Signal, SignalFilterArgument
 from graph.types.trades import Trade, TradeFilterArgument
 
 
-@strawberry.type(description="A way of turning predictions into signals and trades.", directives=cached(Tier.MEDIUM))
+@strawberry.type(
+    description="A way of turning predictions into signals and trades.", directives=kept_private(Tier.MEDIUM)
+)
 class Strategy(Node):
     name: str = strawberry.field(description="Its name.")
     description: str | None = strawberry.field(description="What it does, in words.")
@@ -23,9 +26,9 @@ class Strategy(Node):
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
     @connection(Signal, "Signals that it gave, newest first.")
-    def signals(self: Row, filter_: SignalFilterArgument = None) -> Listing:
-        return signals.listing(of_strategy=self.id, **criteria_of(filter_))
+    def signals(self: Row, info: Info, filter_: SignalFilterArgument = None) -> Listing:
+        return signals.listing(info.context.viewer, of_strategy=self.id, **criteria_of(filter_))
 
     @connection(Trade, "Trades that follow its signals, newest first.")
-    def trades(self: Row, filter_: TradeFilterArgument = None) -> Listing:
-        return trades.listing(of_strategy=self.id, **criteria_of(filter_))
+    def trades(self: Row, info: Info, filter_: TradeFilterArgument = None) -> Listing:
+        return trades.listing(info.context.viewer, of_strategy=self.id, **criteria_of(filter_))

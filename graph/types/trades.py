@@ -8,7 +8,8 @@ import strawberry
 from cache.tiers import Tier
 from db.queries import cryptocurrencies, signals
 from graph.compiler.symbols import Row, Rows
-from graph.fields import Node, TimeRange, cached, key_of, relation, resolved, span_of
+from graph.context import Info
+from graph.fields import Node, TimeRange, kept_private, key_of, relation, resolved, span_of
 
 if TYPE_CHECKING:
     from graph.types.cryptocurrencies import Cryptocurrency
@@ -54,7 +55,7 @@ TradeFilterArgument = Annotated[
 
 
 @strawberry.type(
-    description="A purchase or sale of a coin, on paper or with real money.", directives=cached(Tier.MEDIUM)
+    description="A purchase or sale of a coin, on paper or with real money.", directives=kept_private(Tier.MEDIUM)
 )
 class Trade(Node):
     side: TradeSide = strawberry.field(description="Which way it goes.")
@@ -75,5 +76,5 @@ class Trade(Node):
         return cryptocurrencies.by_id(self.cryptocurrency_id)
 
     @relation(Annotated["Signal", strawberry.lazy("graph.types.signals")] | None, "The signal that it follows, if any.")
-    def signal(self: Row) -> Rows:
-        return signals.by_id(self.signal_id)
+    def signal(self: Row, info: Info) -> Rows:
+        return signals.by_id(info.context.viewer, self.signal_id)

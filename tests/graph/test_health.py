@@ -12,11 +12,10 @@ from cache.answers import AnswerCache, TierStats
 from cache.tiers import Tier
 from db.engine import Database, driver_url
 from db.models import Candle, Cryptocurrency, Model, Prediction
-from graph.context import Context, Service
 from graph.types import health as types
 from graph.types.health import look
 from server import app
-from tests.application import Client, serving
+from tests.application import Client, context_of, serving
 
 HEALTH = """
 { health { status service version environment timestamp uptimeSeconds
@@ -120,7 +119,7 @@ async def until_listening(client: Client) -> None:
 async def test_counts_end_where_int_ends(demo_url: URL) -> None:
     database, cache = Database(demo_url, pool_size=1), AnswerCache()
     cache.stats[Tier.SHORT] = TierStats(memory_hits=2**31, redis_hits=2**31, misses=2**32)
-    report = await look(Context(database, cache, Service("1", "test", time.monotonic())))
+    report = await look(context_of(database, cache))
     await database.close()
     short = report.cache.tiers[0]
     assert (short.hits, short.misses) == (2**31 - 1, 2**31 - 1)

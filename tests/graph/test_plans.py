@@ -10,14 +10,12 @@ import orjson
 import pytest
 from sqlalchemy import URL, text
 
-from cache.answers import AnswerCache
 from db.engine import Database
 from graph import documents, operations
-from graph.context import Context, Service
-from graph.operations import Operations, Request
+from graph.operations import Operations
 from graph.plans import Plans
 from graph.schema import create_schema
-from tests.application import FieldByField, counted
+from tests.application import FieldByField, asked, context_of, counted
 
 COIN = "query($symbol: String!) { cryptocurrency(symbol: $symbol) { name } }"
 
@@ -27,16 +25,16 @@ class Server:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        context = Context(database, AnswerCache(is_enabled=False), Service("test", "test", 0))
+        context = context_of(database)
         self.plans = context.plans
         self._planned = Operations(create_schema(), context)
         self._unplanned = FieldByField(create_schema(), replace(context, plans=Plans()))
 
     async def ask(self, query: str, variables: dict[str, Any] | None = None) -> Any:
-        return orjson.loads((await self._planned.answer(Request(query, variables or {}, None))).body)
+        return orjson.loads((await self._planned.answer(asked(query, variables))).body)
 
     async def ask_field_by_field(self, query: str, variables: dict[str, Any] | None = None) -> Any:
-        return orjson.loads((await self._unplanned.answer(Request(query, variables or {}, None))).body)
+        return orjson.loads((await self._unplanned.answer(asked(query, variables))).body)
 
     async def warm(self, query: str, variables: dict[str, Any] | None = None) -> None:
         for _ in range(2):

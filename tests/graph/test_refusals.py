@@ -52,7 +52,7 @@ REFUSED = [
     (CANDLES % "interval: M1", "INTERVAL_TOO_SHORT", ["interval"]),
     (CANDLES % "interval: H2", "GRAPHQL_VALIDATION_FAILED", ["interval"]),
     ('{ node(id: "x") { id } }', "INVALID_ID", ["id"]),
-    (f'{{ node(id: "{global_id("User:1")}") {{ id }} }}', "INVALID_ID", ["id"]),
+    (f'{{ node(id: "{global_id("Robot:1")}") {{ id }} }}', "INVALID_ID", ["id"]),
     (f'{{ node(id: "{global_id("Trade:99999999999999999999")}") {{ id }} }}', "INVALID_ID", ["id"]),
     (f"{{ nodes(ids: {[global_id('Trade:1')] * 101}) {{ id }} }}".replace("'", '"'), "TOO_MANY_IDS", ["ids"]),
     ('{ cryptocurrency(symbol: "\\u0000") { name } }', "INVALID_TEXT", None),

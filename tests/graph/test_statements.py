@@ -7,12 +7,10 @@ import orjson
 import pytest
 from sqlalchemy import URL
 
-from cache.answers import AnswerCache
 from db.engine import Database
-from graph.context import Context, Service
-from graph.operations import Operations, Request
+from graph.operations import Operations
 from graph.schema import create_schema
-from tests.application import counted
+from tests.application import asked, context_of, counted
 
 DEEP = """
     cryptocurrencies(first: 5) {
@@ -65,11 +63,11 @@ async def database(demo_url: URL) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def operations(database: Database) -> Operations:
-    return Operations(create_schema(), Context(database, AnswerCache(is_enabled=False), Service("test", "test", 0)))
+    return Operations(create_schema(), context_of(database))
 
 
 async def _data(operations: Operations, query: str, **variables: Any) -> Any:
-    answer = orjson.loads((await operations.answer(Request(query, variables, None))).body)
+    answer = orjson.loads((await operations.answer(asked(query, variables))).body)
     assert "errors" not in answer
     return answer["data"]
 

@@ -71,7 +71,7 @@ async def test_where_answers_come_from(server: Client) -> None:
 
 async def test_what_http_is_told(server: Client) -> None:
     answer = await get(server, COIN)
-    assert answer.headers["vary"] == "Accept"
+    assert answer.headers["vary"] == "Accept, Authorization"
     max_age, scope = answer.headers["cache-control"].split(", ")
     assert scope == "public"
     assert 3240 <= int(max_age.removeprefix("max-age=")) <= 3600

@@ -23,7 +23,7 @@ class Client:
 
     def __init__(self, schema: strawberry.Schema, database: Database) -> None:
         self.schema = schema
-        self.database = database
+        self.reader = database
         self.statements: list[str] = []
         # What the resolvers of loans.py find.
         self.parents: list[Any] = []

@@ -67,28 +67,32 @@ def policy(*names: str, **arguments: Any) -> Policy:
 )
 def test_the_strictest_field_decides(names: list[str], seconds: int) -> None:
     found = policy(*names)
-    assert (found.is_shared, found.seconds({})) == (True, seconds)
+    assert (found.is_kept, found.seconds({})) == (True, seconds)
 
 
 def test_what_says_nothing_is_not_kept() -> None:
-    assert not policy("Query.bare", "Bare.title").is_shared
-    assert not policy().is_shared
+    assert not policy("Query.bare", "Bare.title").is_kept
+    assert not policy().is_kept
 
 
 @pytest.mark.parametrize("names", [["Query.live"], ["Query.book", "Query.live", "Book.title"]])
 def test_what_is_live_is_not_kept(names: list[str]) -> None:
-    assert not policy(*names).is_shared
+    assert not policy(*names).is_kept
 
 
 @pytest.mark.parametrize("names", [["Query.loan"], ["Query.counted"], ["Book.reader"], ["Query.book", "Query.loan"]])
-def test_what_is_private_is_not_shared(names: list[str]) -> None:
-    assert not policy(*names).is_shared
+def test_what_is_private_stays_so(names: list[str]) -> None:
+    assert policy(*names).is_private
+
+
+def test_what_is_public_is_for_everybody() -> None:
+    assert not policy("Query.book", "Book.title", "Query.archived").is_private
 
 
 def test_a_type_that_no_field_returns_by_its_name() -> None:
     found = policy("Query.book")
     found.visit_type(SCHEMA.type_map["Loan"])  # type: ignore[arg-type]
-    assert not found.is_shared
+    assert (found.is_private, found.seconds({})) == (True, 50)
 
 
 def test_an_argument_may_make_an_exception() -> None:

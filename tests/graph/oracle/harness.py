@@ -8,13 +8,11 @@ from typing import Any
 import orjson
 from structlog.testing import capture_logs
 
-from cache.answers import AnswerCache
 from db.engine import Database, DatabaseProbe
-from graph.context import Context, Service
-from graph.operations import Operations, Request
+from graph.operations import Operations
 from graph.plans import Plans
 from graph.schema import create_schema
-from tests.application import FieldByField
+from tests.application import FieldByField, asked, context_of
 from tests.graph.oracle.comparison import Different, compare
 from tests.graph.oracle.evaluator import Answer, Evaluator, InvalidOperation
 from tests.graph.oracle.pages import Cursors
@@ -39,7 +37,7 @@ class Bench:
         self.world = World(rows)
         self.cursors = Cursors()
         self.evaluator = Evaluator(self.world, self.cursors)
-        context = Context(database, AnswerCache(is_enabled=False), Service("test", "test", 0))
+        context = context_of(database)
         self.plans = context.plans
         # The second time, an operation is answered by the plan of the first.
         self.plans.plans.least_sightings = 1
@@ -113,7 +111,7 @@ class Bench:
         return None, data
 
     def _execute(self, operations: Operations, operation: Operation) -> Any:
-        request = Request(operation.text, operation.variables, None)
+        request = asked(operation.text, operation.variables)
         with capture_logs() as masked:
             answer = orjson.loads(self.runner.run(operations.answer(request)).body)
         assert not masked, masked

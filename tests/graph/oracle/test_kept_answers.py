@@ -15,9 +15,9 @@ from sqlalchemy import URL, text
 
 from cache.answers import AnswerCache, Source
 from db.changes import listen
-from graph.context import Context, Service
-from graph.operations import Operations, Request
+from graph.operations import Operations
 from graph.schema import create_schema
+from tests.application import asked, context_of
 from tests.conftest import TEMPLATE, create_database
 from tests.graph.oracle.harness import Bench, PatientDatabase
 from tests.graph.oracle.operations import operation
@@ -97,7 +97,7 @@ class KeepingBench(Bench):
     def __init__(self, runner: asyncio.Runner, database: PatientDatabase) -> None:
         super().__init__(runner, database, nasty_rows())
         self.cache = Listening()
-        self.keeping = Operations(create_schema(), Context(database, self.cache, Service("test", "test", 0)))
+        self.keeping = Operations(create_schema(), context_of(database, self.cache))
         self.sources: Counter[Source] = Counter()
         self.changed = 0
         self.listening = runner.run(self._listen())
@@ -109,7 +109,7 @@ class KeepingBench(Bench):
         return listening
 
     def ask(self, operation: Operation) -> Any:
-        answer = self.runner.run(self.keeping.answer(Request(operation.text, operation.variables, None)))
+        answer = self.runner.run(self.keeping.answer(asked(operation.text, operation.variables)))
         self.sources[answer.source] += 1
         return _timeless(orjson.loads(answer.body))
 

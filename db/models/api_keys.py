@@ -1,0 +1,29 @@
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base, Created, Key
+
+
+class ApiKey(Base):
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        UniqueConstraint("prefix"),
+        UniqueConstraint("key_hash"),
+        Index(None, "user_id", "id"),
+        CheckConstraint("cardinality(scopes) > 0 AND scopes <@ ARRAY['READ', 'WRITE', 'ADMIN']", "scopes"),
+    )
+
+    id: Mapped[Key] = mapped_column("key_id", key="id")
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(100))
+    # How the key begins: what people tell it by.
+    prefix: Mapped[str] = mapped_column(String(16))
+    key_hash: Mapped[bytes]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    created_at: Mapped[Created]

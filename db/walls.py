@@ -1,0 +1,40 @@
+"""The second wall around what is private: PostgreSQL shows a session the rows of one viewer (migration 0005).
+
+Where the walls are up, sessions run in a role that owns nothing, and whose policies read the setting. A statement that
+forgets to ask only for the viewer's rows gets them alone; where nobody says who looks, there are none.
+"""
+
+from typing import Any
+
+from sqlalchemy import TextClause, text
+
+ROLE = "candlegraph_viewer"
+SETTING = "candlegraph.viewer"
+# Beside the ids of users, which begin with 1.
+NOBODY, SEES_ALL = "", "0"
+PRIVATE_TABLES = frozenset({"alerts", "signals", "trades", "trading_strategies"})
+
+# Where a connection notes who it shows its rows to.
+SHOWN_TO = "shown_to"
+_SHOW_TO = f"SELECT set_config('{SETTING}', $1, false)"
+
+
+def setting_of(user_id: int | None, *, sees_all: bool) -> str:
+    """What the setting says of a viewer."""
+    if sees_all:
+        return SEES_ALL
+    return NOBODY if user_id is None else str(user_id)
+
+
+async def show_to(viewer: str, noted: Any, driver: Any) -> None:
+    """Make a connection of the driver show the rows of this viewer. noted: what is remembered of the connection."""
+    if noted.get(SHOWN_TO) != viewer:
+        await driver.fetchval(_SHOW_TO, viewer)
+        noted[SHOWN_TO] = viewer
+
+
+def for_transaction(viewer: str | None) -> tuple[TextClause, dict[str, str]]:
+    """The statement that says, for one transaction, who writes; for None, it is the owner of the tables."""
+    if viewer is None:
+        return text("SELECT set_config('role', 'none', true)"), {}
+    return text(f"SELECT set_config('{SETTING}', :viewer, true)"), {"viewer": viewer}

@@ -1,0 +1,121 @@
+"""Candles: inserted, or updated where they differ."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import select, text
+
+from db.candle_csv import CandleRow, wrong_range
+from db.engine import Connection
+from db.intervals import INTERVALS, opens_on_grid
+from db.models import Cryptocurrency
+from db.settle import settle
+from db.writes import cryptocurrencies
+from db.writes.refusals import Problem, WriteRefused, price_problem, refuse, refuse_if, text_problem
+
+MAX_CANDLES = 10_000
+# Who has sent ten thousand wrong ones need not be told of each.
+MAX_PROBLEMS = 100
+MAX_SOURCE = 50
+
+
+class Recorded(NamedTuple):
+    cryptocurrency_id: int
+    inserted: int
+    updated: int
+    unchanged: int
+    settled: int
+
+
+async def record(
+    connection: Connection, *, symbol: str, interval: str | None, source: str, candles: Sequence[CandleRow]
+) -> Recorded:
+    """Write the candles of a coin, all or none, and settle the predictions that they decide. Raises WriteRefused."""
+    refuse_if(text_problem("source", source, MAX_SOURCE))
+    if not 1 <= len(candles) <= MAX_CANDLES:
+        raise refuse("TOO_MANY_CANDLES", "candles", f"1 to {MAX_CANDLES:,} candles at a time, not {len(candles):,}.")
+    coin = await cryptocurrencies.find(connection, symbol)
+    if interval is not None and interval != coin.base_interval:
+        message = f"{coin.symbol} has {coin.base_interval} candles: one series holds one interval."
+        raise refuse("WRONG_INTERVAL", "interval", message)
+    problems = _problems(candles, coin.base_interval, datetime.now(UTC))
+    if first := next(problems, None):
+        raise WriteRefused(first, *(problem for problem, _ in zip(problems, range(MAX_PROBLEMS - 1), strict=False)))
+    # One writer at a time for each series. NO KEY: others may still write rows that refer to the coin.
+    lock = select(Cryptocurrency.id).where(Cryptocurrency.id == coin.id).with_for_update(key_share=True)
+    await connection.execute(lock)
+    values = {name: list(column) for name, column in zip(CandleRow._fields, zip(*candles, strict=True), strict=True)}
+    counts = await connection.execute(_MERGE_VALUES, {"cryptocurrency_id": coin.id, "source": source, **values})
+    inserted, updated = counts.one()
+    settled = await settle(connection, in_time=True)
+    return Recorded(coin.id, inserted, updated, len(candles) - inserted - updated, settled)
+
+
+def _problems(candles: Sequence[CandleRow], interval: str, now: datetime) -> Iterator[Problem]:
+    seen: set[datetime] = set()
+    for number, candle in enumerate(candles):
+        for name, message in _wrong(candle, interval, now):
+            yield Problem("INVALID_CANDLE", ("candles", str(number), name), message)
+        if candle.open_time in seen:
+            yield Problem("INVALID_CANDLE", ("candles", str(number), "open_time"), "This open time stands twice.")
+        seen.add(candle.open_time)
+
+
+def _wrong(candle: CandleRow, interval: str, now: datetime) -> Iterator[tuple[str, str]]:
+    if not opens_on_grid(candle.open_time, INTERVALS[interval]):
+        yield "open_time", f"No {interval} candle opens at {candle.open_time.isoformat()}."
+    if candle.open_time > now:
+        yield "open_time", "This is in the future."
+    for name in ("open", "high", "low", "close", "volume", "market_cap"):
+        if problem := price_problem(name, getattr(candle, name)):
+            yield name, problem.message
+            return
+    if wrong := wrong_range(candle.open, candle.high, candle.low, candle.close):
+        yield wrong
+
+
+def merge(rows: str) -> Any:
+    """The statement that writes candles from these rows, and counts those that were inserted and those updated.
+
+    Candles without market caps say nothing about them, so the stored ones stay. created_at is the time of this
+    statement rather than of the transaction: reading a large file takes a while, and settling looks for what was
+    recorded lately. A row that was updated was locked by this transaction before, so its xmax is set; PostgreSQL 18
+    could return OLD.
+    """
+    return text(_MERGE.format(rows=rows))
+
+
+_MERGE = """
+WITH merged AS (
+    INSERT INTO market_data AS stored (
+        cryptocurrency_id, timestamp, open_price, high_price, low_price, close_price, volume, market_cap,
+        data_source, created_at
+    )
+    SELECT CAST(:cryptocurrency_id AS bigint), open_time, open, high, low, close, volume, market_cap,
+        CAST(:source AS text), statement_timestamp()
+    FROM {rows}
+    ORDER BY open_time
+    ON CONFLICT (cryptocurrency_id, timestamp) DO UPDATE SET
+        open_price = excluded.open_price,
+        high_price = excluded.high_price,
+        low_price = excluded.low_price,
+        close_price = excluded.close_price,
+        volume = excluded.volume,
+        market_cap = coalesce(excluded.market_cap, stored.market_cap),
+        data_source = excluded.data_source,
+        created_at = excluded.created_at
+    WHERE (stored.open_price, stored.high_price, stored.low_price, stored.close_price, stored.volume,
+           stored.market_cap, stored.data_source)
+        IS DISTINCT FROM
+          (excluded.open_price, excluded.high_price, excluded.low_price, excluded.close_price, excluded.volume,
+           coalesce(excluded.market_cap, stored.market_cap), excluded.data_source)
+    RETURNING xmax = 0 AS inserted
+)
+SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM merged
+"""
+_MERGE_VALUES = merge(
+    "unnest(CAST(:open_time AS timestamptz[]), "
+    + ", ".join(f"CAST(:{name} AS float8[])" for name in CandleRow._fields[1:])
+    + f") AS incoming ({', '.join(CandleRow._fields)})"
+)

@@ -1,0 +1,1 @@
+"""What clients may change, one mutation a file. writing.py runs them."""

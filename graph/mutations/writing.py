@@ -1,0 +1,159 @@
+"""How a mutation runs: one transaction, which is begun again where others were in the way, and heard of by caches."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeAlias, get_type_hints
+
+import orjson
+import strawberry
+from strawberry.utils.str_converters import to_camel_case
+
+from db.changes import announce_end
+from db.engine import Connection
+from db.queries.viewers import Viewer
+from db.retries import rerun
+from db.walls import setting_of
+from db.writes import idempotency, users
+from db.writes.refusals import Problem, WriteRefused, refuse, refuse_if
+from graph.context import Context, Info
+from graph.errors import Forbidden, InputError
+from graph.fields import Field
+from graph.identity.callers import Caller
+from graph.identity.scopes import Scope
+from graph.types.user_errors import Payload, UserError
+
+Write: TypeAlias = Callable[["Writing", Any], Awaitable[Payload]]
+MAX_KEY = 200
+IDEMPOTENCY_KEY: Any = strawberry.field(
+    default=None,
+    description="Chosen by you, 1 to 200 characters: what is sent again with the same key is written once, and answered"
+    " alike.",
+)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A transaction, and who writes."""
+
+    connection: Connection
+    caller: Caller
+
+    @property
+    def viewer(self) -> Viewer:
+        """Whose private rows may be seen, and so changed."""
+        return Viewer(self.caller.user_id, self.caller.sees_all)
+
+    async def owner(self) -> int:
+        """Whose new rows are; where nobody has to sign in, those of nobody are of a user made for that."""
+        return self.caller.user_id or await users.stranger(self.connection)
+
+
+def mutation(
+    description: str, *, scope: Scope | None = Scope.WRITE, walled: bool = False
+) -> Callable[[Callable[[Writing, Any], Awaitable[Payload]]], Any]:
+    """A field that writes, in one transaction. scope: what the caller must be allowed.
+
+    walled: what it writes is somebody's own, and PostgreSQL itself lets nobody write another's.
+    """
+
+    def decorate(write: Callable[[Writing, Any], Awaitable[Payload]]) -> Any:
+        async def run(context: Context, given: Any) -> Payload:
+            _check(context.caller, scope)
+            return await _written(context, write, given, walled=walled)
+
+        return _field(write, run, description)
+
+    return decorate
+
+
+def signing(description: str) -> Callable[[Callable[[Context, Any], Awaitable[Payload]]], Any]:
+    """A field by which people sign in, whoever they are."""
+    return lambda sign: _field(sign, sign, description)
+
+
+def _field(
+    named: Callable[..., Awaitable[Payload]], run: Callable[[Context, Any], Awaitable[Payload]], description: str
+) -> Any:
+    """The field of a mutation that is called, and takes and returns, what the function does."""
+    hints = get_type_hints(named)
+    payload_type: type[Payload] = hints["return"]
+
+    async def resolve(info: Info, input: Any) -> Any:  # noqa: A002 - as clients call it
+        try:
+            return await run(info.context, input)
+        except WriteRefused as refusal:
+            return payload_type(user_errors=[_user_error(*problem) for problem in refusal.problems])
+        except InputError as error:
+            argument = error.extensions.get("argument", [])
+            return payload_type(user_errors=[_user_error(error.extensions["code"], argument, str(error))])
+
+    resolve.__name__ = named.__name__
+    given = Annotated[hints["given"], strawberry.argument(description="What it is to do.")]
+    resolve.__annotations__ = {"info": Info, "input": given, "return": payload_type | None}
+    field: Field = strawberry.mutation(resolver=resolve, description=description)
+    return field
+
+
+def _check(caller: Caller, scope: Scope | None) -> None:
+    """Raises Forbidden."""
+    if scope is None or caller.may(scope):
+        return
+    if caller.user_id is None:
+        raise Forbidden("UNAUTHENTICATED", "Sign in first: send Authorization: Bearer with an access token or a key.")
+    raise Forbidden("FORBIDDEN", f"This needs the scope {scope.name}.")
+
+
+async def _written(context: Context, write: Write, given: Any, *, walled: bool) -> Payload:
+    """What was written, or was before under the same key. Raises WriteRefused, InputError and DatabaseError."""
+    caller = context.caller
+    viewer = setting_of(caller.user_id, sees_all=caller.sees_all) if walled else None
+
+    async def work() -> tuple[Payload, int]:
+        async with context.database.transaction(viewer=viewer) as connection:
+            payload = await _once(Writing(connection, caller), write, given)
+            return payload, await announce_end(connection)
+
+    payload, transaction = await rerun(work)
+    # What this server answers from now on has seen it.
+    await context.cache.until_heard(transaction)
+    return payload
+
+
+async def _once(writing: Writing, write: Write, given: Any) -> Payload:
+    key = getattr(given, "idempotency_key", None)
+    if key is None:
+        return await write(writing, given)
+    if not 1 <= len(key) <= MAX_KEY:
+        raise refuse("INVALID_TEXT", "idempotency_key", f"A key has 1 to {MAX_KEY} characters.")
+    connection, actor = writing.connection, writing.caller.user_id
+    before = await idempotency.first(connection, actor, key, write.__name__, _digest(given))
+    if before is not None:
+        payload_type: type[Payload] = get_type_hints(write)["return"]
+        return payload_type(**before)
+    payload = await write(writing, given)
+    await idempotency.keep(connection, actor, key, _remembered(payload))
+    return payload
+
+
+def given_values(given: Any, *names: str, nullable: Collection[str] = ()) -> dict[str, Any]:
+    """What an input changes: what was left out is not there. Raises WriteRefused for a null where there can be none."""
+    values = {name: getattr(given, name) for name in names}
+    changes = {name: value for name, value in values.items() if value is not strawberry.UNSET}
+    nulls = [name for name, value in changes.items() if value is None and name not in nullable]
+    refuse_if(*(Problem("INVALID_NULL", (name,), "This cannot be null: leave it out instead.") for name in nulls))
+    return changes
+
+
+def _digest(given: Any) -> bytes:
+    return hashlib.blake2b(repr(given).encode(), digest_size=32).digest()
+
+
+def _remembered(payload: Payload) -> str:
+    """What a payload is made of; the rows that it shows are looked up when it is asked for them."""
+    parts = {field.name: getattr(payload, field.name) for field in fields(payload) if field.name != "user_errors"}
+    return orjson.dumps(parts).decode()
+
+
+def _user_error(code: str, field: Sequence[str], message: str) -> UserError:
+    return UserError(field=["input", *(to_camel_case(part) for part in field)], message=message, code=code)

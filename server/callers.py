@@ -1,0 +1,101 @@
+"""Who sends a request: told by its Authorization header, before anything else, and noted for all who come after."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+import orjson
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from db.errors import DatabaseError
+from graph.identity.callers import ANYBODY, NOBODY, Caller
+from graph.identity.identities import Identities, Identity
+from graph.identity.scopes import Scope as Permission
+
+# Where a scope holds who sends the request.
+CALLER = "candlegraph.caller"
+# No token of ours is longer.
+MAX_TOKEN = 2_000
+# Whoever has an address of the new kind has a whole network of them.
+NETWORK_BITS = 64
+
+
+class CallerMiddleware:
+    """Notes the caller of each request; a token that proves nothing is refused, whatever is asked for."""
+
+    def __init__(self, app: ASGIApp, *, identities: Identities, is_open: bool) -> None:
+        self._app = app
+        self._identities = identities
+        self._is_open = is_open
+        self._stranger = ANYBODY if is_open else NOBODY
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            scope[CALLER] = await self._caller(scope)
+        except _Refused as refusal:
+            await refusal.answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if not given:
+            return replace(self._stranger, client=address_of(scope))
+        kind, _, token = given[0].decode("latin-1").partition(" ")
+        if len(given) > 1 or kind.lower() != "bearer" or len(token) > MAX_TOKEN:
+            raise _Refused(401, "UNAUTHENTICATED", "Send one token: Authorization: Bearer …")
+        try:
+            identity = await self._identities.of(token.strip())
+        except DatabaseError as error:
+            raise _Refused(503, "DATABASE_UNAVAILABLE", str(error)) from None
+        if identity is None:
+            raise _Refused(401, "UNAUTHENTICATED", "This token is not valid, or not any more: sign in again.")
+        return caller_of(identity, is_open=self._is_open)
+
+
+def caller_of(identity: Identity, *, is_open: bool) -> Caller:
+    """What an identity may do. Where everybody may see everything, so may who signed in."""
+    return Caller(
+        identity.user_id,
+        identity.scopes,
+        sees_all=is_open or Permission.ADMIN in identity.scopes,
+        client=f"user:{identity.user_id}" if identity.key_id is None else f"key:{identity.key_id}",
+        key_id=identity.key_id,
+        session_id=identity.session_id,
+    )
+
+
+def viewer_of(caller: Caller) -> bytes | None:
+    """What tells the answers to this caller from those to others; None for strangers, who are all alike."""
+    return None if caller.user_id is None else b"%d %d" % (caller.user_id, caller.sees_all)
+
+
+def address_of(scope: Scope) -> str:
+    """Whom requests are charged to that nobody signed."""
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return f"address:{host}"
+    if address.version == 6 and address.ipv4_mapped is None:
+        return f"address:{ip_network((address, NETWORK_BITS), strict=False)}"
+    return f"address:{address.ipv4_mapped or address}" if address.version == 6 else f"address:{address}"
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self._status = status
+        self._code = code
+
+    @property
+    def answer(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        body = {"errors": [{"message": str(self), "extensions": {"code": self._code}}]}
+        headers = {"Cache-Control": "no-store"}
+        if self._status == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="candlegraph"'
+        return Response(orjson.dumps(body), self._status, headers, media_type="application/json")

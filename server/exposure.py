@@ -1,0 +1,33 @@
+"""Whom the server lets in, decided by where it listens: before it does."""
+
+import secrets
+from ipaddress import ip_address
+
+from server.settings import Settings, SettingsError, settle_for_children
+
+
+def decide(settings: Settings, host: str, *, insecure_open: bool) -> str | None:
+    """Settle AUTH_MODE and SECRET_KEY, where they are left open, for all processes that serve; what people should know.
+
+    Raises SettingsError where the server would be open to others, or has no key in production.
+    """
+    mode = settings.auth_mode or ("open" if is_loopback(host) and not settings.is_production else "required")
+    if mode == "open" and not is_loopback(host) and not insecure_open:
+        raise SettingsError(
+            f"AUTH_MODE=open lets everybody who reaches {host} see and change everything. Set AUTH_MODE=required,"
+            " listen on 127.0.0.1, or say --insecure-open if that is what you want."
+        )
+    settle_for_children(auth_mode=mode)
+    if settings.secret_key is not None:
+        return None
+    if settings.is_production:
+        raise SettingsError("In production, SECRET_KEY must be set: openssl rand -hex 32")
+    settle_for_children(secret_key=secrets.token_hex(32))
+    return "SECRET_KEY is not set: sessions end when the server does." if mode == "required" else None
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
