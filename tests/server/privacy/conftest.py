@@ -1,8 +1,8 @@
 """The world, and what each should see of it."""
 
 import asyncio
-from dataclasses import replace
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest

@@ -1,7 +1,7 @@
 """Documents that take every path to every type, made from the schema: whatever is added to it is asked for as well.
 
 A path goes over so many rows, through lists, connections and whatever stands between; at its end, each field of the
-last row is selected, and of the rows next to it. They are written in different styles: as they are, with aliases, with
+last row is selected, and the rows next to it. They are written in different styles: as they are, with aliases, with
 fragments, with variables.
 """
 
@@ -40,7 +40,7 @@ Inner: TypeAlias = Callable[[GraphQLObjectType], str]
 
 class Document(NamedTuple):
     text: str
-    variables: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    variables: dict[str, Any] = {}
 
 
 class Step(NamedTuple):
@@ -72,9 +72,7 @@ def documents(schema: GraphQLSchema, ids: Ids) -> list[Document]:
 def selection_of(schema: GraphQLSchema, ids: Ids, type_: GraphQLObjectType, rows: int = 1) -> str:
     """All fields of a type, such as that of a payload, and of the rows behind it."""
     inner = (
-        _Writing(schema, ids, "plain").step(type_, path[0], path[1:])
-        for path in _paths(schema, type_, rows)
-        if path
+        _Writing(schema, ids, "plain").step(type_, path[0], path[1:]) for path in _paths(schema, type_, rows) if path
     )
     return " ".join([_leaves(type_), *inner])
 
@@ -142,8 +140,8 @@ class _Writing:
 
         def inner(type_: GraphQLObjectType) -> str:
             if path:
-                return f"{self._shown(type_)} {self.step(type_, path[0], path[1:])}"
-            fringe = [self._field(type_, near, self._shown) for near in steps(self._schema, type_)]
+                return f"{self._known(type_)} {self.step(type_, path[0], path[1:])}"
+            fringe = [self._field(type_, near, self._known) for near in steps(self._schema, type_)]
             return " ".join([self._shown(type_), *fringe])
 
         return self._field(parent, step, inner)
@@ -157,7 +155,7 @@ class _Writing:
             body = f"__typename {self._named('id')} {body}"
         elif _is_connection(type_):
             # Both ways to the rows, but only one of them further, or documents would double with each row.
-            near = self._shown(step.leads_to)
+            near = self._known(step.leads_to)
             edge, node = (near, body) if self._style in ("plain", "inline fragments") else (body, near)
             body = f"{PAGE} edges {{ cursor node {{ {edge} }} }} nodes {{ {node} }}"
         if step.field == "node":
@@ -182,6 +180,10 @@ class _Writing:
 
     def _shown(self, type_: GraphQLObjectType) -> str:
         return " ".join(name if name == "__typename" else self._named(name) for name in _leaves(type_).split())
+
+    def _known(self, type_: GraphQLObjectType) -> str:
+        """Which row it is; all of what is none."""
+        return f"__typename {self._named('id')}" if _is_row(type_) else self._shown(type_)
 
     def _named(self, field: str) -> str:
         return f"{ALIAS}{field}: {field}" if self._style == "aliases" else field

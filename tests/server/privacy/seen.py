@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -67,6 +68,7 @@ async def visible_to(asker: Asker, url: URL) -> set[tuple[str, int]]:
     return found
 
 
+@cache
 def shown_in(answer: bytes) -> set[tuple[str, int]]:
     """What an answer shows of what is private: whatever has an id."""
     return {row for row in map(read_id, _ids(json.loads(answer))) if row[0] in PRIVATE}

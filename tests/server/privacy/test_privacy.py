@@ -1,8 +1,9 @@
 """The matrix: every field and every path, asked by everybody, from cold and warm plans and from each cache."""
 
 import random
+import re
 from collections import Counter
-from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import orjson
@@ -11,17 +12,18 @@ from graphql import GraphQLObjectType, GraphQLSchema, TypeInfo, TypeInfoVisitor,
 from sqlalchemy import URL
 
 from db.engine import Database
-from graph.identity.callers import NOBODY, Caller
+from db.queries.viewers import Viewer
+from graph.context import Context
+from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
-from graph.operations import Request
-from graph.plans import Plans
+from graph.operations import Operations, Request
 from graph.schema import create_schema
 from graph.types import nodes
 from tests.application import Client, FieldByField, context_of, serving
 from tests.server.privacy.conftest import Expected
 from tests.server.privacy.documents import VOLATILE, Document
 from tests.server.privacy.seen import PRIVATE, shown_in, visible_to
-from tests.server.privacy.world import SECRET, Asker, askers, by_token
+from tests.server.privacy.world import BEN, ROOT, SECRET, Asker, askers
 
 
 def test_every_field_is_asked_for(schema: GraphQLSchema, asked_for: list[Document]) -> None:
@@ -41,7 +43,7 @@ async def test_each_is_shown_what_is_theirs(world_url: URL, asked_for: list[Docu
     """Twice, and the second time from memory; in another order for each document."""
     async with serving(world_url, auth_mode="required", secret_key=SECRET) as client:
         matrix = Matrix(client, asked_for, expected)
-        await matrix.ask_all(rounds=3)
+        await matrix.ask_all(rounds=2)
         for asker in askers():
             assert matrix.shown[asker.name] == await visible_to(asker, world_url), asker.name
         assert matrix.sources["hit-memory"] > len(asked_for)
@@ -49,33 +51,62 @@ async def test_each_is_shown_what_is_theirs(world_url: URL, asked_for: list[Docu
 
 async def test_without_the_cache(world_url: URL, asked_for: list[Document], expected: Expected) -> None:
     async with serving(world_url, auth_mode="required", secret_key=SECRET, cache_enabled=False) as client:
-        await Matrix(client, asked_for, expected, seed=2).ask_all(rounds=1)
+        await Matrix(client, *some(asked_for, expected, every=3), seed=2).ask_all(rounds=1)
 
 
 async def test_from_redis(world_url: URL, asked_for: list[Document], expected: Expected, redis_url: str) -> None:
     settings = {"auth_mode": "required", "secret_key": SECRET, "redis_url": redis_url}
+    documents, answers = some(asked_for, expected, every=6)
     async with serving(world_url, **settings) as one, serving(world_url, **settings) as other:
-        some = asked_for[::5]
-        known = {name: answers[::5] for name, answers in expected.items()}
-        await Matrix(one, some, known, seed=3).ask_all(rounds=2)
-        matrix = Matrix(other, some, known, seed=4)
+        await Matrix(one, documents, answers, seed=3).ask_all(rounds=2)
+        matrix = Matrix(other, documents, answers, seed=4)
         await matrix.ask_all(rounds=1)
-        assert matrix.sources["hit-redis"] > len(some)
+        assert matrix.sources["hit-redis"] > len(documents)
 
 
-@pytest.mark.parametrize("user_id", [None, 1, 3])
-async def test_field_by_field(
-    world_url: URL, asked_for: list[Document], expected: Expected, user_id: int | None
+@pytest.mark.parametrize(("user_id", "every"), [(None, 2), (BEN, 1), (ROOT, 5)])
+async def test_the_first_wall_alone(
+    world_url: URL, asked_for: list[Document], expected: Expected, user_id: int | None, every: int
 ) -> None:
-    """As it is answered where there is no plan."""
-    database = Database(world_url, has_walls=True)
-    operations = FieldByField(create_schema(), replace(context_of(database), plans=Plans()))
-    caller = NOBODY if user_id is None else Caller(user_id, frozenset({Scope.READ}), sees_all=by_token(user_id).sees_all)
-    world = Asker("", None, user_id, caller.sees_all).world
-    for document, answer in zip(asked_for, expected[world], strict=True):
-        request = Request(document.text, document.variables, None, caller=caller)
-        assert orjson.loads((await operations.answer(request)).body) == orjson.loads(answer), document
+    """Without PostgreSQL's; and field by field, as it is answered where there is no plan."""
+    caller = Caller(user_id, frozenset({Scope.READ}), sees_all=user_id == ROOT)
+    database = Database(world_url)
+    operations = FieldByField(create_schema(), context_of(database))
+    await compare(operations, caller, *some(asked_for, expected, every=every))
     await database.close()
+
+
+@pytest.mark.parametrize(("user_id", "every"), [(None, 2), (BEN, 1)])
+async def test_the_second_wall_alone(
+    world_url: URL, asked_for: list[Document], expected: Expected, user_id: int | None, every: int
+) -> None:
+    """Statements that ask for everybody's rows get the viewer's. Users and keys are behind the first wall only."""
+    database = Database(world_url, has_walls=True)
+    whole = context_of(database)
+    context = FirstWallDown(database, whole.cache, whole.service, whole.accounts)
+    behind = [not re.search(r"\bnode\(|\bnodes\(ids", document.text) for document in asked_for]
+    documents, answers = some(
+        list(compress(asked_for, behind)), {k: list(compress(v, behind)) for k, v in expected.items()}, every=every
+    )
+    await compare(FieldByField(create_schema(), context), Caller(user_id, frozenset({Scope.READ})), documents, answers)
+    await database.close()
+
+
+class FirstWallDown(Context):
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer(self.viewer_id, sees_all=True)
+
+
+async def compare(operations: Operations, caller: Caller, documents: list[Document], answers: Expected) -> None:
+    world = Asker("", None, caller.user_id, caller.sees_all).world
+    for document, answer in zip(documents, answers[world], strict=True):
+        found = await operations.answer(Request(*document, None, caller=caller))
+        assert orjson.loads(found.body) == orjson.loads(answer), document
+
+
+def some(documents: list[Document], answers: Expected, *, every: int) -> tuple[list[Document], Expected]:
+    return documents[::every], {world: known[::every] for world, known in answers.items()}
 
 
 class Matrix:

@@ -14,11 +14,18 @@ from db.settle import settle
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.secrets import hash_of
 
-SECRET = "a secret of the matrix, long enough to be taken"  # noqa: S105 - of these tests
+SECRET = "a secret of the matrix, long enough to be taken"
 ANN, BEN, ROOT = 1, 2, 3
 USERS = {ANN: "ann", BEN: "ben", ROOT: "root"}
 # By key, as they are stored: whose they are, and what they allow.
-KEYS = {1: (ANN, "READ"), 2: (ANN, "WRITE"), 3: (BEN, "READ"), 4: (ROOT, "READ"), 5: (ROOT, "WRITE"), 6: (ROOT, "ADMIN")}
+KEYS = {
+    1: (ANN, "READ"),
+    2: (ANN, "WRITE"),
+    3: (BEN, "READ"),
+    4: (ROOT, "READ"),
+    5: (ROOT, "WRITE"),
+    6: (ROOT, "ADMIN"),
+}
 
 
 class Asker(NamedTuple):
@@ -69,7 +76,8 @@ INSERT INTO cryptocurrencies (symbol, name, base_interval, created_at, updated_a
 SELECT symbol, symbol, 'H1', @day, @day FROM unnest(ARRAY['AAA', 'BBB']) symbol;
 INSERT INTO market_data (cryptocurrency_id, timestamp, open_price, high_price, low_price, close_price, volume,
     data_source)
-SELECT coin, @day + i * interval '1 hour', 5, 9, 1, 6, 7, 'test' FROM generate_series(1, 2) coin, generate_series(0, 2) i;
+SELECT coin, @day + i * interval '1 hour', 5, 9, 1, 6, 7, 'test'
+FROM generate_series(1, 2) coin, generate_series(0, 2) i;
 INSERT INTO sentiment_data (cryptocurrency_id, source, sentiment_score, timestamp, created_at)
 VALUES (1, 'test', 0.5, @day, @day);
 INSERT INTO models (name, version, created_at) VALUES ('one', '1', @day), ('two', '1', @day);
@@ -85,8 +93,8 @@ FROM unnest(ARRAY['ann', 'ben', 'root']) WITH ORDINALITY AS names (name, place) 
 INSERT INTO trading_strategies (user_id, name, description, parameters, created_at, updated_at)
 SELECT u, 'strategy ' || n, 'of ' || u, jsonb_build_object('of', u), @day, @day
 FROM generate_series(1, 3) u, generate_series(1, 2) n ORDER BY u, n;
-INSERT INTO signals (cryptocurrency_id, user_id, strategy_id, model_id, prediction_id, signal_type, confidence, timestamp,
-    extra_data, created_at)
+INSERT INTO signals (cryptocurrency_id, user_id, strategy_id, model_id, prediction_id, signal_type, confidence,
+    timestamp, extra_data, created_at)
 SELECT c, u, CASE WHEN c = 1 THEN 2 * u END, c, CASE WHEN c = 1 THEN 1 END, 'BUY', u / 10.0,
     @day + (10 * c + coalesce(u, 0)) * interval '1 minute', jsonb_build_object('of', u), @day
 FROM unnest(ARRAY[1, 2, 3, NULL]) u, generate_series(1, 2) c ORDER BY c, u;
@@ -109,7 +117,8 @@ SELECT lpad(to_hex(u), 32, '0')::uuid, u, 'none', timestamptz '2100-01-01 00:00Z
 # Its last use is noted when that was a minute ago.
 API_KEY = """
 INSERT INTO api_keys (user_id, name, prefix, key_hash, scopes, last_used_at, created_at)
-VALUES (:user_id, :name, :prefix, :hash, ARRAY[:scope], timestamptz '2100-01-01 00:00Z', timestamptz '2026-01-01 00:00Z')
+VALUES (:user_id, :name, :prefix, :hash, ARRAY[:scope], timestamptz '2100-01-01 00:00Z',
+    timestamptz '2026-01-01 00:00Z')
 """
 UNSEEN = """
 DELETE FROM trades WHERE (user_id = @viewer) IS NOT TRUE;
@@ -135,9 +144,10 @@ async def create(database: Database) -> None:
 
 async def take_away(database: Database, viewer: int | None) -> None:
     """What a user, or nobody, may not see."""
+    key = "NULL::bigint" if viewer is None else str(viewer)
     async with database.transaction() as connection:
         for statement in _statements(UNSEEN):
-            await connection.execute(text(statement.replace("@viewer", "NULL::bigint" if viewer is None else str(viewer))))
+            await connection.execute(text(statement.replace("@viewer", key)))
 
 
 def _statements(script: str) -> list[str]:
