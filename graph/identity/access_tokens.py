@@ -73,7 +73,10 @@ class AccessTokens:
                 audience=self._audience,
                 issuer=self._issuer,
             )
-            return Claims(int(claims["sub"]), UUID(claims["sid"]))
+            user_id = int(claims["sub"])
+            if not 0 < user_id < 2**63:
+                raise InvalidToken
+            return Claims(user_id, UUID(claims["sid"]))
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError):
             raise InvalidToken from None
 
