@@ -1,7 +1,7 @@
 """The world, and what each should see of it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -97,7 +97,7 @@ def open_to_all(url: URL) -> Any:
 
 
 @pytest.fixture(scope="session")
-def copies(postgres: URL, world_url: URL) -> Iterator[Any]:
+def copies(postgres: URL, world_url: URL) -> Callable[[], Awaitable[URL]]:
     """Makes copies of the world, for who is going to change it."""
     made = 0
 
@@ -106,4 +106,4 @@ def copies(postgres: URL, world_url: URL) -> Iterator[Any]:
         made += 1
         return await create_database(postgres, f"privacy_{made}", template="everything")
 
-    yield copy
+    return copy
