@@ -23,7 +23,7 @@ from graphql import (
 
 ROWS_ON_A_PATH = 2
 # What leads to rows that other fields lead to as well: a path that goes through them ends with them.
-LAST = {"node", "nodes", "stale"}
+LAST = {"node", "nodes", "cryptocurrency", "model", "stale"}
 # What is not the same at each look, or is no data.
 VOLATILE = {"Health", "DatabaseHealth", "CacheHealth", "CacheTierHealth", "PlanHealth", "DataHealth", "RateLimit"}
 # What to give where something must be given; ids are those of all rows.

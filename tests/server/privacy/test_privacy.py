@@ -51,12 +51,12 @@ async def test_each_is_shown_what_is_theirs(world_url: URL, asked_for: list[Docu
 
 async def test_without_the_cache(world_url: URL, asked_for: list[Document], expected: Expected) -> None:
     async with serving(world_url, auth_mode="required", secret_key=SECRET, cache_enabled=False) as client:
-        await Matrix(client, *some(asked_for, expected, every=3), seed=2).ask_all(rounds=1)
+        await Matrix(client, *some(asked_for, expected, every=9), seed=2).ask_all(rounds=1)
 
 
 async def test_from_redis(world_url: URL, asked_for: list[Document], expected: Expected, redis_url: str) -> None:
     settings = {"auth_mode": "required", "secret_key": SECRET, "redis_url": redis_url}
-    documents, answers = some(asked_for, expected, every=6)
+    documents, answers = some(asked_for, expected, every=20)
     async with serving(world_url, **settings) as one, serving(world_url, **settings) as other:
         await Matrix(one, documents, answers, seed=3).ask_all(rounds=2)
         matrix = Matrix(other, documents, answers, seed=4)
@@ -64,7 +64,7 @@ async def test_from_redis(world_url: URL, asked_for: list[Document], expected: E
         assert matrix.sources["hit-redis"] > len(documents)
 
 
-@pytest.mark.parametrize(("user_id", "every"), [(None, 2), (BEN, 1), (ROOT, 5)])
+@pytest.mark.parametrize(("user_id", "every"), [(None, 4), (BEN, 2), (ROOT, 7)])
 async def test_the_first_wall_alone(
     world_url: URL, asked_for: list[Document], expected: Expected, user_id: int | None, every: int
 ) -> None:
@@ -76,7 +76,7 @@ async def test_the_first_wall_alone(
     await database.close()
 
 
-@pytest.mark.parametrize(("user_id", "every"), [(None, 2), (BEN, 1)])
+@pytest.mark.parametrize(("user_id", "every"), [(None, 5), (BEN, 3)])
 async def test_the_second_wall_alone(
     world_url: URL, asked_for: list[Document], expected: Expected, user_id: int | None, every: int
 ) -> None:
