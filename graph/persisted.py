@@ -26,7 +26,8 @@ from graphql import (
 )
 
 from graph.compiler.global_ids import global_id
-from graph.documents import MAX_TOKENS, DocumentRefused, Operation, read_operation
+from graph.documents import DocumentRefused, Operation, read_operation
+from graph.limits import MAX_TOKENS
 
 # What is longer is not kept.
 MAX_TEXT = 100_000

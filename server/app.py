@@ -32,7 +32,8 @@ from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
 from graph.identity.identities import Identities
 from graph.identity.throttle import Throttle
-from graph.operations import Operations
+from graph.metering import Meter
+from graph.operations import Operations, Rules
 from graph.persisted import AllowList, PersistedQueries
 from graph.plans import Plans
 from graph.schema import create_schema
@@ -59,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     database = open_database(settings, metrics.statements, has_walls=not settings.is_open)
     context, operations = open_operations(settings, database)
     identities = Identities(database, context.cache, context.accounts.access_tokens)
-    shortcuts = Shortcuts(context.cache, metrics.requests)
+    shortcuts = Shortcuts(context.cache, context.meter, metrics.requests)
     return Starlette(
         routes=[
             Route(PATH, GraphQLEndpoint(operations, shortcuts, graphiql_page(), metrics.requests)),
@@ -83,15 +84,18 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Op
     texts = trusted.operations(schema._schema) if trusted else []
     cache = open_cache(settings)
     buckets = Buckets(cache.shared)
+    signed_in, strangers = settings.points_a_minute
     context = Context(
         database=database,
         cache=cache,
         accounts=Accounts(access_tokens(settings), Throttle(buckets)),
+        meter=Meter(buckets, signed_in=signed_in, strangers=strangers),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
         plans=Plans(trusted=len(texts)),
     )
     documents = trusted or PersistedQueries(Texts(context.cache.shared) if settings.apq else None)
-    operations = Operations(schema, context, documents)
+    rules = Rules(settings.shows_schema, settings.max_cost)
+    operations = Operations(schema, context, documents, rules)
     if trusted is not None:
         log.info("trusted_documents_read", operations=len(texts), compiled=operations.prepare(texts))
     return context, operations

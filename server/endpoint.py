@@ -15,12 +15,14 @@ from starlette.types import Receive, Scope, Send
 from cache.answers import Source
 from graph import operations
 from graph.documents import NotAQuery
+from graph.metering import RateLimited
 from graph.operations import Answer, Operations
 from server.caching import VARY, head_of, send_entry
 from server.callers import CALLER
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
-from server.requests import RequestError, answer_type, check_method, read_operation
+from server.rate_limits import headers_of, refusal
+from server.requests import COST, RequestError, answer_type, check_method, read_operation
 from server.shortcuts import Shortcuts
 
 HEADERS = {
@@ -55,7 +57,11 @@ class GraphQLEndpoint:
                 await self._graphiql(scope, receive, send)
                 return None
             asked = await read_operation(request)
-            answer = await self._execute(asked._replace(caller=scope[CALLER]), request.method)
+            tells_cost = COST in dict(scope["headers"])
+            answer = await self._execute(asked._replace(caller=scope[CALLER], tells_cost=tells_cost), request.method)
+        except RateLimited as error:
+            await refusal(error, media_type)(scope, receive, send)
+            return asked.name, "limited", OTHER
         except RequestError as error:
             await _refuse(media_type, error)(scope, receive, send)
             return None, "rejected", OTHER
@@ -63,10 +69,13 @@ class GraphQLEndpoint:
         if answer.entry is None or answer.source is Source.BYPASS:
             status = _status(media_type, is_request_error=answer.is_request_error)
             headers = HEADERS[media_type] if answer.entry is None else {**HEADERS[media_type], "X-Cache": "bypass"}
-            await Response(answer.body, status, headers)(scope, receive, send)
+            response = Response(answer.body, status, headers)
+            response.raw_headers += headers_of(answer.level)
+            await response(scope, receive, send)
             return asked.name, _outcome(answer), source
         self._shortcuts.keep(scope, answer.entry, media_type, asked.name)
-        await send_entry(answer.entry, head_of(answer.entry, media_type, answer.source), scope, send)
+        head = [*head_of(answer.entry, media_type, answer.source), *headers_of(answer.level)]
+        await send_entry(answer.entry, head, scope, send)
         return asked.name, "ok", source
 
     async def _execute(self, sent: operations.Request, method: str) -> Answer:

@@ -35,7 +35,7 @@ REQUEST_BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.
 STATEMENT_BUCKETS = REQUEST_BUCKETS[1:]
 WAIT_BUCKETS = (1e-5, *REQUEST_BUCKETS[:-1])
 
-Outcome: TypeAlias = Literal["ok", "partial", "refused", "rejected"]
+Outcome: TypeAlias = Literal["ok", "partial", "refused", "limited", "rejected"]
 STATEMENT_OUTCOMES = {
     type(None): "ok",
     Refused: "refused",
@@ -54,7 +54,7 @@ class RequestMetrics:
             "candlegraph_requests",
             "GraphQL requests. operation: the operationName that was sent, - for none, other for all beyond the first"
             f" {MAX_OPERATIONS}. outcome: ok; partial, with errors of fields; refused, an operation that cannot be run;"
-            " rejected, a request that is none (HTTP 4xx).",
+            " limited, one that may not spend more (HTTP 429); rejected, a request that is none (HTTP 4xx).",
             ["operation", "outcome"],
             registry=registry,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 from graphql import GraphQLError, NonNullTypeNode, OperationDefinitionNode, parse
 
-from graph.documents import MAX_TOKENS
+from graph.limits import MAX_TOKENS
 from graph.operations import Request
 from server.requests import RequestError
 from server.warming import Asked, WarmingError, read_body

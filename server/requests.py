@@ -14,6 +14,8 @@ MAX_BODY = 2**20
 MAX_DEPTH = 100
 MAX_QUERY = 100_000
 MAX_QUERY_STRING = 2**15
+# A request with this header is told what it has cost.
+COST = b"graphql-cost"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARAMETERS = {"query", "variables", "operationName", "extensions", "documentId"}
 # With none of these in its URL, a GET asks for nothing.

@@ -10,6 +10,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from cache.redis import check_url
 from db.engine import DatabaseUrl, driver_url
 
+# What may be spent in a minute, where people have to sign in.
+SIGNED_IN_POINTS, ANONYMOUS_POINTS = 600_000.0, 60_000.0
+
 
 class SettingsError(Exception):
     """The environment or .env holds values that cannot be used; the message names them, a line each."""
@@ -40,6 +43,9 @@ class Settings(BaseSettings):
     # None: in production, no; else yes.
     introspection: bool | None = None
     graphiql: bool | None = None
+    rate_limit: float | None = Field(default=None, gt=0)
+    rate_limit_anonymous: float | None = Field(default=None, gt=0)
+    max_cost: float = Field(default=100_000, gt=0)
     private_port: int | None = Field(default=None, ge=1, le=65_535)
     candlegraph_data_dir: Path = Path(".candlegraph")
 
@@ -64,6 +70,12 @@ class Settings(BaseSettings):
     @property
     def shows_graphiql(self) -> bool:
         return not self.is_production if self.graphiql is None else self.graphiql
+
+    @property
+    def points_a_minute(self) -> tuple[float | None, float | None]:
+        """Of whoever is signed in, and of an address; None: as many as they like."""
+        usual = (None, None) if self.is_open else (SIGNED_IN_POINTS, ANONYMOUS_POINTS)
+        return self.rate_limit or usual[0], self.rate_limit_anonymous or usual[1]
 
     @property
     def secrets(self) -> list[str]:

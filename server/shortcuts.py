@@ -13,9 +13,12 @@ from cache.answers import AnswerCache, Source
 from cache.changes import Tag
 from cache.entries import Entry
 from cache.memory import MemoryCache
+from graph.metering import KEPT_POINTS, Meter, RateLimited
 from server.caching import Head, head_of, send_entry
 from server.callers import CALLER, viewer_of
 from server.metrics import RequestMetrics
+from server.rate_limits import headers_of
+from server.requests import COST
 
 MAX_SHORTCUTS = 10_000
 MAX_SHORTCUT_BYTES = 16 * 2**20
@@ -69,8 +72,9 @@ class _Shortcuts(MemoryCache[Shortcut]):
 
 
 class Shortcuts:
-    def __init__(self, cache: AnswerCache, metrics: RequestMetrics) -> None:
+    def __init__(self, cache: AnswerCache, meter: Meter, metrics: RequestMetrics) -> None:
         self._cache = cache
+        self._meter = meter
         self._metrics = metrics
         self._shortcuts = _Shortcuts(max_entries=MAX_SHORTCUTS, max_bytes=MAX_SHORTCUT_BYTES)
 
@@ -98,6 +102,13 @@ class Shortcuts:
         if found is None:
             return False
         entry, head, source, operation = found
+        try:
+            level = await self._meter.charge(scope[CALLER], KEPT_POINTS)
+        except RateLimited:
+            # The long way tells.
+            return False
+        if level is not None:
+            head = [*head, *headers_of(level)]
         await send_entry(entry, head, scope, send)
         self._metrics.answered(operation, "ok", source.value, started)
         return True
@@ -140,6 +151,8 @@ class ShortcutMiddleware:
 async def _sent(scope: Scope, receive: Receive) -> tuple[Key | None, Receive]:
     """What tells the request from others, if it is short; and how to read it from its beginning."""
     decisive = [pair for pair in scope["headers"] if pair[0] in DECISIVE]
+    if any(name == COST for name, _ in scope["headers"]):
+        return None, receive
     if (viewer := viewer_of(scope[CALLER])) is not None:
         decisive.append((VIEWER, viewer))
     if sum([len(value) for _, value in decisive]) > MAX_HEADERS:

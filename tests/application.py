@@ -18,16 +18,20 @@ from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
 from graph.identity.callers import ANYBODY
 from graph.identity.throttle import Throttle
+from graph.metering import Meter
 from graph.operations import Operations, Request
 from server.app import create_app
 from server.settings import Settings
 
-ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(Buckets(None)))
+BUCKETS = Buckets(None)
+ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(BUCKETS))
 
 
 def context_of(database: Database, cache: AnswerCache | None = None) -> Context:
     """What operations are answered with, without a cache by default."""
-    return Context(database, cache or AnswerCache(is_enabled=False), Service("test", "test", 0), ACCOUNTS)
+    return Context(
+        database, cache or AnswerCache(is_enabled=False), Service("test", "test", 0), ACCOUNTS, Meter(BUCKETS)
+    )
 
 
 def asked(query: str, variables: dict[str, Any] | None = None) -> Request:

@@ -11,6 +11,7 @@ from cache.redis import CacheProbe
 from cache.tiers import Tier
 from db.engine import DatabaseProbe
 from db.queries import freshness
+from graph.compiler.cost import Weight
 from graph.compiler.symbols import Row
 from graph.context import Context
 from graph.fields import cached, resolved
@@ -19,6 +20,8 @@ from graph.types.cryptocurrencies import Cryptocurrency
 
 # A server that has just started begins to listen.
 HEARD_WITHIN_SECONDS = 5.0
+# Nobody knows how many there are.
+STALE = Weight(size=lambda _: 100)
 MAX_INT = 2**31 - 1
 
 
@@ -115,7 +118,11 @@ class DataHealth:
         description="Predictions whose target time passed by more than one base interval, and that are not settled."
     )
 
-    @resolved(list[Cryptocurrency], "Active coins whose newest candle closed more than three base intervals ago.")
+    @resolved(
+        list[Cryptocurrency],
+        "Active coins whose newest candle closed more than three base intervals ago.",
+        weight=STALE,
+    )
     def stale(self: Row) -> Any:
         return self.stale if isinstance(self, UnknownData) else freshness.stale()
 
