@@ -25,13 +25,14 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from graph.compiler.cost import Cost, TooManyPlaces
 from graph.compiler.variables import Variables
 from graph.errors import MAX_ERRORS
-from graph.limits import MAX_COMMENTS, MAX_TOKENS, OverLimit, check
+from graph.limits import USUAL, Limits, OverLimit, Rules, check
 
 # What comparing fields of one name may cost: a hundredth of what graphql-core allows, which is seconds.
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2_000
 SHOWING_SCHEMA = specified_rules
 HIDING_SCHEMA = (*specified_rules, NoSchemaIntrospectionCustomRule)
-# What graphql-core says where the budget is spent.
+# What graphql-core says of a text that is too long, and where the budget is spent.
+TOO_LONG = "Syntax Error: Document contains more than"
 ABORTED = "Validation aborted."
 HIDDEN = "The document does not fit the schema."
 # What a parsed token takes, roughly.
@@ -67,17 +68,14 @@ class Operation:
 
 
 def read_operation(
-    schema: GraphQLSchema, text: str, name: str | None, *, queries_only: bool = False, shows_schema: bool = True
+    schema: GraphQLSchema, text: str, name: str | None, *, queries_only: bool = False, rules: Rules = USUAL
 ) -> Operation:
-    """The operation of this name; of none, if there is only one. Raises DocumentRefused and NotAQuery.
-
-    shows_schema: whether clients may learn of it, by introspection or from what is wrong with a document.
-    """
-    document = _parsed(text)
+    """The operation of this name; of none, if there is only one. Raises DocumentRefused and NotAQuery."""
+    document = _parsed(text, rules.limits)
     node = _chosen(document, name)
     if queries_only and node.operation is not OperationType.QUERY:
         raise NotAQuery
-    _check(schema, document, node, shows_schema=shows_schema)
+    _check(schema, document, node, rules)
     variables = Variables(schema, node.variable_definitions or ())
     return Operation(
         document,
@@ -88,19 +86,20 @@ def read_operation(
     )
 
 
-def _check(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, *, shows_schema: bool) -> None:
+def _check(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, rules: Rules) -> None:
     """Raises DocumentRefused."""
     try:
-        check(document, node)
+        check(document, node, rules.limits)
     except OverLimit as error:
         extensions = {"code": "QUERY_TOO_LARGE", "limit": error.what, "allowed": error.allowed}
         raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(str(error), extensions=extensions)]) from None
-    rules = SHOWING_SCHEMA if shows_schema else HIDING_SCHEMA
-    errors = validate(schema, document, rules, max_errors=MAX_ERRORS, hide_suggestions=not shows_schema)
+    shows = rules.shows_schema
+    checked = SHOWING_SCHEMA if shows else HIDING_SCHEMA
+    errors = validate(schema, document, checked, max_errors=MAX_ERRORS, hide_suggestions=not shows)
     if any(error.message == ABORTED for error in errors):
         message = "The operation selects fields of the same names too often to compare them all."
         raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(message)])
-    if errors and not shows_schema:
+    if errors and not shows:
         # Even where the error is would tell which of many names there is.
         raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [GraphQLError(HIDDEN)])
     if errors:
@@ -116,10 +115,13 @@ def _cost(schema: GraphQLSchema, document: DocumentNode, node: OperationDefiniti
         raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(message)]) from None
 
 
-def _parsed(text: str) -> DocumentNode:
+def _parsed(text: str, limits: Limits) -> DocumentNode:
     try:
-        return parse(text, max_tokens=MAX_TOKENS, max_comments=MAX_COMMENTS)
+        return parse(text, max_tokens=limits.tokens, max_comments=limits.comments)
     except GraphQLError as error:
+        if error.message.startswith(TOO_LONG):
+            extensions = {"code": "QUERY_TOO_LARGE"}
+            raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(error.message, extensions=extensions)]) from error
         raise DocumentRefused("GRAPHQL_PARSE_FAILED", [error]) from error
 
 

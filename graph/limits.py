@@ -19,9 +19,6 @@ from graphql import (
     SelectionSetNode,
 )
 
-# Parsing takes some 8 us a token: more of them would keep everybody else waiting.
-MAX_TOKENS = 2_000
-MAX_COMMENTS = 500
 # Numbers that are added up end here: they double with each fragment that spreads another twice.
 LARGEST = 10**9
 
@@ -38,12 +35,16 @@ class OverLimit(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """depth: fields within fields. fields: all that are selected, those of fragments wherever they are spread.
+    """tokens, comments: of the text; parsing takes some 8 us each, in which nobody else is served.
+
+    depth: fields within fields. fields: all that are selected, those of fragments wherever they are spread.
 
     root_fields, aliases and selections (in one place) are counted as they are written, before equal ones are merged.
     input_fields: of one object that is written out.
     """
 
+    tokens: int = 2_000
+    comments: int = 500
     depth: int = 20
     root_fields: int = 100
     fields: int = 4_000
@@ -57,7 +58,19 @@ class Limits:
     variables: int = 100
 
 
-LIMITS = Limits()
+@dataclass(frozen=True)
+class Rules:
+    """shows_schema: whether clients may learn of the schema, by introspection or from what is wrong with a document.
+
+    max_cost: in points, of one operation (graph/compiler/cost.py).
+    """
+
+    limits: Limits = Limits()
+    shows_schema: bool = True
+    max_cost: float = 200_000
+
+
+USUAL = Rules()
 
 
 class _Size(NamedTuple):
@@ -71,7 +84,7 @@ class _Size(NamedTuple):
 NOTHING = _Size(0, 0, 0)
 
 
-def check(document: DocumentNode, operation: OperationDefinitionNode, limits: Limits = LIMITS) -> None:
+def check(document: DocumentNode, operation: OperationDefinitionNode, limits: Limits) -> None:
     """Raises OverLimit."""
     fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     operations = len(document.definitions) - len(fragments)

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Collection, Hashable, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -35,6 +34,7 @@ from graph.context import Context
 from graph.documents import DocumentRefused, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
 from graph.identity.callers import NOBODY, Caller
+from graph.limits import USUAL, Rules
 from graph.metering import KEPT_POINTS, REFUSED_POINTS
 from graph.persisted import AllowList, PersistedQueries, example_variables
 from graph.questions import question_of, seconds_of
@@ -71,14 +71,6 @@ class Answer(NamedTuple):
     level: Level | None = None
 
 
-@dataclass(frozen=True)
-class Rules:
-    """shows_schema: as documents have it. max_cost: in points, of one operation."""
-
-    shows_schema: bool = True
-    max_cost: float = 100_000
-
-
 class Operations:
     """Answers the operations of a schema, with what the context holds."""
 
@@ -86,7 +78,7 @@ class Operations:
         self, schema: Schema, context: Context, documents: Documents | None = None, rules: Rules | None = None
     ) -> None:
         """documents: which texts are answered, and which hashes stand for one; any text by default, and no hash."""
-        self._rules = rules or Rules()
+        self._rules = rules or USUAL
         self._schema = schema._schema
         self._context = context
         self._plans = context.plans
@@ -179,9 +171,7 @@ class Operations:
         key = request.query, request.name
         operation = self._plans.operations.get(key)
         if operation is None:
-            operation = read_operation(
-                self._schema, *key, queries_only=queries_only, shows_schema=self._rules.shows_schema
-            )
+            operation = read_operation(self._schema, *key, queries_only=queries_only, rules=self._rules)
             self._plans.operations.put(key, operation, operation.size)
         if queries_only and not operation.is_query:
             raise NotAQuery

@@ -32,8 +32,9 @@ from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
 from graph.identity.identities import Identities
 from graph.identity.throttle import Throttle
+from graph.limits import Rules
 from graph.metering import Meter
-from graph.operations import Operations, Rules
+from graph.operations import Operations
 from graph.persisted import AllowList, PersistedQueries
 from graph.plans import Plans
 from graph.schema import create_schema
@@ -94,7 +95,7 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Op
         plans=Plans(trusted=len(texts)),
     )
     documents = trusted or PersistedQueries(Texts(context.cache.shared) if settings.apq else None)
-    rules = Rules(settings.shows_schema, settings.max_cost)
+    rules = Rules(shows_schema=settings.shows_schema, max_cost=settings.max_cost)
     operations = Operations(schema, context, documents, rules)
     if trusted is not None:
         log.info("trusted_documents_read", operations=len(texts), compiled=operations.prepare(texts))

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     graphiql: bool | None = None
     rate_limit: float | None = Field(default=None, gt=0)
     rate_limit_anonymous: float | None = Field(default=None, gt=0)
-    max_cost: float = Field(default=100_000, gt=0)
+    max_cost: float = Field(default=200_000, gt=0)
     private_port: int | None = Field(default=None, ge=1, le=65_535)
     candlegraph_data_dir: Path = Path(".candlegraph")
 

@@ -1,5 +1,6 @@
 """The application in a test: spoken to over HTTP, without a socket."""
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -18,11 +19,14 @@ from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
 from graph.identity.callers import ANYBODY
 from graph.identity.throttle import Throttle
+from graph.limits import Limits, Rules
 from graph.metering import Meter
 from graph.operations import Operations, Request
 from server.app import create_app
 from server.settings import Settings
 
+# What is generated is longer than what people write.
+GENEROUS = Rules(Limits(tokens=30_000, depth=40, aliases=10_000, selections=10_000, fields=10_000), max_cost=math.inf)
 BUCKETS = Buckets(None)
 ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(BUCKETS))
 
