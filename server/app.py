@@ -30,6 +30,7 @@ from graph.operations import Operations
 from graph.persisted import AllowList, PersistedQueries
 from graph.plans import Plans
 from graph.schema import create_schema
+from server.admission import Admission, AdmissionMiddleware
 from server.endpoint import GraphQLEndpoint
 from server.graphiql import graphiql_page
 from server.health import health_routes
@@ -50,10 +51,14 @@ def create_app(settings: Settings | None = None) -> Starlette:
     configure_logging(settings.level)
     metrics = Metrics()
     context, operations = open_operations(settings, open_database(settings, metrics.statements))
-    shortcuts = Shortcuts(context.cache, metrics.requests)
+    admission = Admission(context.database.turns, settings.request_timeout_seconds)
+    shortcuts = Shortcuts(context.cache, metrics.requests, admission)
+    endpoint = GraphQLEndpoint(
+        operations, shortcuts, graphiql_page(), metrics.requests, timeout_seconds=settings.request_timeout_seconds
+    )
     return Starlette(
         routes=[
-            Route(PATH, GraphQLEndpoint(operations, shortcuts, graphiql_page(), metrics.requests)),
+            Route(PATH, endpoint),
             Route("/", _to_graphql),
             *health_routes(context),
             metrics.route(context),
@@ -61,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         middleware=[
             *([_cors(settings.cors_origins)] if settings.cors_origins else []),
             *([Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts)] if settings.cache_enabled else []),
+            Middleware(AdmissionMiddleware, path=PATH, admission=admission, metrics=metrics.requests),
         ],
         lifespan=lambda _: _lifespan(context, operations, shortcuts),
     )
@@ -91,6 +97,7 @@ def open_database(settings: Settings, observer: Observer | None = None) -> Datab
         url or EmbeddedPostgres(settings.candlegraph_data_dir).url(),
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_max_overflow,
+        timeout_seconds=settings.request_timeout_seconds,
         embedded=url is None,
         observer=observer,
         echo=settings.debug,

@@ -13,10 +13,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from cache.answers import Source
+from db.deadlines import Deadline
 from graph import operations
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations
 from server.caching import head_of, send_entry
+from server.disconnects import ClientGone, WhileConnected
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
 from server.requests import RequestError, answer_type, check_method, read_operation
@@ -31,10 +33,19 @@ HEADERS = {
 class GraphQLEndpoint:
     """Serves operations by POST, queries by GET, and GraphiQL to browsers."""
 
-    def __init__(self, operations: Operations, shortcuts: Shortcuts, graphiql: str, metrics: RequestMetrics) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        shortcuts: Shortcuts,
+        graphiql: str,
+        metrics: RequestMetrics,
+        *,
+        timeout_seconds: float,
+    ) -> None:
         self._operations = operations
         self._metrics = metrics
         self._shortcuts = shortcuts
+        self._timeout_seconds = timeout_seconds
         self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +55,10 @@ class GraphQLEndpoint:
             self._metrics.answered(*told, started)
 
     async def _respond(self, request: Request, send: Send) -> tuple[str | None, Outcome, str] | None:
-        """Answer; return the operation's name, what became of it, and where its answer was found. None of GraphiQL."""
+        """Answer; return the operation's name, what became of it, and where its answer was found.
+
+        None of GraphiQL, and where nobody waits for an answer.
+        """
         scope, receive = request.scope, request.receive
         media_type = JSON
         try:
@@ -54,10 +68,13 @@ class GraphQLEndpoint:
                 await self._graphiql(scope, receive, send)
                 return None
             asked = await read_operation(request)
-            answer = await self._execute(asked, request.method)
+            with Deadline(self._timeout_seconds), WhileConnected(receive):
+                answer = await self._execute(asked, request.method)
         except RequestError as error:
             await _refuse(media_type, error)(scope, receive, send)
             return None, "rejected", OTHER
+        except ClientGone:
+            return None
         source = OTHER if answer.is_request_error else answer.source.value
         if answer.entry is None or answer.source is Source.BYPASS:
             status = _status(media_type, is_request_error=answer.is_request_error)

@@ -13,6 +13,7 @@ from cache.answers import AnswerCache, Source
 from cache.changes import Tag
 from cache.entries import Entry
 from cache.memory import MemoryCache
+from server.admission import Admission
 from server.caching import Head, head_of, send_entry
 from server.metrics import RequestMetrics
 
@@ -65,8 +66,9 @@ class _Shortcuts(MemoryCache[Shortcut]):
 
 
 class Shortcuts:
-    def __init__(self, cache: AnswerCache, metrics: RequestMetrics) -> None:
+    def __init__(self, cache: AnswerCache, metrics: RequestMetrics, admission: Admission) -> None:
         self._cache = cache
+        self._admission = admission
         self._metrics = metrics
         self._shortcuts = _Shortcuts(max_entries=MAX_SHORTCUTS, max_bytes=MAX_SHORTCUT_BYTES)
 
@@ -78,8 +80,8 @@ class Shortcuts:
         shortcut.asked += 1
         entry = self._cache.find(shortcut.key)
         if entry is not None:
-            # What is fading goes the long way, where it is made anew.
-            if self._cache.is_fading(entry):
+            # What is fading goes the long way, where it is made anew; unless nobody is let in there.
+            if self._cache.is_fading(entry) and not self._admission.is_full:
                 return None
             return entry, shortcut.head_of(entry), Source.MEMORY, shortcut.operation
         entry = await self._cache.find_shared(shortcut.key, shortcut.tags)

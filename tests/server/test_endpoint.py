@@ -10,8 +10,10 @@ from sqlalchemy import URL, text
 
 from cache.answers import AnswerCache
 from db.engine import Database
+from db.turns import Turns
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations, Request
+from server.admission import Admission
 from server.endpoint import GraphQLEndpoint
 from server.metrics import RequestMetrics
 from server.requests import MAX_BODY, MAX_DEPTH, MAX_QUERY
@@ -177,7 +179,8 @@ class OneMutation(Operations):
 
 async def test_a_mutation_by_get_is_told_to_come_by_post() -> None:
     metrics = RequestMetrics(CollectorRegistry())
-    endpoint = GraphQLEndpoint(OneMutation(), Shortcuts(AnswerCache(), metrics), "", metrics)
+    shortcuts = Shortcuts(AnswerCache(), metrics, Admission(Turns(1), 10))
+    endpoint = GraphQLEndpoint(OneMutation(), shortcuts, "", metrics, timeout_seconds=10)
     async with Client(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
         for accept in (LEGACY, MODERN):
             response = await client.get("/", params={"query": MUTATION}, headers={"accept": accept})
