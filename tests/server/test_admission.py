@@ -43,7 +43,8 @@ async def crowded(small: Client, demo_url: URL) -> AsyncIterator[Client]:
             asyncio.create_task(small.ask(f"{{ signals(first: {number}) {{ nodes {{ id }} }} }}"))
             for number in range(1, 6)
         ]
-        await asyncio.sleep(1.1)
+        # A second, and what they take to come so far.
+        await asyncio.sleep(1.6)
         yield small
     for answer in await asyncio.gather(*waiting):
         assert "errors" not in answer
