@@ -38,6 +38,7 @@ from graph.operations import Operations
 from graph.persisted import AllowList, PersistedQueries
 from graph.plans import Plans
 from graph.schema import create_schema
+from server.admission import Admission, AdmissionMiddleware
 from server.callers import CallerMiddleware
 from server.endpoint import GraphQLEndpoint
 from server.graphiql import graphiql_page
@@ -61,10 +62,14 @@ def create_app(settings: Settings | None = None) -> Starlette:
     database = open_database(settings, metrics.statements, has_walls=not settings.is_open)
     context, operations = open_operations(settings, database)
     identities = Identities(database, context.cache, context.accounts.access_tokens)
-    shortcuts = Shortcuts(context.cache, context.meter, metrics.requests)
+    admission = Admission(database.turns, settings.request_timeout_seconds)
+    shortcuts = Shortcuts(context.cache, context.meter, metrics.requests, admission)
+    endpoint = GraphQLEndpoint(
+        operations, shortcuts, graphiql_page(), metrics.requests, timeout_seconds=settings.request_timeout_seconds
+    )
     return Starlette(
         routes=[
-            Route(PATH, GraphQLEndpoint(operations, shortcuts, graphiql_page(), metrics.requests)),
+            Route(PATH, endpoint),
             Route("/", _to_graphql),
             *health_routes(context),
             metrics.route(context),
@@ -73,6 +78,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *([_cors(settings.cors_origins)] if settings.cors_origins else []),
             Middleware(CallerMiddleware, identities=identities, is_open=settings.is_open),
             *([Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts)] if settings.cache_enabled else []),
+            Middleware(AdmissionMiddleware, path=PATH, admission=admission, metrics=metrics.requests),
         ],
         lifespan=lambda _: _lifespan(context, operations, shortcuts),
     )
@@ -109,6 +115,7 @@ def open_database(settings: Settings, observer: Observer | None = None, *, has_w
         url or EmbeddedPostgres(settings.candlegraph_data_dir).url(),
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_max_overflow,
+        timeout_seconds=settings.request_timeout_seconds,
         embedded=url is None,
         has_walls=has_walls,
         observer=observer,

@@ -13,12 +13,14 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from cache.answers import Source
+from db.deadlines import Deadline
 from graph import operations
 from graph.documents import NotAQuery
 from graph.metering import RateLimited
 from graph.operations import Answer, Operations
 from server.caching import VARY, head_of, send_entry
 from server.callers import CALLER
+from server.disconnects import ClientGone, WhileConnected
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
 from server.rate_limits import headers_of, refusal
@@ -34,10 +36,19 @@ HEADERS = {
 class GraphQLEndpoint:
     """Serves operations by POST, queries by GET, and GraphiQL to browsers."""
 
-    def __init__(self, operations: Operations, shortcuts: Shortcuts, graphiql: str, metrics: RequestMetrics) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        shortcuts: Shortcuts,
+        graphiql: str,
+        metrics: RequestMetrics,
+        *,
+        timeout_seconds: float,
+    ) -> None:
         self._operations = operations
         self._metrics = metrics
         self._shortcuts = shortcuts
+        self._timeout_seconds = timeout_seconds
         self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +58,10 @@ class GraphQLEndpoint:
             self._metrics.answered(*told, started)
 
     async def _respond(self, request: Request, send: Send) -> tuple[str | None, Outcome, str] | None:
-        """Answer; return the operation's name, what became of it, and where its answer was found. None of GraphiQL."""
+        """Answer; return the operation's name, what became of it, and where its answer was found.
+
+        None of GraphiQL, and where nobody waits for an answer.
+        """
         scope, receive = request.scope, request.receive
         media_type = JSON
         try:
@@ -58,13 +72,17 @@ class GraphQLEndpoint:
                 return None
             asked = await read_operation(request)
             tells_cost = COST in dict(scope["headers"])
-            answer = await self._execute(asked._replace(caller=scope[CALLER], tells_cost=tells_cost), request.method)
+            asked = asked._replace(caller=scope[CALLER], tells_cost=tells_cost)
+            with Deadline(self._timeout_seconds), WhileConnected(receive):
+                answer = await self._execute(asked, request.method)
         except RateLimited as error:
             await refusal(error, media_type)(scope, receive, send)
             return asked.name, "limited", OTHER
         except RequestError as error:
             await _refuse(media_type, error)(scope, receive, send)
             return None, "rejected", OTHER
+        except ClientGone:
+            return None
         source = OTHER if answer.is_request_error else answer.source.value
         if answer.entry is None or answer.source is Source.BYPASS:
             status = _status(media_type, is_request_error=answer.is_request_error)

@@ -14,6 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
+from server.protocol import Protocol
 
 GRACE_SECONDS = 10
 _told_to_stop = Event()
@@ -37,6 +38,7 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
         factory=True,
         host=host,
         port=port,
+        http=Protocol,
         workers=workers,
         log_config=None,
         access_log=False,

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     database_pool_size: int = Field(default=10, ge=1, le=500)
     database_max_overflow: int = Field(default=0, ge=0, le=500)
+    request_timeout_seconds: float = Field(default=10, ge=0.1, le=300)
+    shutdown_delay_seconds: float = Field(default=0, ge=0, le=300)
     redis_url: SecretStr | None = None
     redis_max_connections: int = Field(default=50, ge=1, le=10_000)
     cache_enabled: bool = True

@@ -14,6 +14,7 @@ from cache.changes import Tag
 from cache.entries import Entry
 from cache.memory import MemoryCache
 from graph.metering import KEPT_POINTS, Meter, RateLimited
+from server.admission import Admission
 from server.caching import Head, head_of, send_entry
 from server.callers import CALLER, viewer_of
 from server.metrics import RequestMetrics
@@ -72,9 +73,10 @@ class _Shortcuts(MemoryCache[Shortcut]):
 
 
 class Shortcuts:
-    def __init__(self, cache: AnswerCache, meter: Meter, metrics: RequestMetrics) -> None:
+    def __init__(self, cache: AnswerCache, meter: Meter, metrics: RequestMetrics, admission: Admission) -> None:
         self._cache = cache
         self._meter = meter
+        self._admission = admission
         self._metrics = metrics
         self._shortcuts = _Shortcuts(max_entries=MAX_SHORTCUTS, max_bytes=MAX_SHORTCUT_BYTES)
 
@@ -86,8 +88,8 @@ class Shortcuts:
         shortcut.asked += 1
         entry = self._cache.find(shortcut.key)
         if entry is not None:
-            # What is fading goes the long way, where it is made anew.
-            if self._cache.is_fading(entry):
+            # What is fading goes the long way, where it is made anew; unless nobody is let in there.
+            if self._cache.is_fading(entry) and not self._admission.is_full:
                 return None
             return entry, shortcut.head_of(entry), Source.MEMORY, shortcut.operation
         entry = await self._cache.find_shared(shortcut.key, shortcut.tags)
