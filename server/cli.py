@@ -20,9 +20,9 @@ from graph.types.candles import Interval
 from server import cli_cache, cli_db
 from server.app import trusted_documents
 from server.examples import EXAMPLES
-from server.exposure import decide
+from server.exposure import decide, private_address
 from server.logging import configure_logging
-from server.serving import listen, run, stop_on_sigterm
+from server.serving import listen, listen_privately, run, stop_on_sigterm
 from server.settings import SettingsError, read_settings
 from server.startup import connected, postgres, prepare, with_database
 from server.terminal import DataDir, console, errors
@@ -63,9 +63,11 @@ def serve(
     settings = read_settings(data_dir=data_dir)
     configure_logging(settings.level)
     warning = decide(settings, host, insecure_open=insecure_open)
+    private = private_address(settings, port)
     # A list that cannot be used is told before anything is started.
     trusted_documents(settings, create_schema())
     config, bound = listen(host, port, workers)
+    sockets = [bound] if private is None else [bound, listen_privately(*private)]
     console.print("[bold]Candlegraph[/bold]")
     if warning:
         console.print(f"  [yellow]{warning}[/yellow]")
@@ -73,7 +75,7 @@ def serve(
         with_demo = demo and settings.environment != "production"
         asyncio.run(connected(settings, lambda database: prepare(database, console, with_demo=with_demo)))
         _print_invitation(*bound.getsockname()[:2])
-        run(config, bound)
+        run(config, *sockets)
 
 
 def _print_invitation(host: str, port: int) -> None:

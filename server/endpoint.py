@@ -15,12 +15,24 @@ from starlette.types import Receive, Scope, Send
 from cache.answers import Source
 from graph import operations
 from graph.documents import NotAQuery
+from graph.identity.callers import Caller
+from graph.identity.scopes import Scope as Permission
 from graph.operations import Answer, Operations
+from server.browsers import POLICY
 from server.caching import VARY, head_of, send_entry
 from server.callers import CALLER
+from server.graphiql import policy_of
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
-from server.requests import RequestError, answer_type, check_method, read_operation
+from server.requests import (
+    MAX_BODY,
+    MAX_BODY_OF_WRITERS,
+    RequestError,
+    answer_type,
+    check_method,
+    check_preflight,
+    read_operation,
+)
 from server.shortcuts import Shortcuts
 
 HEADERS = {
@@ -32,11 +44,22 @@ HEADERS = {
 class GraphQLEndpoint:
     """Serves operations by POST, queries by GET, and GraphiQL to browsers."""
 
-    def __init__(self, operations: Operations, shortcuts: Shortcuts, graphiql: str, metrics: RequestMetrics) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        shortcuts: Shortcuts,
+        metrics: RequestMetrics,
+        *,
+        graphiql: str | None,
+        needs_preflight: bool,
+    ) -> None:
+        """needs_preflight: whether queries by GET need a header that makes browsers ask first."""
         self._operations = operations
         self._metrics = metrics
         self._shortcuts = shortcuts
-        self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
+        self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"}) if graphiql else None
+        self._policy = policy_of(graphiql).encode() if graphiql else None
+        self._needs_preflight = needs_preflight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -50,12 +73,17 @@ class GraphQLEndpoint:
         media_type = JSON
         try:
             check_method(request)
-            media_type = answer_type(request)
-            if media_type == HTML:
+            media_type = answer_type(request, has_page=self._graphiql is not None)
+            if media_type == HTML and self._graphiql is not None:
+                scope[POLICY] = self._policy
                 await self._graphiql(scope, receive, send)
                 return None
-            asked = await read_operation(request)
-            answer = await self._execute(asked._replace(caller=scope[CALLER]), request.method)
+            if self._needs_preflight:
+                check_preflight(request)
+            caller: Caller = scope[CALLER]
+            max_body = MAX_BODY_OF_WRITERS if caller.may(Permission.WRITE) else MAX_BODY
+            asked = await read_operation(request, max_body=max_body)
+            answer = await self._execute(asked._replace(caller=caller), request.method)
         except RequestError as error:
             await _refuse(media_type, error)(scope, receive, send)
             return None, "rejected", OTHER

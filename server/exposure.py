@@ -20,10 +20,22 @@ def decide(settings: Settings, host: str, *, insecure_open: bool) -> str | None:
     settle_for_children(auth_mode=mode)
     if settings.secret_key is not None:
         return None
-    if settings.is_production:
-        raise SettingsError("In production, SECRET_KEY must be set: openssl rand -hex 32")
+    check_secret(settings)
     settle_for_children(secret_key=secrets.token_hex(32))
     return "SECRET_KEY is not set: sessions end when the server does." if mode == "required" else None
+
+
+def check_secret(settings: Settings) -> None:
+    """Raises SettingsError where what is signed should outlive the server, and nothing is there to sign with."""
+    if settings.is_production and settings.secret_key is None:
+        raise SettingsError("In production, SECRET_KEY must be set: openssl rand -hex 32")
+
+
+def private_address(settings: Settings, port: int) -> tuple[str, int] | None:
+    """Where to listen beside the public port, if anywhere. Raises SettingsError."""
+    if settings.private_port == port:
+        raise SettingsError(f"PRIVATE_PORT must be another than {port}, which is public.")
+    return None if settings.private_port is None else (settings.private_host, settings.private_port)
 
 
 def is_loopback(host: str) -> bool:

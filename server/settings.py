@@ -1,6 +1,7 @@
 """The only place that reads the environment. Settings enter once, in create_app; below it, all receive values."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cache.redis import check_url
 from db.engine import DatabaseUrl, driver_url
+
+# As browsers write it.
+ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -41,6 +45,7 @@ class Settings(BaseSettings):
     introspection: bool | None = None
     graphiql: bool | None = None
     private_port: int | None = Field(default=None, ge=1, le=65_535)
+    private_host: str = "127.0.0.1"
     candlegraph_data_dir: Path = Path(".candlegraph")
 
     @property
@@ -64,6 +69,11 @@ class Settings(BaseSettings):
     @property
     def shows_graphiql(self) -> bool:
         return not self.is_production if self.graphiql is None else self.graphiql
+
+    @property
+    def needs_preflight(self) -> bool:
+        """Whether queries by GET need a header that no page of another site can send unasked."""
+        return self.is_production or not self.is_open
 
     @property
     def secrets(self) -> list[str]:
@@ -105,6 +115,14 @@ class Settings(BaseSettings):
         return (
             [origin.strip() for origin in origins.split(",") if origin.strip()] if isinstance(origins, str) else origins
         )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _must_be_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError("an origin is like https://app.example.com, without a path; * is any")
+        return origins
 
     @field_validator("log_level", mode="before")
     @classmethod
