@@ -122,6 +122,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=max_overflow,
             echo=echo,
+            # Neither the log nor an error tells them: they may be hashes of passwords.
+            hide_parameters=True,
             pool_timeout=CHECKOUT_TIMEOUT_SECONDS,
             # A read is one statement: no BEGIN before it, and no ROLLBACK when its connection goes back.
             isolation_level="AUTOCOMMIT",

@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.errors import Forbidden
@@ -34,7 +35,7 @@ class PrivatePortMiddleware:
     def __init__(self, app: ASGIApp, *, port: int, routes: Sequence[Route]) -> None:
         self._app = app
         self._port = port
-        self._private = Router(routes)
+        self._private = Starlette(routes=routes)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # The port of the socket: nothing that a client sends decides it.

@@ -6,23 +6,27 @@ from ipaddress import ip_address
 from server.settings import Settings, SettingsError, settle_for_children
 
 
-def decide(settings: Settings, host: str, *, insecure_open: bool) -> str | None:
+def decide(settings: Settings, host: str, *, insecure_open: bool) -> list[str]:
     """Settle AUTH_MODE and SECRET_KEY, where they are left open, for all processes that serve; what people should know.
 
     Raises SettingsError where the server would be open to others, or has no key in production.
     """
     mode = settings.auth_mode or ("open" if is_loopback(host) and not settings.is_production else "required")
-    if mode == "open" and not is_loopback(host) and not insecure_open:
+    is_exposed = mode == "open" and not is_loopback(host)
+    if is_exposed and not insecure_open:
         raise SettingsError(
             f"AUTH_MODE=open lets everybody who reaches {host} see and change everything. Set AUTH_MODE=required,"
             " listen on 127.0.0.1, or say --insecure-open if that is what you want."
         )
-    settle_for_children(auth_mode=mode)
-    if settings.secret_key is not None:
-        return None
     check_secret(settings)
-    settle_for_children(secret_key=secrets.token_hex(32))
-    return "SECRET_KEY is not set: sessions end when the server does." if mode == "required" else None
+    settle_for_children(auth_mode=mode)
+    warnings = [f"Open: everybody who reaches {host} can see and change everything."] if is_exposed else []
+    if settings.secret_key is None:
+        # One for all workers.
+        settle_for_children(secret_key=secrets.token_hex(32))
+        if mode == "required":
+            warnings.append("SECRET_KEY is not set: sessions end when the server does.")
+    return warnings
 
 
 def check_secret(settings: Settings) -> None:
@@ -42,4 +46,4 @@ def is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host.lower() == "localhost"
