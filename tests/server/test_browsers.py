@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import URL
 
 from graph.operations import Operations
-from server.browsers import HEADERS, NO_PAGE, ONLY_BY_HTTPS, PREFLIGHTED
+from server.browsers import ALWAYS, CONTENT_SECURITY_POLICY, OF_DATA, OF_PAGE, ONLY_BY_HTTPS, PREFLIGHTED
 from tests.application import Client, application, serving
 from tests.people import PRODUCTION, SIGNING
 from tests.server.test_caching import heard
@@ -27,9 +27,9 @@ async def production(demo_url: URL) -> AsyncIterator[Client]:
         yield client
 
 
-def carries_all(response: httpx.Response, policy: bytes = NO_PAGE, *, https: bool = False) -> bool:
-    expected = {*HEADERS, (b"content-security-policy", policy), *([ONLY_BY_HTTPS] if https else [])}
-    names = {name for name, _ in expected} | {ONLY_BY_HTTPS[0]}
+def carries_all(response: httpx.Response, *of_kind: tuple[bytes, bytes], https: bool = False) -> bool:
+    expected = {*ALWAYS, *(of_kind or [OF_DATA]), *([ONLY_BY_HTTPS] if https else [])}
+    names = {name for name, _ in (*ALWAYS, OF_DATA, *OF_PAGE, ONLY_BY_HTTPS)}
     found = [(name.lower(), value) for name, value in response.headers.raw if name.lower() in names]
     return sorted(found) == sorted(expected)
 
@@ -119,7 +119,7 @@ async def test_only_pages_of_these_origins_may_ask(demo_url: URL) -> None:
 async def test_the_page_may_do_what_it_needs_and_no_more(client: Client) -> None:
     page = await client.get("/graphql", headers=BROWSER)
     policy = page.headers["content-security-policy"]
-    assert carries_all(page, policy.encode())
+    assert carries_all(page, *OF_PAGE, (CONTENT_SECURITY_POLICY, policy.encode()))
     allowed = {name: sources for name, *sources in (part.split() for part in policy.split("; "))}
     assert allowed["default-src"] == ["'none'"]
     assert allowed["connect-src"] == ["'self'"]
