@@ -129,6 +129,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=max_overflow,
             echo=echo,
+            # Neither the log nor an error tells them: they may be hashes of passwords.
+            hide_parameters=True,
             # Whoever has a turn finds a connection; see db/turns.py.
             pool_timeout=timeout_seconds,
             # A read is one statement: no BEGIN before it, and no ROLLBACK when its connection goes back.

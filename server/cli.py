@@ -20,9 +20,9 @@ from graph.types.candles import Interval
 from server import cli_cache, cli_db
 from server.app import trusted_documents
 from server.examples import EXAMPLES
-from server.exposure import decide
+from server.exposure import decide, private_address
 from server.logging import configure_logging
-from server.serving import listen, run, stop_on_sigterm
+from server.serving import listen, listen_privately, run, stop_on_sigterm
 from server.settings import SettingsError, read_settings
 from server.startup import connected, postgres, prepare, with_database
 from server.terminal import DataDir, console, errors
@@ -62,26 +62,33 @@ def serve(
     """Serve the API and GraphiQL: starts PostgreSQL if none is configured, migrates, and loads demo data if empty."""
     settings = read_settings(data_dir=data_dir)
     configure_logging(settings.level)
-    warning = decide(settings, host, insecure_open=insecure_open)
+    warnings = decide(settings, host, insecure_open=insecure_open)
+    private = private_address(settings, port)
     # A list that cannot be used is told before anything is started.
     trusted_documents(settings, create_schema())
     config, bound = listen(host, port, workers)
+    sockets = [bound] if private is None else [bound, listen_privately(*private)]
     console.print("[bold]Candlegraph[/bold]")
-    if warning:
-        console.print(f"  [yellow]{warning}[/yellow]")
+    for warning in warnings:
+        console.print(f"  [yellow]{escape(warning)}[/yellow]")
     with postgres(settings, console):
         with_demo = demo and settings.environment != "production"
         asyncio.run(connected(settings, lambda database: prepare(database, console, with_demo=with_demo)))
         _print_invitation(*bound.getsockname()[:2])
-        run(config, bound)
+        if private is not None:
+            console.print(f"  Health and metrics, for whoever reaches it: {_address(*private)}")
+        run(config, *sockets)
 
 
 def _print_invitation(host: str, port: int) -> None:
     console.print("  Three queries to paste:")
     for example in EXAMPLES:
         console.print(example.rstrip(), markup=False, style="dim", soft_wrap=True)
-    shown = f"[{host}]" if ":" in host else host
-    console.print(f"\n  Ready: [bold]http://{shown}:{port}/graphql[/bold] (Ctrl-C stops it)")
+    console.print(f"\n  Ready: [bold]{_address(host, port)}/graphql[/bold] (Ctrl-C stops it)")
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @app.command("import-candles")

@@ -16,15 +16,28 @@ from cache.answers import Source
 from db.deadlines import Deadline
 from graph import operations
 from graph.documents import NotAQuery
+from graph.identity.callers import Caller
+from graph.identity.scopes import Scope as Permission
 from graph.metering import RateLimited
 from graph.operations import Answer, Operations
+from server.browsers import POLICY
 from server.caching import VARY, head_of, send_entry
 from server.callers import CALLER
 from server.disconnects import ClientGone, WhileConnected
+from server.graphiql import policy_of
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
 from server.rate_limits import headers_of, refusal
-from server.requests import COST, RequestError, answer_type, check_method, read_operation
+from server.requests import (
+    COST,
+    MAX_BODY,
+    MAX_BODY_OF_WRITERS,
+    RequestError,
+    answer_type,
+    check_method,
+    check_preflight,
+    read_operation,
+)
 from server.shortcuts import Shortcuts
 
 HEADERS = {
@@ -40,16 +53,20 @@ class GraphQLEndpoint:
         self,
         operations: Operations,
         shortcuts: Shortcuts,
-        graphiql: str,
         metrics: RequestMetrics,
         *,
+        graphiql: str | None,
+        needs_preflight: bool,
         timeout_seconds: float,
     ) -> None:
+        """needs_preflight: whether queries by GET need a header that makes browsers ask first."""
         self._operations = operations
         self._metrics = metrics
         self._shortcuts = shortcuts
+        self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"}) if graphiql else None
+        self._policy = policy_of(graphiql).encode() if graphiql else None
+        self._needs_preflight = needs_preflight
         self._timeout_seconds = timeout_seconds
-        self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -66,13 +83,17 @@ class GraphQLEndpoint:
         media_type = JSON
         try:
             check_method(request)
-            media_type = answer_type(request)
-            if media_type == HTML:
+            media_type = answer_type(request, has_page=self._graphiql is not None)
+            if media_type == HTML and self._graphiql is not None:
+                scope[POLICY] = self._policy
                 await self._graphiql(scope, receive, send)
                 return None
-            asked = await read_operation(request)
-            tells_cost = COST in dict(scope["headers"])
-            asked = asked._replace(caller=scope[CALLER], tells_cost=tells_cost)
+            if self._needs_preflight:
+                check_preflight(request)
+            caller: Caller = scope[CALLER]
+            max_body = MAX_BODY_OF_WRITERS if caller.may(Permission.WRITE) else MAX_BODY
+            asked = await read_operation(request, max_body=max_body)
+            asked = asked._replace(caller=caller, tells_cost=COST in dict(scope["headers"]))
             with Deadline(self._timeout_seconds), WhileConnected(receive):
                 answer = await self._execute(asked, request.method)
         except RateLimited as error:

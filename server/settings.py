@@ -1,6 +1,7 @@
 """The only place that reads the environment. Settings enter once, in create_app; below it, all receive values."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,8 @@ from db.engine import DatabaseUrl, driver_url
 
 # What may be spent in a minute, where people have to sign in.
 SIGNED_IN_POINTS, ANONYMOUS_POINTS = 600_000.0, 60_000.0
+# As browsers write it.
+ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -49,6 +52,7 @@ class Settings(BaseSettings):
     rate_limit_anonymous: float | None = Field(default=None, gt=0)
     max_cost: float = Field(default=200_000, gt=0)
     private_port: int | None = Field(default=None, ge=1, le=65_535)
+    private_host: str = "127.0.0.1"
     candlegraph_data_dir: Path = Path(".candlegraph")
 
     @property
@@ -78,6 +82,11 @@ class Settings(BaseSettings):
         """Of whoever is signed in, and of an address; None: as many as they like."""
         usual = (None, None) if self.is_open else (SIGNED_IN_POINTS, ANONYMOUS_POINTS)
         return self.rate_limit or usual[0], self.rate_limit_anonymous or usual[1]
+
+    @property
+    def needs_preflight(self) -> bool:
+        """Whether queries by GET need a header that no page of another site can send unasked."""
+        return self.is_production or not self.is_open
 
     @property
     def secrets(self) -> list[str]:
@@ -119,6 +128,14 @@ class Settings(BaseSettings):
         return (
             [origin.strip() for origin in origins.split(",") if origin.strip()] if isinstance(origins, str) else origins
         )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _must_be_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError("an origin is like https://app.example.com, without a path; * is any")
+        return origins
 
     @field_validator("log_level", mode="before")
     @classmethod

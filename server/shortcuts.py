@@ -15,6 +15,7 @@ from cache.entries import Entry
 from cache.memory import MemoryCache
 from graph.metering import KEPT_POINTS, Meter, RateLimited
 from server.admission import Admission
+from server.browsers import is_preflighted
 from server.caching import Head, head_of, send_entry
 from server.callers import CALLER, viewer_of
 from server.metrics import RequestMetrics
@@ -136,13 +137,18 @@ class Shortcuts:
 class ShortcutMiddleware:
     """Takes shortcuts for requests to a path, before anything else looks at them."""
 
-    def __init__(self, app: ASGIApp, path: str, shortcuts: Shortcuts) -> None:
+    def __init__(self, app: ASGIApp, path: str, shortcuts: Shortcuts, *, needs_preflight: bool) -> None:
+        """needs_preflight: as the endpoint has it, which refuses what it does not find."""
         self._app = app
         self._path = path
         self._shortcuts = shortcuts
+        self._needs_preflight = needs_preflight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == self._path:
+            if self._needs_preflight and scope["method"] != "POST" and not is_preflighted(scope):
+                await self._app(scope, receive, send)
+                return
             key, receive = await _sent(scope, receive)
             if key is not None and await self._shortcuts.answer(key, scope, send):
                 return

@@ -76,9 +76,9 @@ class Client(httpx.AsyncClient):
 
 def application(url: URL, **settings: Any) -> Starlette:
     """An application on this database, with memory alone for a cache unless the settings say more."""
-    settings = {"redis_url": None, "auth_mode": "open", **settings}
+    settings = {"redis_url": None, "auth_mode": "open", "environment": "test", **settings}
     database_url = url.render_as_string(hide_password=False)
-    return create_app(Settings(_env_file=None, database_url=database_url, environment="test", **settings))
+    return create_app(Settings(_env_file=None, database_url=database_url, **settings))
 
 
 def in_one_piece(app: ASGIApp) -> ASGIApp:

@@ -19,9 +19,10 @@ from db.writes import idempotency, users
 from db.writes.refusals import Problem, WriteRefused, refuse, refuse_if
 from graph.compiler.cost import WEIGHT, Arguments, Weight
 from graph.context import Context, Info
-from graph.errors import Forbidden, InputError
+from graph.errors import InputError
 from graph.fields import Field
 from graph.identity.callers import Caller
+from graph.identity.permissions import check_scope
 from graph.identity.scopes import Scope
 from graph.types.user_errors import Payload, UserError
 
@@ -72,7 +73,8 @@ def mutation(
 
     def decorate(write: Callable[[Writing, Any], Awaitable[Payload]]) -> Any:
         async def run(context: Context, given: Any) -> Payload:
-            _check(context.caller, scope)
+            if scope is not None:
+                check_scope(context.caller, scope)
             return await _written(context, write, given, walled=walled)
 
         return _field(write, run, description)
@@ -108,15 +110,6 @@ def _field(
     resolve.__annotations__ = {"info": Info, "input": argument, "return": payload_type | None}
     field: Field = strawberry.mutation(resolver=resolve, description=description, metadata={WEIGHT: WRITE})
     return field
-
-
-def _check(caller: Caller, scope: Scope | None) -> None:
-    """Raises Forbidden."""
-    if scope is None or caller.may(scope):
-        return
-    if caller.user_id is None:
-        raise Forbidden("UNAUTHENTICATED", "Sign in first: send Authorization: Bearer with an access token or a key.")
-    raise Forbidden("FORBIDDEN", f"This needs the scope {scope.name}.")
 
 
 async def _written(context: Context, write: Write, given: Any, *, walled: bool) -> Payload:

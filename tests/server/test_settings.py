@@ -63,6 +63,12 @@ REFUSED = [
     ("LOG_LEVEL", "loud", "'DEBUG', 'INFO'"),
     ("ENVIRONMENT", "moon", "'development'"),
     ("SECRET_KEY", "hunter2", "at least 32"),
+    ("SECRET_KEY_PREVIOUS", "hunter2", "at least 32"),
+    ("AUTH_MODE", "hunter2", "'open' or 'required'"),
+    ("INTROSPECTION", "hunter2", "valid boolean"),
+    ("PRIVATE_PORT", "65536", "less than or equal to 65535"),
+    ("CORS_ORIGINS", "https://a.example/hunter2", "an origin is like https://app.example.com"),
+    ("CORS_ORIGINS", "null", "an origin is like https://app.example.com"),
 ]
 
 
