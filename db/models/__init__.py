@@ -5,13 +5,16 @@ attribute's name too, so that statements speak the same words.
 """
 
 from db.models.alerts import Alert
+from db.models.api_keys import ApiKey
 from db.models.base import Base
 from db.models.candles import Candle
 from db.models.cryptocurrencies import Cryptocurrency
+from db.models.idempotency_keys import IdempotencyKey
 from db.models.models import Model
 from db.models.predictions import Prediction
 from db.models.rollups import DayRollup, HourRollup, Rollup
 from db.models.sentiment import Sentiment
+from db.models.sessions import Session
 from db.models.signals import Signal
 from db.models.strategies import Strategy
 from db.models.trades import Trade
@@ -19,15 +22,18 @@ from db.models.users import User
 
 __all__ = [
     "Alert",
+    "ApiKey",
     "Base",
     "Candle",
     "Cryptocurrency",
     "DayRollup",
     "HourRollup",
+    "IdempotencyKey",
     "Model",
     "Prediction",
     "Rollup",
     "Sentiment",
+    "Session",
     "Signal",
     "Strategy",
     "Trade",

@@ -1,4 +1,4 @@
-from sqlalchemy import Index, String, func, true
+from sqlalchemy import Index, String, false, func, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Created, Key
@@ -12,6 +12,7 @@ class User(Base):
     email: Mapped[str | None] = mapped_column(String(100))
     password_hash: Mapped[str]
     is_active: Mapped[bool] = mapped_column(server_default=true())
+    is_admin: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[Created]
     updated_at: Mapped[Created] = mapped_column(onupdate=func.now())
 
