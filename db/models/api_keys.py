@@ -6,6 +6,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Created, Key
 
+SCOPES = ("READ", "WRITE", "ADMIN")
+_SCOPES = ", ".join(repr(scope) for scope in SCOPES)
+
 
 class ApiKey(Base):
     """A key by which a program signs in as a user. The key itself is stored nowhere."""
@@ -16,7 +19,7 @@ class ApiKey(Base):
         UniqueConstraint("key_hash"),
         Index(None, "user_id", "id"),
         CheckConstraint("octet_length(key_hash) = 32", "key_hash"),
-        CheckConstraint("cardinality(scopes) > 0 AND scopes <@ ARRAY['READ', 'WRITE', 'ADMIN']", "scopes"),
+        CheckConstraint(f"cardinality(scopes) > 0 AND scopes <@ ARRAY[{_SCOPES}]", "scopes"),
     )
 
     id: Mapped[Key] = mapped_column("key_id", key="id")
