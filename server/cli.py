@@ -14,10 +14,12 @@ from db.candle_import import KEPT_REFUSALS, BadRows, ImportRefused, ImportReport
 from db.engine import Database
 from db.errors import DatabaseError
 from db.settle import settle as settle_predictions
+from db.writes.refusals import WriteRefused
+from graph.identity.passwords import UnfitPassword
 from graph.persisted import AllowListError
 from graph.schema import create_schema
 from graph.types.candles import Interval
-from server import cli_cache, cli_db
+from server import cli_cache, cli_db, cli_keys, cli_users
 from server.app import trusted_documents
 from server.examples import EXAMPLES
 from server.exposure import decide, private_address
@@ -25,7 +27,7 @@ from server.logging import configure_logging
 from server.serving import listen, listen_privately, run, stop_on_sigterm
 from server.settings import SettingsError, read_settings
 from server.startup import connected, postgres, prepare, with_database
-from server.terminal import DataDir, console, errors
+from server.terminal import CommandRefused, DataDir, console, errors
 from server.warming import WarmingError
 
 app = typer.Typer(
@@ -35,6 +37,21 @@ app = typer.Typer(
 )
 app.add_typer(cli_cache.app, name="cache")
 app.add_typer(cli_db.app, name="db")
+app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_users.app, name="users")
+
+# What goes wrong in an expected way: the message is all that there is to tell.
+EXPECTED = (
+    AllowListError,
+    CacheUnavailable,
+    CommandRefused,
+    DatabaseError,
+    ImportRefused,
+    SettingsError,
+    WriteRefused,
+    UnfitPassword,
+    WarmingError,
+)
 
 
 def main() -> None:
@@ -42,7 +59,7 @@ def main() -> None:
     stop_on_sigterm()
     try:
         app()
-    except (SettingsError, DatabaseError, CacheUnavailable, ImportRefused, AllowListError, WarmingError) as error:
+    except EXPECTED as error:
         errors.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
 
