@@ -8,8 +8,8 @@ from sqlalchemy import URL, text
 
 from db.engine import Database
 from graph.identity.passwords import Passwords
+from graph.identity.random_secrets import hash_of
 from graph.identity.scopes import Scope
-from graph.identity.secrets import hash_of
 from tests.application import Client, serving
 from tests.people import PRODUCTION, SECRET_KEY, key_of, signed
 

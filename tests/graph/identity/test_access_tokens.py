@@ -109,7 +109,7 @@ def test_every_claim_is_needed(claim: str) -> None:
         {"exp": 2.5e9},
         {"exp": 10**18},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_claims_that_we_would_not_make(claims: dict[str, Any]) -> None:
     assert reason(signed(CLAIMS | claims)) == "invalid"
