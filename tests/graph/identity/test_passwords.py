@@ -95,7 +95,7 @@ async def test_who_is_unknown_takes_as_long_as_a_wrong_password() -> None:
 
 async def test_few_wait_and_the_rest_is_told(passwords: Passwords) -> None:
     begun = Event()
-    waiting = [asyncio.create_task(passwords._in_thread(begun.wait)) for _ in range(THREADS + MOST_WAITING)]
+    waiting = [asyncio.create_task(passwords._in_thread(lambda: begun.wait(10))) for _ in range(THREADS + MOST_WAITING)]
     await asyncio.sleep(0)
     for _ in range(3):
         with pytest.raises(TooBusy):
