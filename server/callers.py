@@ -1,17 +1,15 @@
 """Who sends a request: told by its Authorization header, before anything else, and noted for all who come after."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-import orjson
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.errors import DatabaseError
 from graph.identity.callers import ANYBODY, NOBODY, Caller
 from graph.identity.identities import Identities, Identity
 from graph.identity.scopes import Scope as Permission
+from server.refusals import refusal
 
 # Where a scope holds who sends the request.
 CALLER = "candlegraph.caller"
@@ -36,8 +34,8 @@ class CallerMiddleware:
             return
         try:
             scope[CALLER] = await self._caller(scope)
-        except _Refused as refusal:
-            await refusal.answer(scope, receive, send)
+        except _Refused as refused:
+            await refusal(refused.status, refused.code, str(refused))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -89,13 +87,5 @@ def address_of(scope: Scope) -> str:
 class _Refused(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
-        self._status = status
-        self._code = code
-
-    @property
-    def answer(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-        body = {"errors": [{"message": str(self), "extensions": {"code": self._code}}]}
-        headers = {"Cache-Control": "no-store"}
-        if self._status == 401:
-            headers["WWW-Authenticate"] = 'Bearer realm="candlegraph"'
-        return Response(orjson.dumps(body), self._status, headers, media_type="application/json")
+        self.status = status
+        self.code = code

@@ -1,4 +1,4 @@
-"""Health over REST, for monitors and orchestrators."""
+"""Health over REST: for orchestrators, who need no more than a status, and in detail for those who may see it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,15 +28,6 @@ def health_routes(context: Context) -> list[Route]:
             }
         )
 
-    async def database(_: Request) -> Response:
-        return _respond((await look(context)).database)
-
-    async def cache(_: Request) -> Response:
-        return _respond((await look(context)).cache)
-
-    async def detailed(_: Request) -> Response:
-        return _respond(await look(context))
-
     async def live(_: Request) -> Response:
         return _respond({"status": HealthStatus.HEALTHY})
 
@@ -47,11 +38,27 @@ def health_routes(context: Context) -> list[Route]:
 
     return [
         Route("/health", about),
+        Route("/livez", live),
+        Route("/readyz", ready),
+    ]
+
+
+def detail_routes(context: Context) -> list[Route]:
+    """What tells of the insides."""
+
+    async def database(_: Request) -> Response:
+        return _respond((await look(context)).database)
+
+    async def cache(_: Request) -> Response:
+        return _respond((await look(context)).cache)
+
+    async def detailed(_: Request) -> Response:
+        return _respond(await look(context))
+
+    return [
         Route("/health/db", database),
         Route("/health/cache", cache),
         Route("/health/detailed", detailed),
-        Route("/livez", live),
-        Route("/readyz", ready),
     ]
 
 
@@ -59,7 +66,7 @@ def _respond(report: Any) -> Response:
     """503 tells a balancer to send nobody here; what is degraded still serves."""
     written = _written(report)
     status = 503 if written["status"] == "unhealthy" else 200
-    return Response(orjson.dumps(written), status, media_type="application/json")
+    return Response(orjson.dumps(written), status, {"Cache-Control": "no-store"}, media_type="application/json")
 
 
 def _written(value: Any) -> Any:

@@ -8,12 +8,17 @@ import orjson
 from starlette.requests import Request
 
 from graph import operations
+from server.browsers import NOT_PREFLIGHTED, is_preflighted
 from server.media_types import GRAPHQL_JSON, HTML, JSON, is_json, preferred
 
 MAX_BODY = 2**20
+# Of who may write: recordCandles takes 10,000 of them.
+MAX_BODY_OF_WRITERS = 2**22
 MAX_DEPTH = 100
 MAX_QUERY = 100_000
 MAX_QUERY_STRING = 2**15
+# A request with this header is told what it has cost.
+COST = b"graphql-cost"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARAMETERS = {"query", "variables", "operationName", "extensions", "documentId"}
 # With none of these in its URL, a GET asks for nothing.
@@ -42,23 +47,32 @@ def check_method(request: Request) -> None:
         raise RequestError(414, "URI_TOO_LONG", f"A URL may hold {MAX_QUERY_STRING:,} bytes at most: use POST.")
 
 
-def answer_type(request: Request) -> str:
-    """The media type that the client likes best; HTML is there where nothing is asked. Raises RequestError."""
+def check_preflight(request: Request) -> None:
+    """A body must be of a type that no page of another site can send unasked; a GET has none. Raises RequestError."""
+    if request.method != "POST" and not is_preflighted(request.scope):
+        raise RequestError(400, "CSRF_REFUSED", NOT_PREFLIGHTED)
+
+
+def answer_type(request: Request, *, has_page: bool) -> str:
+    """The media type that the client likes best; HTML, if there is a page, where nothing is asked.
+
+    Raises RequestError.
+    """
     accept = b",".join([value for name, value in request.scope["headers"] if name == b"accept"]).decode("latin-1")
     asks = request.method == "POST" or not ASKING.isdisjoint(request.query_params)
-    offered = (JSON, GRAPHQL_JSON) if asks else (JSON, GRAPHQL_JSON, HTML)
+    offered = (JSON, GRAPHQL_JSON) if asks or not has_page else (JSON, GRAPHQL_JSON, HTML)
     media_type = preferred(accept, offered)
     if media_type is None:
         raise RequestError(406, "NOT_ACCEPTABLE", f"The answer can be one of these: {', '.join(offered)}.")
     return media_type
 
 
-async def read_operation(request: Request) -> operations.Request:
+async def read_operation(request: Request, *, max_body: int = MAX_BODY) -> operations.Request:
     """Raises RequestError."""
-    return _operation(await _sent(request) if request.method == "POST" else _parameters(request))
+    return _operation(await _sent(request, max_body) if request.method == "POST" else _parameters(request))
 
 
-async def _sent(request: Request) -> dict[str, Any]:
+async def _sent(request: Request, max_body: int) -> dict[str, Any]:
     headers: dict[bytes, bytes] = dict(request.scope["headers"])
     if not is_json(headers.get(b"content-type", b"").decode("latin-1")):
         message = "Send the request as application/json, in UTF-8."
@@ -66,9 +80,9 @@ async def _sent(request: Request) -> dict[str, Any]:
     if headers.get(b"content-encoding", b"identity") != b"identity":
         message = "Send the body as it is, without a content encoding."
         raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", message, {"Accept-Encoding": "identity"})
-    if _announces_more(headers.get(b"content-length", b""), MAX_BODY):
-        raise _too_large()
-    body = await _body(request)
+    if _announces_more(headers.get(b"content-length", b""), max_body):
+        raise _too_large(max_body)
+    body = await _body(request, max_body)
     sent = _json(body.removeprefix(BYTE_ORDER_MARK), "The body")
     if not isinstance(sent, dict):
         raise RequestError(400, "BAD_REQUEST", "The body must be one JSON object with a query: batches are not served.")
@@ -78,15 +92,15 @@ async def _sent(request: Request) -> dict[str, Any]:
     return sent
 
 
-async def _body(request: Request) -> bytearray:
+async def _body(request: Request, max_body: int) -> bytearray:
     body = bytearray()
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise RequestError(400, "BAD_REQUEST", "The body ended early.")
         body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise _too_large()
+        if len(body) > max_body:
+            raise _too_large(max_body)
         if not message.get("more_body", False):
             return body
 
@@ -98,8 +112,8 @@ def _announces_more(length: bytes, limit: int) -> bool:
     return digits.isdigit() and (len(digits) > 20 or int(digits) > limit)
 
 
-def _too_large() -> RequestError:
-    return RequestError(413, "PAYLOAD_TOO_LARGE", f"The body may hold {MAX_BODY:,} bytes at most.")
+def _too_large(limit: int) -> RequestError:
+    return RequestError(413, "PAYLOAD_TOO_LARGE", f"The body may hold {limit:,} bytes at most.")
 
 
 def _parameters(request: Request) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
+from server.protocol import Protocol
 
 GRACE_SECONDS = 10
 _told_to_stop = Event()
@@ -37,11 +38,22 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
         factory=True,
         host=host,
         port=port,
+        http=Protocol,
         workers=workers,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
     )
+    return config, _bound(config)
+
+
+def listen_privately(host: str, port: int) -> socket.socket:
+    """A second socket, bound too, for run()."""
+    return _bound(uvicorn.Config("server.serving:application", host=host, port=port, log_config=None))
+
+
+def _bound(config: uvicorn.Config) -> socket.socket:
     # It would say that it runs, which comes true only later; what goes wrong is still told.
     log = logging.getLogger("uvicorn.error")
     log.setLevel(logging.WARNING)
@@ -49,7 +61,7 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
     log.setLevel(logging.NOTSET)
     # From here on, whoever connects waits until we serve.
     bound.listen(config.backlog)
-    return config, bound
+    return bound
 
 
 def application() -> Starlette:
@@ -62,7 +74,7 @@ def application() -> Starlette:
     return app
 
 
-def run(config: uvicorn.Config, bound: socket.socket) -> None:
+def run(config: uvicorn.Config, *bound: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C. Returns once every request in flight is answered, or the grace is over."""
     if _told_to_stop.is_set():
         return
@@ -70,10 +82,10 @@ def run(config: uvicorn.Config, bound: socket.socket) -> None:
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     if config.workers > 1:
-        Multiprocess(config, sockets=[bound]).run()
+        Multiprocess(config, sockets=[*bound]).run()
         return
     server = uvicorn.Server(config)
-    server.run(sockets=[bound])
+    server.run(sockets=[*bound])
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 

@@ -170,7 +170,7 @@ async def test_another_viewer_costs_one_round_trip(stored: Database) -> None:
     with counted(stored) as statements:
         async with stored.transaction(viewer=str(ANN)) as connection:
             await connection.execute(text("SELECT 1"))
-    assert len(statements) == 2
+    assert len([statement for statement in statements if "set_config" in statement]) == 1
 
 
 async def test_transactions_leave_nothing_behind(stored: Database) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.application import Client, serving
 from tests.server.privacy.asking import COIN, MINE, ask, assert_refused, heard
 from tests.server.privacy.seen import fetch
-from tests.server.privacy.world import ANN, BEN, ROOT, SECRET, by_key, by_token
+from tests.server.privacy.world import ANN, BEN, REQUIRED, ROOT, by_key, by_token
 
 ENDS = {
     "revoked": "UPDATE api_keys SET revoked_at = now() WHERE user_id = 1",
@@ -36,9 +36,7 @@ async def test_an_end_is_at_once(copies: Any, how: str) -> None:
     """By SQL, as anybody may write: of what was asked in the same bytes before, and answered from memory."""
     url = await copies()
     writer = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
-    async with serving(
-        url, auth_mode="required", secret_key=SECRET, cache_enabled=how != "without the cache"
-    ) as client:
+    async with serving(url, **REQUIRED, cache_enabled=how != "without the cache") as client:
         if how != "without the cache":
             await heard(client)
         for name, end in ENDS.items():
@@ -83,7 +81,7 @@ async def refused_soon(client: Client, authorization: str | None) -> None:
 
 
 async def test_an_end_by_a_mutation_is_at_the_next_request(copies: Any) -> None:
-    async with serving(await copies(), auth_mode="required", secret_key=SECRET) as client:
+    async with serving(await copies(), **REQUIRED) as client:
         await heard(client)
         for asker in (by_key(1), by_token(ANN)) * 2:
             assert (await ask(client, MINE, asker.authorization)).status_code == 200
@@ -102,7 +100,7 @@ async def test_an_end_by_a_mutation_is_at_the_next_request(copies: Any) -> None:
 async def test_who_is_no_administrator_any_more_sees_less(copies: Any) -> None:
     url = await copies()
     query = "{ trades { totalCount } }"
-    async with serving(url, auth_mode="required", secret_key=SECRET) as client:
+    async with serving(url, **REQUIRED) as client:
         await heard(client)
         for asker in (by_token(ROOT), by_key(6)) * 2:
             assert (await ask(client, query, asker.authorization)).json() == {"data": {"trades": {"totalCount": 25}}}

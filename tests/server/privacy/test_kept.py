@@ -12,23 +12,25 @@ from sqlalchemy import URL
 
 from tests.application import Client, serving
 from tests.server.privacy.asking import COIN, heard
-from tests.server.privacy.world import ANN, BEN, ROOT, SECRET, Asker, askers, by_key, by_token
+from tests.server.privacy.world import ANN, BEN, REQUIRED, ROOT, Asker, askers, by_key, by_token
 
 # What tells one viewer's answer from another's.
 ANSWERS = {"anonymous": 0, "ann": 7, "ben": 7, "root": 25}
 EVERYBODY = [asker for asker in askers() if asker.name in ANSWERS]
+# So that browsers ask before they send it for another site.
+PREFLIGHT = {"graphql-preflight": "1"}
 FIRST = "{ trades(first: 1) { totalCount nodes { id } } }"
 
 
 @pytest.fixture
 async def server(world_url: URL) -> AsyncIterator[Client]:
-    async with serving(world_url, auth_mode="required", secret_key=SECRET) as client:
+    async with serving(world_url, **REQUIRED) as client:
         await heard(client)
         yield client
 
 
 async def get(client: Client, query: str, asker: Asker, **headers: str) -> httpx.Response:
-    return await client.get("/graphql", params={"query": query}, headers={**asker.headers, **headers})
+    return await client.get("/graphql", params={"query": query}, headers={**PREFLIGHT, **asker.headers, **headers})
 
 
 async def test_in_all_orders(server: Client) -> None:
@@ -94,7 +96,7 @@ async def test_by_hash(server: Client) -> None:
         for asker in order:
             posted = await server.post("/graphql", json={"extensions": extensions}, headers=asker.headers)
             params = {"extensions": json.dumps(extensions)}
-            got = await server.get("/graphql", params=params, headers=asker.headers)
+            got = await server.get("/graphql", params=params, headers={**PREFLIGHT, **asker.headers})
             for answer in (posted, got):
                 assert answer.json()["data"]["trades"]["totalCount"] == ANSWERS[asker.name]
 
@@ -104,7 +106,7 @@ async def test_nobody_says_who_they_are_by_another_header(server: Client, name: 
     for asker in (by_token(BEN), by_token(BEN)):
         await get(server, FIRST, asker)
     for claimed in (f"{BEN} 0", f"{BEN} False", "0", str(BEN)):
-        answer = await server.get("/graphql", params={"query": FIRST}, headers={name: claimed})
+        answer = await server.get("/graphql", params={"query": FIRST}, headers={**PREFLIGHT, name: claimed})
         assert answer.json()["data"]["trades"] == {"totalCount": 0, "nodes": []}
         answer = await get(server, FIRST, by_token(ANN), **{name: claimed})
         assert (

@@ -10,7 +10,7 @@ from graph.identity.passwords import Passwords
 from tests.application import serving
 from tests.server.privacy.documents import id_of, selection_of
 from tests.server.privacy.seen import all_ids, fetch, shown_in, visible_to
-from tests.server.privacy.world import ANN, BEN, ROOT, SECRET, Asker, by_key, by_token
+from tests.server.privacy.world import ANN, BEN, REQUIRED, ROOT, Asker, by_key, by_token
 
 Copies = Callable[[], Awaitable[URL]]
 PASSWORD = "a password of the matrix"
@@ -77,7 +77,7 @@ async def test_payloads_show_ones_own(copies: Copies, schema: GraphQLSchema, ask
     places = {"@refresh": "none"}
     shown: set[tuple[str, int]] = set()
     assert schema.mutation_type is not None
-    async with serving(url, auth_mode="required", secret_key=SECRET) as client:
+    async with serving(url, **REQUIRED) as client:
         for name in CALLS:
             selection = selection_of(schema, ids, get_named_type(schema.mutation_type.fields[name].type))
             headers = asker.headers
@@ -99,7 +99,7 @@ async def test_payloads_show_ones_own(copies: Copies, schema: GraphQLSchema, ask
 async def test_nobody_changes_what_is_anothers(world_url: URL, name: str) -> None:
     """An administrator's keys of less than ADMIN are no exception; what is refused is as if it were not there."""
     before = sorted(await fetch(world_url, CONTENTS))
-    async with serving(world_url, auth_mode="required", secret_key=SECRET) as client:
+    async with serving(world_url, **REQUIRED) as client:
         told = set()
         for asker, owner in ((by_token(BEN), ANN), (by_key(2), BEN), (by_key(5), ANN), (by_key(5), BEN)):
             for places in ({}, NOT_THERE):

@@ -4,7 +4,7 @@ The same world without all that somebody may not see is what that person's answe
 everything of the smaller world must see there what they see in this one.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,9 +12,16 @@ from sqlalchemy import text
 from db.engine import Database
 from db.settle import settle
 from graph.identity.access_tokens import AccessTokens
-from graph.identity.secrets import hash_of
+from graph.identity.api_keys import ApiKey
 
 SECRET = "a secret of the matrix, long enough to be taken"
+# Of a server where people sign in; nobody asks too much.
+REQUIRED: dict[str, Any] = {
+    "auth_mode": "required",
+    "secret_key": SECRET,
+    "rate_limit": 1e9,
+    "rate_limit_anonymous": 1e9,
+}
 ANN, BEN, ROOT = 1, 2, 3
 USERS = {ANN: "ann", BEN: "ben", ROOT: "root"}
 # By key, as they are stored: whose they are, and what they allow.
@@ -47,7 +54,7 @@ class Asker(NamedTuple):
 
 
 def api_key(key: int) -> str:
-    return f"cg_{key:010x}_{key:064x}"
+    return f"cg_{key:012}_{key:043}"
 
 
 def session_of(user_id: int) -> UUID:
@@ -112,7 +119,7 @@ INSERT INTO alerts (user_id, alert_type, message, is_read, timestamp, created_at
 SELECT u, 'TRADE', 'for ' || coalesce(u, 0), n = 1, @day + (n * 10 + coalesce(u, 0)) * interval '1 minute', @day
 FROM unnest(ARRAY[1, 2, 3, NULL]) u, generate_series(1, 2) n ORDER BY n, u;
 INSERT INTO sessions (session_id, user_id, token_hash, expires_at)
-SELECT lpad(to_hex(u), 32, '0')::uuid, u, 'none', timestamptz '2100-01-01 00:00Z' FROM generate_series(1, 3) u;
+SELECT lpad(to_hex(u), 32, '0')::uuid, u, sha256('none'), timestamptz '2100-01-01 00:00Z' FROM generate_series(1, 3) u;
 """
 # Its last use is noted when that was a minute ago.
 API_KEY = """
@@ -136,8 +143,16 @@ async def create(database: Database) -> None:
         for statement in _statements(PUBLIC + PRIVATE):
             await connection.execute(text(statement.replace("@day", day)))
         for key, (user_id, scope) in KEYS.items():
-            shown = {"user_id": user_id, "name": f"key {key}", "prefix": f"{key:010x}", "scope": scope}
-            await connection.execute(text(API_KEY), {**shown, "hash": hash_of(api_key(key))})
+            made = ApiKey.parse(api_key(key))
+            assert made is not None
+            values = {
+                "user_id": user_id,
+                "name": f"key {key}",
+                "scope": scope,
+                "prefix": made.prefix,
+                "hash": made.hash,
+            }
+            await connection.execute(text(API_KEY), values)
         # Servers would do so, sooner or later.
         await settle(connection)
 
