@@ -23,8 +23,8 @@ LEEWAY_SECONDS = 5
 REMEMBERED = 4_096
 REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp"]
 _SHAPE = re.compile(r"[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+")
-# Fewer digits than a bigint can have.
-_USER_ID = re.compile(r"[1-9][0-9]{0,17}")
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}")
+MAX_USER_ID = 2**63 - 1
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -119,6 +119,7 @@ def _read(claims: dict[str, Any]) -> Claims:
     user_id, session_id, expires = claims["sub"], claims["sid"], claims["exp"]
     if not (
         _USER_ID.fullmatch(user_id)
+        and int(user_id) <= MAX_USER_ID
         and isinstance(session_id, str)
         and _SESSION_ID.fullmatch(session_id)
         and isinstance(expires, int)
