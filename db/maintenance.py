@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from db import changes, migrate, rollups
+from db import changes, migrate, rollups, walls
 from db.engine import Database
 from db.models import Base
 from db.settle import allow_time
@@ -113,4 +113,16 @@ _CHECKS = {
     "no user who is disabled has a session": """
         SELECT count(*) FROM sessions s JOIN users u ON u.user_id = s.user_id
         WHERE NOT u.is_active AND s.revoked_at IS NULL AND s.expires_at > now()""",
+    "signals belong to the user of their strategy": """
+        SELECT count(*) FROM signals s JOIN trading_strategies t ON t.strategy_id = s.strategy_id
+        WHERE s.user_id IS DISTINCT FROM t.user_id""",
+    "trades belong to the user of their signal": """
+        SELECT count(*) FROM trades t JOIN signals s ON s.signal_id = t.signal_id
+        WHERE s.user_id IS NOT NULL AND t.user_id IS DISTINCT FROM s.user_id""",
+    # Another policy would show more.
+    "tables with private rows have their walls, and one policy": f"""
+        SELECT count(*) FROM unnest(ARRAY{sorted(walls.WALLED_TABLES)}) AS walled (name)
+        WHERE ARRAY['{walls.ROLE}'::name] IS DISTINCT FROM (
+            SELECT array_agg(r.rolname) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid AND c.relrowsecurity
+            LEFT JOIN pg_roles r ON p.polroles = ARRAY[r.oid] WHERE c.oid = to_regclass(walled.name))""",  # noqa: S608 - our own names
 }

@@ -59,7 +59,7 @@ async def record(
 
 async def _coins(connection: Connection, symbols: set[str]) -> dict[str, int]:
     found = await connection.execute(select(COIN.c.symbol, COIN.c.id).where(COIN.c.symbol.in_(symbols)))
-    return dict(found.tuples())
+    return {symbol: key for symbol, key in found}  # noqa: C416 - rows are no pairs to the type checker
 
 
 def _problems(forecast: Forecast, coins: dict[str, int]) -> list[Problem]:

@@ -53,7 +53,8 @@ class Identities:
             claims = self._access_tokens.read(token)
         except InvalidToken:
             return None
-        return await self._known_or_found(claims.session_id)
+        identity = await self._known_or_found(claims.session_id)
+        return identity if identity is not None and identity.user_id == claims.user_id else None
 
     async def _known_or_found(self, credential: Any) -> Identity | None:
         # Taken before the look: what changes meanwhile is heard after.
