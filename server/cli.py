@@ -59,7 +59,7 @@ def serve(
     configure_logging(settings.level)
     # A list that cannot be used is told before anything is started.
     trusted_documents(settings, create_schema())
-    config, bound = listen(host, port, workers)
+    config, bound = listen(host, port, workers, settings)
     console.print("[bold]Candlegraph[/bold]")
     with postgres(settings, console):
         with_demo = demo and settings.environment != "production"
