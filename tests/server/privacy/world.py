@@ -7,12 +7,12 @@ everything of the smaller world must see there what they see in this one.
 from typing import NamedTuple
 from uuid import UUID
 
-from graph.identity.random_secrets import hash_of
 from sqlalchemy import text
 
 from db.engine import Database
 from db.settle import settle
 from graph.identity.access_tokens import AccessTokens
+from graph.identity.random_secrets import hash_of
 
 SECRET = "a secret of the matrix, long enough to be taken"
 ANN, BEN, ROOT = 1, 2, 3
