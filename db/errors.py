@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import exc
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
 REFUSED = "CG001"
 OVERFLOW = "22003"
@@ -67,6 +68,9 @@ def translate(error: Exception) -> Exception:
         case exc.DBAPIError():
             cause = error.orig.__cause__ if error.orig is not None else None
             return _translated(cause, lost=error.connection_invalidated) or error
+        case AsyncAdapt_asyncpg_dbapi.Error() if isinstance(error.__cause__, Exception):
+            # Where SQLAlchemy's pool opens a connection, nothing but this stands between the driver and us.
+            return translate(error.__cause__)
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
             return _translated(error, lost=ends_connection(error) or _is_closed(error)) or error
         case TimeoutError():

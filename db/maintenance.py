@@ -110,6 +110,9 @@ _CHECKS = {
     "trades are in the coin of their signal": """
         SELECT count(*) FROM trades t JOIN signals s ON s.signal_id = t.signal_id
         WHERE t.cryptocurrency_id <> s.cryptocurrency_id""",
+    "no user who is disabled has a session": """
+        SELECT count(*) FROM sessions s JOIN users u ON u.user_id = s.user_id
+        WHERE NOT u.is_active AND s.revoked_at IS NULL AND s.expires_at > now()""",
     "signals belong to the user of their strategy": """
         SELECT count(*) FROM signals s JOIN trading_strategies t ON t.strategy_id = s.strategy_id
         WHERE s.user_id IS DISTINCT FROM t.user_id""",
@@ -122,7 +125,4 @@ _CHECKS = {
         WHERE ARRAY['{walls.ROLE}'::name] IS DISTINCT FROM (
             SELECT array_agg(r.rolname) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid AND c.relrowsecurity
             LEFT JOIN pg_roles r ON p.polroles = ARRAY[r.oid] WHERE c.oid = to_regclass(walled.name))""",  # noqa: S608 - our own names
-    "no user who is disabled has a session": """
-        SELECT count(*) FROM sessions s JOIN users u ON u.user_id = s.user_id
-        WHERE NOT u.is_active AND s.revoked_at IS NULL AND s.expires_at > now()""",
 }

@@ -31,7 +31,7 @@ def setting_of(user_id: int | None, *, sees_all: bool) -> str:
 async def show_to(viewer: str, noted: Any, driver: Any) -> None:
     """Make a connection of the driver show the rows of this viewer. noted: what is remembered of the connection."""
     if noted.get(SHOWN_TO) != viewer:
-        # Where this is cancelled, nobody knows whom it shows them to.
+        # Who is cut off here does not know what the connection shows from now on.
         noted.pop(SHOWN_TO, None)
         await driver.fetchval(_SHOW_TO, viewer)
         noted[SHOWN_TO] = viewer

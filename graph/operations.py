@@ -93,7 +93,8 @@ class Operations:
             return await self._refused(request, refusal.errors, refusal.code)
         if sent.query and sent.sha256:
             self._documents.keep(sent.sha256, sent.query)
-        values = operation.variables.coerced(request.variables, MAX_ERRORS)
+        hides_schema = not self._rules.shows_schema
+        values = operation.variables.coerced(request.variables, MAX_ERRORS, hides_schema=hides_schema)
         if isinstance(values, list):
             return await self._refused(request, values, "BAD_USER_INPUT")
         requested = operation.cost.requested(values)
@@ -300,6 +301,7 @@ class Operations:
                 request.variables,
                 request.name,
                 executor_class=StatementExecutor,
+                hide_suggestions=not self._rules.shows_schema,
                 budget=copy(spent),
             )
             return await result if isawaitable(result) else result

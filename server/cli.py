@@ -83,7 +83,7 @@ def serve(
     private = private_address(settings, port)
     # A list that cannot be used is told before anything is started.
     trusted_documents(settings, create_schema())
-    config, bound = listen(host, port, workers)
+    config, bound = listen(host, port, workers, settings)
     sockets = [bound] if private is None else [bound, listen_privately(*private)]
     console.print("[bold]Candlegraph[/bold]")
     for warning in warnings:

@@ -14,6 +14,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from graph.context import Context
 from graph.types.health import HealthStatus, look
+from server.draining import is_draining
 
 
 def health_routes(context: Context) -> list[Route]:
@@ -31,7 +32,11 @@ def health_routes(context: Context) -> list[Route]:
     async def live(_: Request) -> Response:
         return _respond({"status": HealthStatus.HEALTHY})
 
-    async def ready(_: Request) -> Response:
+    async def ready(request: Request) -> Response:
+        if is_draining(request):
+            return _respond(
+                {"status": HealthStatus.UNHEALTHY, "message": "The server is about to stop: it is draining."}
+            )
         probe = await context.database.probe()
         status = HealthStatus.HEALTHY if probe.alive else HealthStatus.UNHEALTHY
         return _respond({"status": status, "message": probe.message})

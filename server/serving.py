@@ -2,21 +2,24 @@
 
 import gc
 import logging
+import math
 import signal
 import socket
 import sys
 from threading import Event
 from types import FrameType
 
-import uvicorn
 from starlette.applications import Starlette
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
 from server.protocol import Protocol
+from server.settings import Settings
+from server.stopping import DrainingServer, ServingConfig
+from server.workers import Supervisor
 
-GRACE_SECONDS = 10
+# What is under way when the server is told to stop is given up by its own deadline, or so much later.
+GRACE_SECONDS = 1
 _told_to_stop = Event()
 
 
@@ -31,9 +34,9 @@ def stop_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.socket]:
+def listen(host: str, port: int, workers: int, settings: Settings) -> tuple[ServingConfig, socket.socket]:
     """The server's configuration and its socket, bound: a port that is taken is told before anything else is done."""
-    config = uvicorn.Config(
+    config = ServingConfig(
         "server.serving:application",
         factory=True,
         host=host,
@@ -42,8 +45,9 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
         workers=workers,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.request_timeout_seconds) + GRACE_SECONDS,
+        shutdown_delay_seconds=settings.shutdown_delay_seconds,
     )
     return config, _bound(config)
 
@@ -74,7 +78,7 @@ def application() -> Starlette:
     return app
 
 
-def run(config: uvicorn.Config, *bound: socket.socket) -> None:
+def run(config: ServingConfig, *bound: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C. Returns once every request in flight is answered, or the grace is over."""
     if _told_to_stop.is_set():
         return
@@ -82,9 +86,9 @@ def run(config: uvicorn.Config, *bound: socket.socket) -> None:
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     if config.workers > 1:
-        Multiprocess(config, sockets=[*bound]).run()
+        Supervisor(config, sockets=[*bound]).run()
         return
-    server = uvicorn.Server(config)
+    server = DrainingServer(config)
     server.run(sockets=[*bound])
     if not server.started:
         sys.exit(STARTUP_FAILURE)

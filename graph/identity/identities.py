@@ -54,7 +54,6 @@ class Identities:
         except InvalidToken:
             return None
         identity = await self._known_or_found(claims.session_id)
-        # What is signed is still checked: a session is of one user.
         return identity if identity is not None and identity.user_id == claims.user_id else None
 
     async def _known_or_found(self, credential: Any) -> Identity | None:

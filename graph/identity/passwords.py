@@ -85,10 +85,8 @@ class Passwords:
             raise TooBusy
         running: Future[Result] = self._threads.submit(work)
         # Not when the client has gone: the thread may be at it still.
-        try:
-            return await asyncio.wrap_future(running)
-        finally:
-            self._places.release()
+        running.add_done_callback(lambda _: self._places.release())
+        return await asyncio.wrap_future(running)
 
     def close(self) -> None:
         """What has begun is ended, and nothing else may begin."""

@@ -100,9 +100,13 @@ async def test_the_second_waits_until_the_first_is_committed(database: Database,
 
 
 async def test_a_refresh_that_was_rolled_back_used_no_token(database: Database, user: int, session: UUID) -> None:
-    async with database.transaction() as connection:
-        await sessions.rotate(connection, session, presented=FIRST, new_hash=SECOND)
-        await connection.rollback()
+    async def rotate_in_vain() -> None:
+        async with database.transaction() as connection:
+            await sessions.rotate(connection, session, presented=FIRST, new_hash=SECOND)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await rotate_in_vain()
     assert (await rotate(database, session, FIRST, SECOND)).outcome is Outcome.ROTATED
 
 
