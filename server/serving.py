@@ -9,6 +9,7 @@ import sys
 from threading import Event
 from types import FrameType
 
+import uvicorn
 from starlette.applications import Starlette
 from uvicorn.config import STARTUP_FAILURE
 
