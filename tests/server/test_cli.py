@@ -127,7 +127,7 @@ def test_the_database_is_looked_after(folder: Path) -> None:
 
 
 def test_revisions_go_up_and_down(folder: Path) -> None:
-    assert succeeded(folder, "db", "downgrade", "-1").startswith("0003_changes (the newest is 0004_identity)")
+    assert succeeded(folder, "db", "downgrade", "-1").startswith("0004_identity (the newest is 0005_ownership)")
     done = candlegraph(folder, "db", "upgrade", "nowhere")
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Can't locate revision")
