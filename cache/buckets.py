@@ -53,6 +53,13 @@ class Level(NamedTuple):
     retry_after: float | None
     full_in: float
 
+    def with_more(self, points: float) -> "Level":
+        """As it will be once so many points are given back."""
+        missing = self.capacity - self.remaining
+        more = min(points, missing)
+        full_in = self.full_in * (1 - more / missing) if missing else 0.0
+        return self._replace(remaining=self.remaining + more, full_in=full_in)
+
 
 class Buckets:
     def __init__(self, shared: SharedCache | None, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -157,6 +157,8 @@ class Operations:
         data = {} if is_kept else orjson.loads(answer.body).get("data") or {}
         actual = min(requested, KEPT_POINTS if is_kept else operation.cost.actual(data, values))
         self._context.meter.give_back(request.caller, requested - actual)
+        if answer.level is not None:
+            answer = answer._replace(level=answer.level.with_more(requested - actual))
         if not request.tells_cost:
             return answer
         cost = {"requested": requested, "actual": actual, "limit": self._rules.max_cost}
