@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import orjson
 import strawberry
+from strawberry.types import get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from db.changes import announce_end
@@ -159,7 +160,9 @@ def _digest(given: Any) -> bytes:
 
 def _remembered(payload: Payload) -> str:
     """What a payload is made of; the rows that it shows are looked up when it is asked for them."""
-    parts = {field.name: getattr(payload, field.name) for field in fields(payload) if field.name != "user_errors"}
+    definition = get_object_definition(type(payload), strict=True)
+    left_out = {"user_errors", *[field.python_name for field in definition.fields if field.base_resolver is not None]}
+    parts = {field.name: getattr(payload, field.name) for field in fields(payload) if field.name not in left_out}
     return orjson.dumps(parts).decode()
 
 
