@@ -66,8 +66,12 @@ async def _taken(connection: AsyncConnection, username: str) -> WriteRefused:
 
 async def stranger(connection: AsyncConnection) -> int:
     """The user to whom belongs what nobody signs for, where nobody has to sign in; made when it is first needed."""
-    found = (await connection.execute(queries.named(STRANGER))).one_or_none()
-    user_id: int = found.id if found else await create(connection, username=STRANGER, password_hash=NO_PASSWORD)
+    find = queries.named(STRANGER)
+    if (await connection.execute(find)).one_or_none() is None:
+        # Somebody else may be making it, whom this waits for.
+        values = {"username": STRANGER, "password_hash": NO_PASSWORD}
+        await connection.execute(insert(User).values(**values).on_conflict_do_nothing())
+    user_id: int = (await connection.execute(find)).one().id
     return user_id
 
 
