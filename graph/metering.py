@@ -51,6 +51,9 @@ class Meter:
         return None if rate is None else await self._buckets.look(_bucket_of(caller), rate)
 
     def _rate_of(self, caller: Caller) -> Rate | None:
+        if not caller.client:
+            # The server itself, which asks before others do.
+            return None
         return self._strangers if caller.user_id is None else self._signed_in
 
 

@@ -29,6 +29,7 @@ from db.settle import settle
 from graph.context import Context, Service
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
+from graph.identity.callers import ANYBODY, NOBODY, Caller
 from graph.identity.identities import Identities
 from graph.identity.throttle import Throttle
 from graph.limits import Rules
@@ -93,7 +94,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *_shortcuts(settings, shortcuts),
             Middleware(AdmissionMiddleware, path=PATH, admission=admission, metrics=metrics.requests),
         ],
-        lifespan=lambda _: _lifespan(context, operations, shortcuts),
+        lifespan=lambda _: _lifespan(context, operations, shortcuts, ANYBODY if settings.is_open else NOBODY),
     )
     app.is_production = settings.is_production
     return app
@@ -175,20 +176,23 @@ def open_cache(settings: Settings) -> AnswerCache:
 
 
 @asynccontextmanager
-async def _lifespan(context: Context, operations: Operations, shortcuts: Shortcuts) -> AsyncIterator[None]:
+async def _lifespan(
+    context: Context, operations: Operations, shortcuts: Shortcuts, stranger: Caller
+) -> AsyncIterator[None]:
     cache = context.cache
     work = [_settle_for_ever(context.database)]
     if cache.is_enabled:
         work.append(listen(context.database, cache))
     if cache.is_enabled and cache.shared is not None:
         hottest = Hottest(cache.shared)
-        work += [warm_memory(operations, cache, hottest), record_for_ever(shortcuts, hottest)]
+        work += [warm_memory(operations, cache, hottest, stranger), record_for_ever(shortcuts, hottest)]
     tasks = [asyncio.create_task(part) for part in work]
     try:
         yield
     finally:
         for task in tasks:
             await _end(task)
+        context.accounts.passwords.close()
         await context.cache.close()
         await context.database.close()
 

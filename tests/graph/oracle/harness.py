@@ -114,7 +114,8 @@ class Bench:
         request = asked(operation.text, operation.variables)
         with capture_logs() as masked:
             answer = orjson.loads(self.runner.run(operations.answer(request)).body)
-        assert not masked, masked
+        # Others in this process may lose connections meanwhile.
+        assert not [entry for entry in masked if entry["log_level"] == "error"], masked
         return answer
 
 
