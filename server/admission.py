@@ -4,6 +4,7 @@ What nobody waits for the database for is served whatever happens: answers from 
 """
 
 import time
+from collections.abc import Awaitable
 from random import choice
 
 import orjson
@@ -59,15 +60,22 @@ class AdmissionMiddleware:
         self._admission = admission
         self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == self._path and self._admission.is_full and _asks(scope):
-            started = time.perf_counter()
-            if self._admission.is_flooded() and not _is_shared(scope):
-                scope[PAUSE] = PAUSE_SECONDS
-            await _refuse(scope, send)
-            self._metrics.answered(None, "shed", OTHER, started)
-            return
-        await self._app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # No coroutine of its own: almost everybody is let in.
+        if self._admission.is_full and scope["type"] == "http" and scope["path"] == self._path and _asks(scope):
+            return self._refuse(scope, send)
+        return self._app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        started = time.perf_counter()
+        if self._admission.is_flooded() and not _is_shared(scope):
+            scope[PAUSE] = PAUSE_SECONDS
+        # What the client likes best is not weighed: that would take longer than the refusal.
+        is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
+        start, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
+        await send(start)
+        await send(body)
+        self._metrics.answered(None, "shed", OTHER, started)
 
 
 def _asks(scope: Scope) -> bool:
@@ -97,11 +105,3 @@ REFUSALS = {
     media_type: [_refusal(media_type, seconds) for seconds in RETRY_AFTER_SECONDS]
     for media_type in (JSON, GRAPHQL_JSON)
 }
-
-
-async def _refuse(scope: Scope, send: Send) -> None:
-    # What the client likes best is not weighed: that would take longer than the refusal.
-    is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
-    start, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
-    await send(start)
-    await send(body)

@@ -13,12 +13,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from cache.answers import Source
-from db.deadlines import Deadline
 from graph import operations
 from graph.documents import NotAQuery
 from graph.operations import Answer, Operations
 from server.caching import head_of, send_entry
-from server.disconnects import ClientGone, WhileConnected
+from server.disconnects import ClientGone, Watch, WhileAwaited
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
 from server.requests import RequestError, answer_type, check_method, read_operation
@@ -46,6 +45,7 @@ class GraphQLEndpoint:
         self._metrics = metrics
         self._shortcuts = shortcuts
         self._timeout_seconds = timeout_seconds
+        self._watch = Watch()
         self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +68,7 @@ class GraphQLEndpoint:
                 await self._graphiql(scope, receive, send)
                 return None
             asked = await read_operation(request)
-            with Deadline(self._timeout_seconds), WhileConnected(receive):
+            with WhileAwaited(self._watch, receive, self._timeout_seconds):
                 answer = await self._execute(asked, request.method)
         except RequestError as error:
             await _refuse(media_type, error)(scope, receive, send)
