@@ -17,6 +17,8 @@ from server.protocol import PAUSE
 
 # Whoever would wait longer for a connection is refused; half of the time for a request, where that is less.
 LONGEST_WAIT_SECONDS = 1.0
+# For so long one judgement holds: to reckon for each request would cost more than all else that is done here.
+JUDGED_SECONDS = 0.002
 # So many may wait, however short: each takes memory.
 MOST_WAITING = 2_000
 # To refuse costs a fifth of a small answer. Beyond so many in a second, whoever comes back at once is not read for a
@@ -32,15 +34,19 @@ class Admission:
     def __init__(self, turns: Turns, request_timeout_seconds: float) -> None:
         self._turns = turns
         self._longest_wait = min(request_timeout_seconds / 2, LONGEST_WAIT_SECONDS)
+        self._is_full = False
+        self._judged_until = 0.0
         self._second = 0
         self._refused = 0
 
     @property
     def is_full(self) -> bool:
-        waiting = self._turns.waiting
-        if not waiting:
-            return False
-        return waiting >= MOST_WAITING or self._turns.expected_wait_seconds > self._longest_wait
+        now = time.monotonic()
+        if now >= self._judged_until:
+            self._judged_until = now + JUDGED_SECONDS
+            expected = self._turns.expected_wait_seconds
+            self._is_full = expected > self._longest_wait or self._turns.waiting >= MOST_WAITING
+        return self._is_full
 
     def is_flooded(self) -> bool:
         """Note that one more is refused. Whether there were too many in this second."""
