@@ -1,9 +1,10 @@
 """Until when somebody waits for what is asked of the database: one deadline for all statements of a request."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from math import inf
-from types import TracebackType
 
 from db.errors import StatementTimeout
 
@@ -12,21 +13,24 @@ HEAD_START_SECONDS = 0.2
 _ends_at: ContextVar[float] = ContextVar("ends_at", default=inf)
 
 
-class Deadline:
-    """What is asked within the block has so many seconds, whatever it waits for."""
+def set_deadline(seconds: float) -> Token[float]:
+    """What is asked from now on has so many seconds, whatever it waits for."""
+    return _ends_at.set(time.monotonic() + seconds)
 
-    __slots__ = ("_seconds", "_token")
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._token: Token[float] | None = None
+def drop_deadline(token: Token[float]) -> None:
+    """As it was before it was set."""
+    _ends_at.reset(token)
 
-    def __enter__(self) -> None:
-        self._token = _ends_at.set(time.monotonic() + self._seconds)
 
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        assert self._token is not None
-        _ends_at.reset(self._token)
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """What is asked within the block has so many seconds."""
+    token = set_deadline(seconds)
+    try:
+        yield
+    finally:
+        drop_deadline(token)
 
 
 def time_left() -> float | None:

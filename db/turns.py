@@ -15,6 +15,8 @@ from db.errors import Overloaded
 NEWEST_SHARE = 0.05
 # A queue that is younger is a burst: what turns lasted before it says little about it.
 BURST_SECONDS = 0.1
+# Who has waited for too long is told so at the next look: a timer for each would cost more than the wait itself.
+LOOK_SECONDS = 0.02
 
 
 class Turns:
@@ -23,8 +25,9 @@ class Turns:
     def __init__(self, number: int) -> None:
         self._number = number
         self._free = number
-        # When each began to wait, in that order.
-        self._waiting: OrderedDict[asyncio.Future[None], float] = OrderedDict()
+        # When each began to wait, and until when it does; those who came first are first.
+        self._waiting: OrderedDict[asyncio.Future[None], tuple[float, float]] = OrderedDict()
+        self._is_looking = False
         self._crowded_since = 0.0
         self._mean_seconds = 0.0
 
@@ -41,7 +44,7 @@ class Turns:
         if not self._waiting:
             return 0.0
         now = time.monotonic()
-        waited = now - next(iter(self._waiting.values()))
+        waited = now - next(iter(self._waiting.values()))[0]
         if now - self._crowded_since < BURST_SECONDS:
             return waited
         return max(waited, len(self._waiting) / self._number * self._mean_seconds)
@@ -56,24 +59,36 @@ class Turns:
         """Wait for a turn. first: before all others who wait. Raises Overloaded."""
         if self.take_if_free():
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
         now = time.monotonic()
         if not self._waiting:
             self._crowded_since = now
-        self._waiting[turn] = now
+        self._waiting[turn] = now, now + patience_seconds
         if first:
             self._waiting.move_to_end(turn, last=False)
+        if not self._is_looking:
+            self._is_looking = True
+            loop.call_later(LOOK_SECONDS, self._look, loop)
         try:
-            async with asyncio.timeout(patience_seconds):
-                await turn
-        except BaseException as error:
+            await turn
+        except asyncio.CancelledError:
             self._waiting.pop(turn, None)
             # It may have come just now.
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._pass_on()
-            if isinstance(error, TimeoutError):
-                raise Overloaded("Every connection to the database is busy: try again later.") from error
             raise
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Send those away who have waited for too long."""
+        now = time.monotonic()
+        for turn in [turn for turn, (_, until) in self._waiting.items() if until <= now]:
+            del self._waiting[turn]
+            if not turn.done():
+                turn.set_exception(Overloaded("Every connection to the database is busy: try again later."))
+        self._is_looking = bool(self._waiting)
+        if self._is_looking:
+            loop.call_later(LOOK_SECONDS, self._look, loop)
 
     def give_back(self, held_seconds: float) -> None:
         self._mean_seconds += (held_seconds - self._mean_seconds) * NEWEST_SHARE

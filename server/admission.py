@@ -4,6 +4,7 @@ What nobody waits for the database for is served whatever happens: answers from 
 """
 
 import time
+from collections.abc import Awaitable
 from random import choice
 
 import orjson
@@ -16,6 +17,8 @@ from server.protocol import PAUSE
 
 # Whoever would wait longer for a connection is refused; half of the time for a request, where that is less.
 LONGEST_WAIT_SECONDS = 1.0
+# For so long one judgement holds: to reckon for each request would cost more than all else that is done here.
+JUDGED_SECONDS = 0.002
 # So many may wait, however short: each takes memory.
 MOST_WAITING = 2_000
 # To refuse costs a fifth of a small answer. Beyond so many in a second, whoever comes back at once is not read for a
@@ -31,15 +34,19 @@ class Admission:
     def __init__(self, turns: Turns, request_timeout_seconds: float) -> None:
         self._turns = turns
         self._longest_wait = min(request_timeout_seconds / 2, LONGEST_WAIT_SECONDS)
+        self._is_full = False
+        self._judged_until = 0.0
         self._second = 0
         self._refused = 0
 
     @property
     def is_full(self) -> bool:
-        waiting = self._turns.waiting
-        if not waiting:
-            return False
-        return waiting >= MOST_WAITING or self._turns.expected_wait_seconds > self._longest_wait
+        now = time.monotonic()
+        if now >= self._judged_until:
+            self._judged_until = now + JUDGED_SECONDS
+            expected = self._turns.expected_wait_seconds
+            self._is_full = expected > self._longest_wait or self._turns.waiting >= MOST_WAITING
+        return self._is_full
 
     def is_flooded(self) -> bool:
         """Note that one more is refused. Whether there were too many in this second."""
@@ -59,15 +66,22 @@ class AdmissionMiddleware:
         self._admission = admission
         self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == self._path and self._admission.is_full and _asks(scope):
-            started = time.perf_counter()
-            if self._admission.is_flooded() and not _is_shared(scope):
-                scope[PAUSE] = PAUSE_SECONDS
-            await _refuse(scope, send)
-            self._metrics.answered(None, "shed", OTHER, started)
-            return
-        await self._app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # No coroutine of its own: almost everybody is let in.
+        if self._admission.is_full and scope["type"] == "http" and scope["path"] == self._path and _asks(scope):
+            return self._refuse(scope, send)
+        return self._app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        started = time.perf_counter()
+        if self._admission.is_flooded() and not _is_shared(scope):
+            scope[PAUSE] = PAUSE_SECONDS
+        # What the client likes best is not weighed: that would take longer than the refusal.
+        is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
+        start, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
+        await send(start)
+        await send(body)
+        self._metrics.answered(None, "shed", OTHER, started)
 
 
 def _asks(scope: Scope) -> bool:
@@ -97,11 +111,3 @@ REFUSALS = {
     media_type: [_refusal(media_type, seconds) for seconds in RETRY_AFTER_SECONDS]
     for media_type in (JSON, GRAPHQL_JSON)
 }
-
-
-async def _refuse(scope: Scope, send: Send) -> None:
-    # What the client likes best is not weighed: that would take longer than the refusal.
-    is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
-    start, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
-    await send(start)
-    await send(body)

@@ -13,7 +13,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from cache.answers import Source
-from db.deadlines import Deadline
 from graph import operations
 from graph.documents import NotAQuery
 from graph.identity.callers import Caller
@@ -23,7 +22,7 @@ from graph.operations import Answer, Operations
 from server.browsers import POLICY
 from server.caching import VARY, head_of, send_entry
 from server.callers import CALLER
-from server.disconnects import ClientGone, WhileConnected
+from server.disconnects import ClientGone, Watch, WhileAwaited
 from server.graphiql import policy_of
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
@@ -67,6 +66,7 @@ class GraphQLEndpoint:
         self._policy = policy_of(graphiql).encode() if graphiql else None
         self._needs_preflight = needs_preflight
         self._timeout_seconds = timeout_seconds
+        self._watch = Watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -94,7 +94,7 @@ class GraphQLEndpoint:
             max_body = MAX_BODY_OF_WRITERS if caller.may(Permission.WRITE) else MAX_BODY
             asked = await read_operation(request, max_body=max_body)
             asked = asked._replace(caller=caller, tells_cost=COST in dict(scope["headers"]))
-            with Deadline(self._timeout_seconds), WhileConnected(receive):
+            with WhileAwaited(self._watch, receive, self._timeout_seconds):
                 answer = await self._execute(asked, request.method)
         except RateLimited as error:
             await refusal(error, media_type)(scope, receive, send)

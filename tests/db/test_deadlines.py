@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, text
 
-from db.deadlines import Deadline, seconds_left, time_left
+from db.deadlines import deadline, seconds_left, time_left
 from db.engine import Database
 from db.errors import Overloaded, StatementTimeout
 from tests.db.activity import Activity, watching
@@ -65,7 +65,7 @@ async def is_whole(database: Database) -> None:
 @WAYS
 async def test_a_deadline_cancels_the_statement(database: Database, activity: Activity, ask: Ask) -> None:
     started = time.monotonic()
-    with pytest.raises(StatementTimeout), Deadline(0.3):
+    with pytest.raises(StatementTimeout), deadline(0.3):
         await ask(database)
     assert time.monotonic() - started < 0.3 + SOON
     assert await activity.seconds_until("pg_sleep", 0) < SOON
@@ -88,7 +88,7 @@ async def test_a_cancelled_statement_does_not_cost_its_connection(database: Data
     backend = "SELECT to_json(pg_backend_pid())"
     before = await database.prepared.fetch_row(backend, [], keep=True)
     for _ in range(5):
-        with pytest.raises(StatementTimeout), Deadline(0.02):
+        with pytest.raises(StatementTimeout), deadline(0.02):
             await kept(database)
         asking = asyncio.create_task(kept(database))
         await asyncio.sleep(0.02)
@@ -102,10 +102,10 @@ async def test_waiting_for_a_connection_counts(database_url: URL, activity: Acti
     holding = asyncio.create_task(database.fetch_value(text("SELECT pg_sleep(0.5)")))
     await activity.seconds_until("pg_sleep", 1)
     started = time.monotonic()
-    with pytest.raises(StatementTimeout), Deadline(0.8):
+    with pytest.raises(StatementTimeout), deadline(0.8):
         await kept(database)
     assert 0.7 < time.monotonic() - started < 1.5
-    with pytest.raises(Overloaded), Deadline(0.1):
+    with pytest.raises(Overloaded), deadline(0.1):
         async with database.connect():
             await kept(database)
     await holding
@@ -123,7 +123,7 @@ async def test_the_session_ends_what_takes_longer_than_any_request_may(database_
 
 
 async def test_a_deadline_that_is_over_asks_nothing(database: Database, activity: Activity) -> None:
-    with Deadline(0.01):
+    with deadline(0.01):
         await asyncio.sleep(0.02)
         for ask in (kept, by_sqlalchemy, in_transaction):
             with pytest.raises(StatementTimeout):
@@ -134,10 +134,10 @@ async def test_a_deadline_that_is_over_asks_nothing(database: Database, activity
 
 def test_deadlines_end_with_their_block() -> None:
     assert time_left() is None
-    with Deadline(5):
+    with deadline(5):
         assert 4 < seconds_left(60) <= 5
         assert seconds_left(2) == 2
-        with Deadline(-1), pytest.raises(StatementTimeout):
+        with deadline(-1), pytest.raises(StatementTimeout):
             seconds_left(60)
     assert seconds_left(60) == 60
 

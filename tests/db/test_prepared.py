@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import URL, text
 from structlog.testing import capture_logs
 
-from db.deadlines import Deadline
+from db.deadlines import deadline
 from db.engine import Database
 from db.errors import DatabaseUnavailable, Overloaded, Refused, StatementTimeout
 
@@ -67,7 +67,7 @@ async def test_who_waits_too_long_is_told(small: Database) -> None:
         for _ in range(2)
     ]
     await asyncio.sleep(0.1)
-    with pytest.raises(Overloaded, match="busy"), Deadline(0.1):
+    with pytest.raises(Overloaded, match="busy"), deadline(0.1):
         await small.prepared.fetch_row(ONE, [1], keep=True)
     await asyncio.gather(*slow)
     assert list(await small.prepared.fetch_row(ONE, [1], keep=True)) == [b"1"]

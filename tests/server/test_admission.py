@@ -105,6 +105,7 @@ async def test_who_was_let_in_and_waits_in_vain_is_told(demo_url: URL, monkeypat
 
 async def test_only_so_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MOST_WAITING", 5)
+    monkeypatch.setattr(admission, "JUDGED_SECONDS", 0)
     turns = Turns(1)
     gate = Admission(turns, 10)
     async with turns.taken(60):

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.engine import Database
-from server.disconnects import ClientGone, WhileConnected
+from server.disconnects import ClientGone, Watch, WhileAwaited
 from tests.db.activity import Activity, watching
 from tests.server.test_metrics import Figures
 
@@ -101,22 +101,22 @@ class Receive:
 
 
 async def test_what_is_quick_is_not_watched() -> None:
-    receive = Receive(0)
+    receive, watch = Receive(0), Watch()
     for _ in range(3):
-        with WhileConnected(receive):
+        with WhileAwaited(watch, receive, 10):
             await asyncio.sleep(0.001)
     await asyncio.sleep(0.1)
-    assert receive.calls == 0
+    assert (receive.calls, watch.unwatched) == (0, {})
 
 
 async def test_the_end_of_the_client_is_told_from_other_ends() -> None:
-    with pytest.raises(ClientGone), WhileConnected(Receive(0)):
+    with pytest.raises(ClientGone), WhileAwaited(Watch(), Receive(0), 10):
         await asyncio.sleep(10)
-    with pytest.raises(TimeoutError), WhileConnected(Receive(10)):
+    with pytest.raises(TimeoutError), WhileAwaited(Watch(), Receive(10), 10):
         await asyncio.wait_for(asyncio.sleep(10), 0.1)
 
     async def watched() -> None:
-        with WhileConnected(Receive(10)):
+        with WhileAwaited(Watch(), Receive(10), 10):
             await asyncio.sleep(10)
 
     task = asyncio.create_task(watched())
