@@ -8,7 +8,6 @@ its error says where, and operations that no plan can be made of.
 """
 
 import asyncio
-import math
 import sys
 from collections.abc import Collection, Hashable, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from cache.buckets import Level
 from cache.entries import Entry
 from db.errors import Refused
 from db.walls import PRIVATE_TABLES, setting_of
+from graph.accounting import actual_cost, too_expensive, with_cost
 from graph.compiler.executor import StatementExecutor
 from graph.compiler.later import Planning, Readings, Values, given_beside
 from graph.compiler.plans import Plan, compile_plan
@@ -99,7 +99,7 @@ class Operations:
             return await self._refused(request, values, "BAD_USER_INPUT")
         requested = operation.cost.requested(values)
         if requested > self._rules.max_cost:
-            return await self._refused(request, [self._too_expensive(operation, values, requested)], "")
+            return await self._refused(request, [too_expensive(operation.cost, values, self._rules.max_cost)], "")
         level = await self._context.meter.charge(request.caller, requested)
         answer = await self._answered(request, operation, values)
         if level is None and not request.tells_cost:
@@ -135,35 +135,19 @@ class Operations:
         level = await self._context.meter.charge(request.caller, REFUSED_POINTS)
         return _refusal(errors, code)._replace(level=level)
 
-    def _too_expensive(self, operation: Operation, values: Values, requested: float) -> GraphQLError:
-        limit = self._rules.max_cost
-        fits = operation.cost.what_fits(values, limit)
-        advice = "; ".join(f"{fit.argument}: {fit.value} for {'.'.join(fit.path)}" for fit in fits)
-        shown = f"{requested:,.0f}" if requested < math.inf else "too many"
-        message = f"This may cost {shown} points, and {limit:,.0f} are allowed."
-        extensions = {
-            "code": "QUERY_TOO_EXPENSIVE",
-            "cost": requested,
-            "limit": limit,
-            "fits": [fit._asdict() for fit in fits],
-        }
-        return GraphQLError(f"{message} What would fit: {advice}." if fits else message, extensions=extensions)
-
     def _accounted(
         self, request: Request, operation: Operation, values: Values, answer: Answer, requested: float
     ) -> Answer:
         """Give back what was not needed; tell, where that is wanted, what it was."""
         is_kept = answer.source in (Source.MEMORY, Source.REDIS)
-        data = {} if is_kept else orjson.loads(answer.body).get("data") or {}
-        actual = min(requested, KEPT_POINTS if is_kept else operation.cost.actual(data, values))
-        self._context.meter.give_back(request.caller, requested - actual)
-        if answer.level is not None:
-            answer = answer._replace(level=answer.level.with_more(requested - actual))
+        actual = KEPT_POINTS if is_kept else actual_cost(operation.cost, answer.body, values)
+        unused = max(0.0, requested - actual)
+        self._context.meter.give_back(request.caller, unused)
+        level = answer.level and answer.level.with_more(unused)
         if not request.tells_cost:
-            return answer
-        cost = {"requested": requested, "actual": actual, "limit": self._rules.max_cost}
-        told = orjson.dumps({"extensions": {"cost": cost}})
-        return answer._replace(body=b"".join([answer.body[:-1], b",", told[1:]]), entry=None)
+            return answer._replace(level=level)
+        body = with_cost(answer.body, requested, requested - unused, self._rules.max_cost)
+        return answer._replace(level=level, body=body, entry=None)
 
     async def _with_text(self, request: Request) -> Request:
         """The request with its text, where it came with a hash. Raises DocumentRefused."""
