@@ -8,9 +8,13 @@ import orjson
 from starlette.requests import Request
 
 from graph import operations
+from graph.identity.scopes import Scope as Permission
+from server.callers import CALLER
 from server.media_types import GRAPHQL_JSON, HTML, JSON, is_json, preferred
 
 MAX_BODY = 2**20
+# Of those who may write: ten thousand candles take 2 MiB.
+MAX_WRITTEN_BODY = 2**22
 MAX_DEPTH = 100
 MAX_QUERY = 100_000
 MAX_QUERY_STRING = 2**15
@@ -66,9 +70,10 @@ async def _sent(request: Request) -> dict[str, Any]:
     if headers.get(b"content-encoding", b"identity") != b"identity":
         message = "Send the body as it is, without a content encoding."
         raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", message, {"Accept-Encoding": "identity"})
-    if _announces_more(headers.get(b"content-length", b""), MAX_BODY):
-        raise _too_large()
-    body = await _body(request)
+    limit = _limit(request)
+    if _announces_more(headers.get(b"content-length", b""), limit):
+        raise _too_large(limit)
+    body = await _body(request, limit)
     sent = _json(body.removeprefix(BYTE_ORDER_MARK), "The body")
     if not isinstance(sent, dict):
         raise RequestError(400, "BAD_REQUEST", "The body must be one JSON object with a query: batches are not served.")
@@ -78,15 +83,21 @@ async def _sent(request: Request) -> dict[str, Any]:
     return sent
 
 
-async def _body(request: Request) -> bytearray:
+def _limit(request: Request) -> int:
+    """How many bytes a body may have."""
+    caller = request.scope.get(CALLER)
+    return MAX_WRITTEN_BODY if caller is not None and caller.may(Permission.WRITE) else MAX_BODY
+
+
+async def _body(request: Request, limit: int) -> bytearray:
     body = bytearray()
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise RequestError(400, "BAD_REQUEST", "The body ended early.")
         body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise _too_large()
+        if len(body) > limit:
+            raise _too_large(limit)
         if not message.get("more_body", False):
             return body
 
@@ -98,8 +109,8 @@ def _announces_more(length: bytes, limit: int) -> bool:
     return digits.isdigit() and (len(digits) > 20 or int(digits) > limit)
 
 
-def _too_large() -> RequestError:
-    return RequestError(413, "PAYLOAD_TOO_LARGE", f"The body may hold {MAX_BODY:,} bytes at most.")
+def _too_large(limit: int) -> RequestError:
+    return RequestError(413, "PAYLOAD_TOO_LARGE", f"The body may hold {limit:,} bytes at most.")
 
 
 def _parameters(request: Request) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from db.engine import Connection
 from db.models import ApiKey
 from db.queries.listings import met
 from db.queries.viewers import Viewer, own
-from db.writes.refusals import missing, refuse, refuse_if, text_problem
+from db.writes.refusals import missing, refuse, refuse_if, text_problem, time_problem
 
 API_KEY = ApiKey.table()
 MAX_NAME = 100
@@ -27,7 +27,7 @@ async def create(
     expires_at: datetime | None = None,
 ) -> int:
     """The key of the row, not the API key. Raises WriteRefused."""
-    refuse_if(text_problem("name", name, MAX_NAME))
+    refuse_if(text_problem("name", name, MAX_NAME), time_problem("expires_at", expires_at))
     if not scopes:
         raise refuse("INVALID_SCOPES", "scopes", "A key needs a scope, or it may be used for nothing.")
     values: dict[str, Any] = {"name": name, "prefix": prefix, "key_hash": key_hash, "expires_at": expires_at}

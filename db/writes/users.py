@@ -50,6 +50,8 @@ async def stranger(connection: Connection) -> int:
 
 async def find(connection: Connection, username: str) -> Login | None:
     """The user of this name, in any case."""
+    if not USERNAME.fullmatch(username):
+        return None
     rows = select(USER.c.id, USER.c.password_hash, USER.c.is_active)
     found = (await connection.execute(rows.where(func.lower(USER.c.username) == username.lower()))).one_or_none()
     return None if found is None else Login(*found)

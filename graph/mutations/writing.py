@@ -11,11 +11,12 @@ from strawberry.utils.str_converters import to_camel_case
 
 from db.changes import announce_end
 from db.engine import Connection
+from db.errors import Refused
 from db.queries.viewers import Viewer
 from db.retries import rerun
 from db.walls import setting_of
 from db.writes import idempotency, users
-from db.writes.refusals import Problem, WriteRefused, refuse, refuse_if
+from db.writes.refusals import Problem, WriteRefused, refuse_if, text_problem
 from graph.context import Context, Info
 from graph.errors import Forbidden, InputError
 from graph.fields import Field
@@ -87,6 +88,9 @@ def _field(
         except InputError as error:
             argument = error.extensions.get("argument", [])
             return payload_type(user_errors=[_user_error(error.extensions["code"], argument, str(error))])
+        except Refused as refusal:
+            # By PostgreSQL, which does not tell the field.
+            return payload_type(user_errors=[_user_error(refusal.code, (), str(refusal))])
 
     resolve.__name__ = named.__name__
     given = Annotated[hints["given"], strawberry.argument(description="What it is to do.")]
@@ -124,8 +128,7 @@ async def _once(writing: Writing, write: Write, given: Any) -> Payload:
     key = getattr(given, "idempotency_key", None)
     if key is None:
         return await write(writing, given)
-    if not 1 <= len(key) <= MAX_KEY:
-        raise refuse("INVALID_TEXT", "idempotency_key", f"A key has 1 to {MAX_KEY} characters.")
+    refuse_if(text_problem("idempotency_key", key, MAX_KEY))
     connection, actor = writing.connection, writing.caller.user_id
     before = await idempotency.first(connection, actor, key, write.__name__, _digest(given))
     if before is not None:
@@ -151,7 +154,8 @@ def _digest(given: Any) -> bytes:
 
 def _remembered(payload: Payload) -> str:
     """What a payload is made of; the rows that it shows are looked up when it is asked for them."""
-    parts = {field.name: getattr(payload, field.name) for field in fields(payload) if field.name != "user_errors"}
+    given = [field.name for field in fields(payload) if field.init and field.name != "user_errors"]
+    parts = {name: getattr(payload, name) for name in given}
     return orjson.dumps(parts).decode()
 
 

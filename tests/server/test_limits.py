@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from server.requests import MAX_BODY, RequestError, read_operation
+from server.requests import MAX_WRITTEN_BODY, RequestError, read_operation
 from tests.application import Client
 
 JSON = {"content-type": "application/json"}
@@ -23,7 +23,7 @@ async def test_a_body_that_says_that_it_is_too_large_is_not_read(client: Client)
         raise AssertionError("The body is read.")
         yield b""
 
-    for length in (str(MAX_BODY + 1), "0" + str(MAX_BODY + 1), "9" * 5_000):
+    for length in (str(MAX_WRITTEN_BODY + 1), "0" + str(MAX_WRITTEN_BODY + 1), "9" * 5_000):
         response = await client.post("/graphql", content=body(), headers={**JSON, "content-length": length})
         assert response.status_code == 413
         assert response.json()["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
@@ -42,7 +42,7 @@ async def test_a_body_without_end_is_cut_off(client: Client) -> None:
         read = 0
         response = await client.post("/graphql", content=body(), headers=headers)
         assert response.status_code == 413
-        assert read <= MAX_BODY + 2 * 2**14
+        assert read <= MAX_WRITTEN_BODY + 2 * 2**14
 
 
 async def test_a_body_may_come_in_pieces(client: Client) -> None:
@@ -84,7 +84,7 @@ def head(*lines: str) -> bytes:
 
 
 def test_a_server_refuses_a_large_body_before_it_is_sent(served: str) -> None:
-    told = talk(served, head(f"Content-Length: {MAX_BODY + 1}", "Expect: 100-continue"))
+    told = talk(served, head(f"Content-Length: {MAX_WRITTEN_BODY + 1}", "Expect: 100-continue"))
     assert told.startswith(b"HTTP/1.1 413 ")
     assert json.loads(told.partition(b"\r\n\r\n")[2])["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
 
