@@ -134,9 +134,8 @@ async def test_ten_thousand_are_recorded_at_once(all_: People) -> None:
     del given["idempotencyKey"]
     payload = (await all_.ann.data(RECORD, input=given))["recordCandles"]
     assert [payload[name] for name in COUNTS] == [0, 0, 10_000, 0]
-    # Of the one thread that answers everybody; generous, for machines that are busy.
-    assert time.process_time() - started < 3
-    print("CPU", time.process_time() - started)
+    # While their input is read nobody else is answered: about 0.3 s, and as much for the client; machines are busy.
+    assert time.process_time() - started < 2
     # Whoever may not write may not send as much either.
     response = await all_.reader.post("/graphql", json={"query": RECORD, "variables": {"input": given}})
     assert response.status_code == 413
