@@ -60,7 +60,7 @@ def stopped(servers: list[Server]) -> list[int | None]:
 
 
 def _start(folder: Path, database_url: str, redis_url: str) -> Server:
-    port = _free_port()
+    port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
@@ -99,7 +99,7 @@ def _await(server: Server) -> None:
     raise RuntimeError(f"A server does not start:\n{server.log.read_text()[-3000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
