@@ -25,7 +25,9 @@ async def create(connection: Connection, user_id: int | None, *, message: str, *
 async def mark_read(connection: Connection, viewer: Viewer, keys: Sequence[int]) -> int:
     """Mark these alerts as read; return how many were not. Raises WriteRefused where one is not the viewer's own."""
     mine = met([ALERT.c.id.in_(keys), own(ALERT.c.user_id, viewer)])
-    found = set((await connection.execute(select(ALERT.c.id).where(*mine).with_for_update())).scalars())
+    # In one order: two who mark the same would wait for each other otherwise.
+    rows = select(ALERT.c.id).where(*mine).order_by(ALERT.c.id).with_for_update()
+    found = set((await connection.execute(rows)).scalars())
     strange = [number for number, key in enumerate(keys) if key not in found]
     if strange:
         message = "There is no such alert, or it is for everyone, and nobody's to mark."

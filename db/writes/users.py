@@ -2,6 +2,7 @@ import re
 from typing import NamedTuple
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from db.engine import Connection
@@ -45,7 +46,13 @@ async def create(
 async def stranger(connection: Connection) -> int:
     """The user to whom belongs what nobody signs for, where nobody has to sign in; made when it is first needed."""
     found = await find(connection, STRANGER)
-    return found.id if found else await create(connection, username=STRANGER, password_hash=NO_PASSWORD)
+    if found is None:
+        # Another may be making it: that one is waited for, and seen then.
+        made = upsert(USER).values(username=STRANGER, password_hash=NO_PASSWORD, is_admin=False)
+        await connection.execute(made.on_conflict_do_nothing())
+        found = await find(connection, STRANGER)
+    assert found is not None, "users are not deleted"
+    return found.id
 
 
 async def find(connection: Connection, username: str) -> Login | None:

@@ -29,8 +29,8 @@ class CandleInput:
 
 def _row(_: type, given: Mapping[str, Any], __: object) -> CandleRow:
     """What is written of a candle. Of ten thousand, Strawberry would make objects at several times the cost."""
-    prices = (given[name] for name in ("open", "high", "low", "close", "volume"))
-    return CandleRow(given["openTime"], *prices, given.get("marketCap"))
+    opened, high, low, close = given["open"], given["high"], given["low"], given["close"]
+    return CandleRow(given["openTime"], opened, high, low, close, given["volume"], given.get("marketCap"))
 
 
 get_object_definition(CandleInput, strict=True).from_input = _row

@@ -93,8 +93,11 @@ def _field(
             return payload_type(user_errors=[_user_error(refusal.code, (), str(refusal))])
 
     resolve.__name__ = named.__name__
-    given = Annotated[hints["given"], strawberry.argument(description="What it is to do.")]
-    resolve.__annotations__ = {"info": Info, "input": given, "return": payload_type | None}
+    resolve.__annotations__ = {
+        "info": Info,
+        "input": Annotated[hints["given"], strawberry.argument(description="What it is to do.")],
+        "return": payload_type | None,
+    }
     field: Field = strawberry.mutation(resolver=resolve, description=description)
     return field
 

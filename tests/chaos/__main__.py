@@ -37,7 +37,9 @@ def main(
     findings = _run(Wanted(trades=trades, clients=clients, most_seconds=seconds), console)
     kills = ", ".join(f"{count} by {how}" for how, count in findings.kills.items()) or "none"
     again = ", ".join(f"{count:,} {why}" for why, count in findings.again.most_common()) or "nothing"
-    console.print(f"{findings.rows:,} trades in {findings.seconds:.0f} s. Servers killed: {kills}. Tried again: {again}.")
+    console.print(
+        f"{findings.rows:,} trades in {findings.seconds:.0f} s. Servers killed: {kills}. Tried again: {again}."
+    )
     for what in findings.wrong[:SHOWN]:
         console.print(f"[red]Wrong:[/red] {escape(what)}", soft_wrap=True)
     if len(findings.wrong) > SHOWN:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.engine import Database
-from server.requests import MAX_WRITTEN_BODY, MAX_DEPTH, MAX_QUERY
+from server.requests import MAX_DEPTH, MAX_QUERY, MAX_WRITTEN_BODY
 from tests.application import Client, serving
 
 LEGACY = "application/json"

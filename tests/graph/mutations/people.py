@@ -52,7 +52,9 @@ async def people(url: URL, **settings: Any) -> AsyncIterator[People]:
         made = await _made(connection)
     try:
         async with LifespanManager(app):
-            yield People(**{name: person(app, key, id_) for name, (id_, key) in made.items()}, database=database, app=app)
+            yield People(
+                **{name: person(app, key, id_) for name, (id_, key) in made.items()}, database=database, app=app
+            )
     finally:
         assert database.pool_in_use == 0
         await database.close()
@@ -86,4 +88,6 @@ async def _made(connection: Connection) -> dict[str, tuple[int, str | None]]:
     return made
 
 
-COINS = "INSERT INTO cryptocurrencies (symbol, name, base_interval) VALUES ('BTC', 'Bitcoin', 'H1'), ('ETH', 'Ether', 'D1')"
+COINS = (
+    "INSERT INTO cryptocurrencies (symbol, name, base_interval) VALUES ('BTC', 'Bitcoin', 'H1'), ('ETH', 'Ether', 'D1')"
+)

@@ -61,7 +61,11 @@ async def test_what_is_wrong(all_: People) -> None:
         (CREATE, {"type": "SYSTEM", "message": ""}, [("message", "INVALID_TEXT")]),
         (CREATE, {"type": "SYSTEM", "message": "a\0"}, [("message", "INVALID_TEXT")]),
         (CREATE, {"type": "SYSTEM", "message": "m" * 2_001}, [("message", "INVALID_TEXT")]),
-        (CREATE, {"type": "SYSTEM", "message": "m", "timestamp": "0001-01-01T00:00:00Z"}, [("timestamp", "OUT_OF_RANGE")]),
+        (
+            CREATE,
+            {"type": "SYSTEM", "message": "m", "timestamp": "0001-01-01T00:00:00Z"},
+            [("timestamp", "OUT_OF_RANGE")],
+        ),
         (MARK, {}, [("ids", "MISMATCH")]),
         (MARK, {"ids": ["a"], "before": "now"}, [("ids", "MISMATCH")]),
         (MARK, {"ids": []}, [("ids", "TOO_MANY_IDS")]),

@@ -20,7 +20,9 @@ async def is_let_in(one: Person) -> bool:
 
 
 async def made(maker: Person, *scopes: str, **values: Any) -> dict[str, Any]:
-    payload: dict[str, Any] = (await maker.data(CREATE, input={"name": "k", "scopes": scopes, **values}))["createApiKey"]
+    payload: dict[str, Any] = (await maker.data(CREATE, input={"name": "k", "scopes": scopes, **values}))[
+        "createApiKey"
+    ]
     assert payload["userErrors"] == []
     return payload
 

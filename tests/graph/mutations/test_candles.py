@@ -4,13 +4,15 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-
 from tests.graph.mutations.people import People, Person
 
 RECORD = """mutation($input: RecordCandlesInput!) { recordCandles(input: $input) {
-  userErrors { field message code } inserted updated unchanged settled cryptocurrency { symbol latest { openTime close } }
+  userErrors { field message code } inserted updated unchanged settled
+  cryptocurrency { symbol latest { openTime close } }
 } }"""
-PREDICT = """mutation($input: RecordPredictionsInput!) { recordPredictions(input: $input) { settled predictions { id } } }"""
+PREDICT = (
+    """mutation($input: RecordPredictionsInput!) { recordPredictions(input: $input) { settled predictions { id } } }"""
+)
 ACTUAL = "{ predictions { nodes { status actual { price errorPercent } } } }"
 COUNTS = ("inserted", "updated", "unchanged", "settled")
 START = datetime(2026, 1, 31, tzinfo=UTC)
@@ -18,7 +20,15 @@ START = datetime(2026, 1, 31, tzinfo=UTC)
 
 def candle(hour: int, close: float = 2.0, **values: Any) -> dict[str, Any]:
     opened = (START + timedelta(hours=hour)).isoformat()
-    return {"openTime": opened, "open": 2.0, "high": max(close, 3.0), "low": 1.0, "close": close, "volume": 5.0, **values}
+    return {
+        "openTime": opened,
+        "open": 2.0,
+        "high": max(close, 3.0),
+        "low": 1.0,
+        "close": close,
+        "volume": 5.0,
+        **values,
+    }
 
 
 async def recorded(person: Person, *candles: dict[str, Any], **values: Any) -> tuple[int, ...]:
@@ -119,8 +129,9 @@ async def test_ten_thousand_are_recorded_at_once(all_: People) -> None:
     many = [
         {
             "openTime": (opened + timedelta(hours=hour)).isoformat(),
-            **{name: 65432.123456789 for name in ("open", "high", "low", "close")},
-            **{"volume": 12345.678901234, "marketCap": 1234567890123.4},
+            **dict.fromkeys(("open", "high", "low", "close"), 65432.123456789),
+            "volume": 12345.678901234,
+            "marketCap": 1234567890123.4,
         }
         for hour in range(10_001)
     ]

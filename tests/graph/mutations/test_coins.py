@@ -16,8 +16,13 @@ async def test_a_coin_is_added_and_changed(ann: Person) -> None:
     assert (await ann.data(ADD, input=ADA))["addCryptocurrency"] == {
         "userErrors": [],
         "cryptocurrency": {
-            **{"symbol": "ADA", "name": "Cardano", "coinGeckoId": "cardano", "isActive": True, "baseInterval": "M5"},
-            **{"latest": None, "predictions": {"totalCount": 0}},
+            "symbol": "ADA",
+            "name": "Cardano",
+            "coinGeckoId": "cardano",
+            "isActive": True,
+            "baseInterval": "M5",
+            "latest": None,
+            "predictions": {"totalCount": 0},
         },
     }
     payload = (await ann.data(UPDATE, input={"symbol": "Ada", "coinGeckoId": None}))["updateCryptocurrency"]

@@ -27,15 +27,45 @@ assert SCHEMA.mutation_type is not None
 MUTATIONS = SCHEMA.mutation_type.fields
 # Passwords take their time, and are fuzzed elsewhere.
 FUZZED = sorted(set(MUTATIONS) - {"login"})
-IDS = ["", "x", "\0", *("VHJhZGU6MQ== U2lnbmFsOjE= U3RyYXRlZ3k6MQ== UHJlZGljdGlvbjox QWxlcnQ6MQ== QXBpS2V5OjI=").split()]
-DECIMALS = ["1", "-1", "0", "0.1", "1e20", "1e-19", "1e999999999", "1e-999999999", "0e9999", "NaN", "-0", "9" * 39, "\0"]
+IDS = [
+    "",
+    "x",
+    "\0",
+    *["VHJhZGU6MQ==", "U2lnbmFsOjE=", "U3RyYXRlZ3k6MQ==", "UHJlZGljdGlvbjox", "QWxlcnQ6MQ==", "QXBpS2V5OjI="],
+]
+DECIMALS = [
+    "1",
+    "-1",
+    "0",
+    "0.1",
+    "1e20",
+    "1e-19",
+    "1e999999999",
+    "1e-999999999",
+    "0e9999",
+    "NaN",
+    "-0",
+    "9" * 39,
+    "\0",
+]
 TIMES = [
     *("0001-01-01T00:00:00Z", "0001-01-01T01:00:00Z", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:00:00Z"),
     *("now", "now-1h", "now+1d", "now+9999999w", "2026-01-31T00:00:00Z", "2026-01-31T00:00:00+23:59", "", "\0"),
 ]
 FLOATS = [0.0, -0.0, 0.5, 1.0, 2.0, -1.0, 1e308, -1e308, 5e-324, 1e150, 1.1e150, 2**53, 10**30]
 TEXTS = ["BTC", "eth", "m", "1", "", " ", "\0", "a\0b", "\u202e", "é" * 30, "x" * 101, "😀" * 3_000, "%s'\"; --", "İ"]
-JSONS: list[Any] = [{}, [], None, 0, "x", True, {"": {}}, {"a": "\0"}, {"a": 1e308, "b": [10**30, -0.0]}, {"a": "x" * 70_000}]
+JSONS: list[Any] = [
+    {},
+    [],
+    None,
+    0,
+    "x",
+    True,
+    {"": {}},
+    {"a": "\0"},
+    {"a": 1e308, "b": [10**30, -0.0]},
+    {"a": "x" * 70_000},
+]
 DEEP: Any = {}
 for _ in range(40):
     DEEP = {"a": [DEEP]}
@@ -49,7 +79,9 @@ SCALARS: dict[str, list[Any]] = {
     "Boolean": [True, False],
     "Int": [0, -1, 2**31 - 1],
 }
-fuzzing = settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzing = settings(
+    max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def values_of(type_: Any) -> st.SearchStrategy[Any]:
@@ -77,7 +109,9 @@ def document(name: str, field: GraphQLField) -> str:
         for part, inner in get_named_type(field.type).fields.items()
         if "id" in getattr(get_named_type(inner.type), "fields", {})
     ]
-    return f"mutation($i: {input_type}) {{ {name}(input: $i) {{ userErrors {{ field message code }} {' '.join(rows)} }} }}"
+    return (
+        f"mutation($i: {input_type}) {{ {name}(input: $i) {{ userErrors {{ field message code }} {' '.join(rows)} }} }}"
+    )
 
 
 @pytest.fixture
@@ -99,7 +133,14 @@ async def seeded(all_: People) -> None:
 
 SEED: list[tuple[str, dict[str, Any]]] = [
     ("createStrategy", {"name": "s"}),
-    ("recordPredictions", {"modelName": "m", "modelVersion": "1", "predictions": [{"symbol": "BTC", "targetAt": "now+1d", "predictedPrice": 1}]}),
+    (
+        "recordPredictions",
+        {
+            "modelName": "m",
+            "modelVersion": "1",
+            "predictions": [{"symbol": "BTC", "targetAt": "now+1d", "predictedPrice": 1}],
+        },
+    ),
     ("recordSignal", {"symbol": "BTC", "type": "BUY"}),
     ("recordTrade", {"symbol": "BTC", "side": "BUY", "price": "1", "quantity": "1"}),
     ("createAlert", {"type": "SYSTEM", "message": "m"}),
@@ -113,7 +154,11 @@ def test_whatever_is_written_nothing_is_a_fault_of_ours(all_: tuple[asyncio.Runn
     outcomes = {"written": 0, "told": 0, "refused": 0}
 
     @fuzzing
-    @given(st.sampled_from(FUZZED).flatmap(lambda name: st.tuples(st.just(name), values_of(MUTATIONS[name].args["input"].type))))
+    @given(
+        st.sampled_from(FUZZED).flatmap(
+            lambda name: st.tuples(st.just(name), values_of(MUTATIONS[name].args["input"].type))
+        )
+    )
     def fuzz(sent: tuple[str, Any]) -> None:
         name, values = sent
         answer = runner.run(everyone.ann.ask(document(name, MUTATIONS[name]), i=values))

@@ -27,7 +27,7 @@ async def test_the_same_again_is_answered_alike_and_written_once(ann: Person) ->
     assert answers[0]["data"]["recordTrade"]["trade"]["id"]
     assert answers == [answers[0]] * 3
     # Another selection of the same payload.
-    id_ = (await ann.data("mutation($i: RecordTradeInput!) { recordTrade(input: $i) { trade { id } } }", i=KEYED))
+    id_ = await ann.data("mutation($i: RecordTradeInput!) { recordTrade(input: $i) { trade { id } } }", i=KEYED)
     assert id_["recordTrade"]["trade"]["id"] == answers[0]["data"]["recordTrade"]["trade"]["id"]
     assert await total(ann) == 1
 
@@ -69,7 +69,9 @@ async def test_keys_are_each_users_own(all_: People) -> None:
     ids = set()
     for person in (all_.ann, all_.bob, all_.admin):
         assert await person.errors(RECORD, input={**KEYED, "quantity": str(person.user_id)}) == []
-        ids.add((await person.data(RECORD, input={**KEYED, "quantity": str(person.user_id)}))["recordTrade"]["trade"]["id"])
+        ids.add(
+            (await person.data(RECORD, input={**KEYED, "quantity": str(person.user_id)}))["recordTrade"]["trade"]["id"]
+        )
     assert len(ids) == 3
     assert await total(all_.admin) == 3
 
@@ -95,7 +97,8 @@ MORE: list[tuple[str, dict[str, Any]]] = [
         {"symbol": "BTC", "name": "x"},
     ),
     (
-        """mutation($input: RegisterModelInput!) { registerModel(input: $input) { userErrors { code } model { id } } }""",
+        """mutation($input: RegisterModelInput!) { registerModel(input: $input) {
+             userErrors { code } model { id } } }""",
         {"name": "lstm", "version": "1"},
     ),
     (
@@ -104,7 +107,8 @@ MORE: list[tuple[str, dict[str, Any]]] = [
         {"name": "s", "parameters": {"a": 1}},
     ),
     (
-        """mutation($input: RecordSignalInput!) { recordSignal(input: $input) { userErrors { code } signal { id } } }""",
+        """mutation($input: RecordSignalInput!) { recordSignal(input: $input) {
+             userErrors { code } signal { id } } }""",
         {"symbol": "BTC", "type": "BUY"},
     ),
     (ALERT, {"type": "SYSTEM", "message": "m"}),

@@ -25,7 +25,7 @@ REFRESH = """mutation($input: RefreshInput!) { refresh(input: $input) {
   userErrors { field message code } accessToken refreshToken expiresIn user { username } } }"""
 LOGOUT = """mutation($input: LogoutInput!) { logout(input: $input) { userErrors { code } signedOut } }"""
 WHO = "{ viewer { username strategies { totalCount } } }"
-PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
+PASSWORD = "correct horse battery"
 CREDENTIALS = {"username": "Carol", "password": PASSWORD}
 WRONG = [("", "INVALID_CREDENTIALS")]
 
@@ -152,7 +152,11 @@ async def test_whatever_was_wrong_is_answered_alike(all_: People) -> None:
     answers = [await all_.stranger.ask(LOGIN, input=credentials) for credentials in WHOEVER]
     assert answers == [answers[0]] * len(WHOEVER)
     payload = answers[0]["data"]["login"]
-    assert (payload["userErrors"][0]["code"], payload["accessToken"], payload["user"]) == ("INVALID_CREDENTIALS", None, None)
+    assert (payload["userErrors"][0]["code"], payload["accessToken"], payload["user"]) == (
+        "INVALID_CREDENTIALS",
+        None,
+        None,
+    )
     for token in ("", "\0", "cgr_", f"cgr_{'0' * 32}_{'0' * 64}"):
         assert (await refreshed(all_, token))["userErrors"][0]["code"] == "SIGNED_OUT"
 
@@ -201,10 +205,14 @@ async def test_when_too_many_sign_in_at_once_they_are_told(all_: People) -> None
 async def test_what_was_hashed_with_less_care_is_hashed_anew(all_: People) -> None:
     weak = "$argon2id$v=19$m=512,t=1,p=1$"
     async with all_.database.transaction() as connection:
-        await connection.execute(text("UPDATE users SET password_hash = :hash WHERE username = 'carol'"), {"hash": _weak()})
+        await connection.execute(
+            text("UPDATE users SET password_hash = :hash WHERE username = 'carol'"), {"hash": _weak()}
+        )
     await signed_in(all_)
     async with all_.database.transaction() as connection:
-        stored = (await connection.execute(text("SELECT password_hash FROM users WHERE username = 'carol'"))).scalar_one()
+        stored = (
+            await connection.execute(text("SELECT password_hash FROM users WHERE username = 'carol'"))
+        ).scalar_one()
     assert not stored.startswith(weak)
     await signed_in(all_)
 

@@ -43,7 +43,9 @@ async def test_statements_of_a_mutation(all_: People, database_url: URL) -> None
     ann = Caller(all_.ann.user_id, frozenset({Scope.READ, Scope.WRITE}))
     for (mutation, values), cost in COSTS:
         with counted(database) as executed:
-            answer = orjson.loads((await operations.answer(Request(mutation, {"input": values}, None, caller=ann))).body)
+            answer = orjson.loads(
+                (await operations.answer(Request(mutation, {"input": values}, None, caller=ann))).body
+            )
         assert "errors" not in answer, answer
         assert len(executed) == AROUND + cost, executed
     # With a key: it is taken, and what is answered is kept; the second time it is found instead.

@@ -40,8 +40,13 @@ async def test_a_strategy_is_created_and_changed(all_: People) -> None:
     id_ = await created(ann, description="d", parameters={"fast": 3, "deep": {"a": [1.5]}})
     shown = (await ann.data(UPDATE, input={"id": id_, "description": None, "isActive": False}))["updateStrategy"]
     assert shown["strategy"] == {
-        **{"id": id_, "name": "first", "description": None, "parameters": {"fast": 3, "deep": {"a": [1.5]}}},
-        **{"isActive": False, "signals": {"nodes": []}, "trades": {"totalCount": 0}},
+        "id": id_,
+        "name": "first",
+        "description": None,
+        "parameters": {"fast": 3, "deep": {"a": [1.5]}},
+        "isActive": False,
+        "signals": {"nodes": []},
+        "trades": {"totalCount": 0},
     }
     assert await ann.errors(UPDATE, input={"id": id_, "parameters": {}, "name": "other"}) == []
     # Names are each user's own.
@@ -61,7 +66,11 @@ async def test_what_is_wrong_with_a_strategy(all_: People) -> None:
         (CREATE, {"name": "x", "parameters": []}, [("parameters", "INVALID_JSON")]),
         (CREATE, {"name": "x", "parameters": False}, [("parameters", "INVALID_JSON")]),
         (UPDATE, {"id": id_, "name": "second"}, [("name", "ALREADY_EXISTS")]),
-        (UPDATE, {"id": id_, "name": None, "parameters": None}, [("name", "INVALID_NULL"), ("parameters", "INVALID_NULL")]),
+        (
+            UPDATE,
+            {"id": id_, "name": None, "parameters": None},
+            [("name", "INVALID_NULL"), ("parameters", "INVALID_NULL")],
+        ),
         (UPDATE, {"id": id_, "parameters": 5}, [("parameters", "INVALID_JSON")]),
         (UPDATE, {"id": "U3RyYXRlZ3k6OTk5", "name": "x"}, [("id", "NOT_FOUND")]),
         (UPDATE, {"id": "", "name": "x"}, [("id", "INVALID_ID")]),
@@ -71,7 +80,9 @@ async def test_what_is_wrong_with_a_strategy(all_: People) -> None:
     assert await all_.bob.errors(UPDATE, input={"id": id_, "name": "mine"}) == [("id", "NOT_FOUND")]
     assert (await all_.stranger.error(CREATE, input={"name": "x"}))["extensions"]["code"] == "UNAUTHENTICATED"
     assert (await all_.reader.error(UPDATE, input={"id": id_}))["extensions"]["code"] == "FORBIDDEN"
-    names = [node["name"] for node in (await all_.admin.data("{ strategies { nodes { name } } }"))["strategies"]["nodes"]]
+    names = [
+        node["name"] for node in (await all_.admin.data("{ strategies { nodes { name } } }"))["strategies"]["nodes"]
+    ]
     assert names == ["first", "second"]
 
 

@@ -39,14 +39,17 @@ async def test_a_trade_is_recorded_and_shown(ann: Person) -> None:
 
 async def test_a_trade_belongs_to_whoever_records_it(all_: People) -> None:
     await recorded(all_.ann)
-    counts = [(await one.data(COUNT))["trades"]["totalCount"] for one in (all_.ann, all_.bob, all_.admin, all_.stranger)]
+    counts = [
+        (await one.data(COUNT))["trades"]["totalCount"] for one in (all_.ann, all_.bob, all_.admin, all_.stranger)
+    ]
     assert counts == [1, 0, 1, 0]
 
 
 async def test_where_nobody_signs_in_trades_are_of_one_user_made_for_that(anybody: Person) -> None:
-    first, second = await recorded(anybody), await recorded(anybody)
-    assert first != second
-    assert (await anybody.data(COUNT))["trades"]["totalCount"] == 2
+    # By whoever needs it first, be it several at once.
+    ids = await asyncio.gather(*(recorded(anybody) for _ in range(5)))
+    assert len(set(ids)) == 5
+    assert (await anybody.data(COUNT))["trades"]["totalCount"] == 5
 
 
 FITS = ["0.000000000000000001", "99999999999999999999.999999999999999999", "1.00000000000000000000000", "1e19"]

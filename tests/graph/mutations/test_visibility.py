@@ -9,8 +9,8 @@ from sqlalchemy import URL, text
 
 from cache.answers import AnswerCache
 from tests.graph.mutations.people import Person, people
-from tests.graph.mutations.test_candles import recorded
 from tests.graph.mutations.test_candles import candle as candle_of
+from tests.graph.mutations.test_candles import recorded
 from tests.graph.mutations.test_trades import RECORD, TRADE
 
 TRADES = "{ trades { totalCount nodes { id quantity } } }"
