@@ -93,9 +93,11 @@ def _field(
             return payload_type(user_errors=[_user_error(refusal.code, (), str(refusal))])
 
     resolve.__name__ = named.__name__
+    input_type: Any = hints["given"]
+    argument = strawberry.argument(description="What it is to do.")
     resolve.__annotations__ = {
         "info": Info,
-        "input": Annotated[hints["given"], strawberry.argument(description="What it is to do.")],
+        "input": Annotated[input_type, argument],
         "return": payload_type | None,
     }
     field: Field = strawberry.mutation(resolver=resolve, description=description)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from db import errors
+from db.engine import Connection
 from tests.graph.mutations.people import People
 from tests.graph.mutations.test_alerts import MARK, created
 
@@ -31,11 +32,18 @@ async def test_a_mutation_that_is_cancelled_in_a_deadlock_is_run_again(all_: Peo
         await connection.execute(text(LOCK), {"message": "second"})
         asked = {"ids": [first, second], "idempotencyKey": "k"}
         marking = asyncio.create_task(all_.ann.data(MARK, input=asked))
-        while not (await connection.execute(text(WAITING))).scalar_one():
-            await asyncio.sleep(0.01)
+        await _until_one_waits(connection)
         # It waited first, so it is the one to be cancelled.
         await connection.execute(text(LOCK), {"message": "first"})
     payload = (await marking)["markAlertsRead"]
     assert payload["userErrors"] == []
     assert payload["marked"] == 2
     assert (await all_.ann.data(MARK, input=asked))["markAlertsRead"] == payload
+
+
+async def _until_one_waits(connection: Connection) -> None:
+    for _ in range(500):
+        if (await connection.execute(text(WAITING))).scalar_one():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("Nobody waits.")

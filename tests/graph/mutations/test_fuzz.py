@@ -179,7 +179,7 @@ def test_whatever_is_written_nothing_is_a_fault_of_ours(all_: tuple[asyncio.Runn
 
 READS = [
     "{ cryptocurrencies { nodes { symbol name latest { openTime close volume marketCap } } } }",
-    "{ predictions { nodes { targetAt predictedAt predictedPrice confidence features actual { price errorPercent } } } }",
+    "{ predictions { nodes { targetAt predictedAt predictedPrice features actual { price errorPercent } } } }",
     "{ models { nodes { name trainedAt extra accuracy } } strategies { nodes { name parameters } } }",
     "{ signals { nodes { timestamp extra } } alerts { nodes { message timestamp } } trades { nodes { value pnl } } }",
 ]
