@@ -5,10 +5,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import psutil
@@ -86,20 +87,27 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 @contextmanager
 def started(
-    names: Sequence[str], database_url: str, pool_size: int, redis_url: str = ""
+    names: Sequence[str],
+    database_url: str,
+    pool_size: int,
+    redis_url: str = "",
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[dict[str, Server]]:
-    """The servers, answering; they are stopped at the end of the block, whatever happens in it."""
+    """The servers, answering; they are stopped at the end of the block, whatever happens in it.
+
+    settings: more of the environment.
+    """
     with ExitStack() as stack:
         servers = {}
         for name in names:
-            servers[name] = _start(name, database_url, pool_size, redis_url)
+            servers[name] = _start(name, database_url, pool_size, redis_url, settings)
             stack.callback(servers[name].stop)
         for server in servers.values():
             _await(server)
         yield servers
 
 
-def _start(name: str, database_url: str, pool_size: int, redis_url: str) -> Server:
+def _start(name: str, database_url: str, pool_size: int, redis_url: str, settings: Mapping[str, str]) -> Server:
     port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -115,6 +123,7 @@ def _start(name: str, database_url: str, pool_size: int, redis_url: str) -> Serv
         "PYTHONPATH": str(REPOSITORY),
         "STATIC_ANSWERS": str(FOLDER / "static"),
         **_cache_settings(name, redis_url),
+        **settings,
     }
     with (FOLDER / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(

@@ -134,6 +134,15 @@ class SharedCache:
         if (token := self._tokens.pop(key, None)) is not None:
             self._writes.add("EVAL", RELEASE, 1, key, token)
 
+    async def run(self, script: str, key: str, *arguments: str) -> Any:
+        """What a script answers; None where Redis is unwell, or refuses it."""
+        task = self._link.start(self._run(script, key, arguments))
+        return await asyncio.shield(task)
+
+    def run_later(self, script: str, key: str, *arguments: str) -> None:
+        """Run a script soon, whatever it answers; not where Redis is unwell or has much to write."""
+        self._writes.add("EVAL", script, 1, key, *arguments)
+
     async def count(self, pattern: str) -> int:
         """About how many keys match: Redis may tell one twice. Raises CacheUnavailable."""
         return sum([len(keys) async for keys in self._scan(pattern)])
@@ -187,6 +196,13 @@ class SharedCache:
         for caller in callers:
             if not caller.done():
                 caller.set_result(value)
+
+    async def _run(self, script: str, key: str, arguments: tuple[str, ...]) -> Any:
+        try:
+            [answer] = await self._link.call_all([("EVAL", script, 1, key, *arguments)])
+        except CacheUnavailable:
+            return None
+        return None if isinstance(answer, RedisError) else answer
 
     async def _claim(self, key: str, ttl_seconds: float) -> bool:
         token = secrets.token_bytes(12)

@@ -228,7 +228,7 @@ CHECKS = {
         SELECT count(*)
         FROM unnest(ARRAY[
             'cryptocurrencies', 'market_data', 'models', 'predictions', 'trading_strategies', 'signals', 'trades',
-            'sentiment_data', 'alerts', 'users'
+            'sentiment_data', 'alerts', 'users', 'api_keys', 'sessions'
         ]) AS relation, unnest(ARRAY['inserts', 'updates', 'deletes', 'truncation']) AS event
         WHERE NOT EXISTS (
             SELECT FROM pg_trigger

@@ -14,14 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import QueuePool
 
 from db import walls
+from db.connecting import Connector
+from db.deadlines import HEAD_START_SECONDS, seconds_left
 from db.errors import DatabaseError, DatabaseUnavailable, translate
 from db.observer import Nobody, Observer, ends_told_to
 from db.prepared import DRIVER_SETTINGS, PreparedReads
+from db.transactions import transaction_on
+from db.turns import Turns
 
 DatabaseUrl: TypeAlias = URL
 Connection: TypeAlias = AsyncConnection
 
-STATEMENT_TIMEOUT = "10s"
+TIMEOUT_SECONDS = 10.0
 SERVER_SETTINGS = {
     "application_name": "candlegraph",
     "timezone": "UTC",
@@ -31,14 +35,12 @@ SERVER_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     # What is read often is in memory, where an index is as good as a scan; with 4, rows are sorted that an index has.
     "random_page_cost": "1.1",
-    "statement_timeout": STATEMENT_TIMEOUT,
+    # The statements of a process that was killed end too.
+    "client_connection_check_interval": "1s",
     "idle_in_transaction_session_timeout": "30s",
     "lock_timeout": "5s",
 }
-# Above the server's own, which cancels better.
-READ_TIMEOUT_SECONDS = 12.0
 CONNECT_TIMEOUT_SECONDS = 5
-CHECKOUT_TIMEOUT_SECONDS = 5
 SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 
 
@@ -104,39 +106,47 @@ class Database:
         *,
         pool_size: int = 10,
         max_overflow: int = 0,
-        read_timeout_seconds: float = READ_TIMEOUT_SECONDS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
         embedded: bool = False,
         has_walls: bool = False,
         observer: Observer | None = None,
         echo: bool = False,
     ) -> None:
-        """has_walls: whether sessions see the private rows of one viewer only; the tables must have been migrated."""
+        """timeout_seconds: for a statement, and as much for its wait, unless db/deadlines.py says less.
+
+        has_walls: whether sessions see the private rows of one viewer only; the tables must have been migrated.
+        """
         self.embedded = embedded
         self.has_walls = has_walls
         self.most_connections = pool_size + max_overflow
         self._observer = observer or Nobody()
-        self._read_timeout_seconds = read_timeout_seconds
+        self._timeout_seconds = timeout_seconds
+        self.turns = Turns(self.most_connections)
         self._looks: set[asyncio.Task[DatabaseProbe]] = set()
+        self._session = {**SERVER_SETTINGS, "statement_timeout": f"{round(timeout_seconds * 1000)}ms"}
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
             max_overflow=max_overflow,
             echo=echo,
-            pool_timeout=CHECKOUT_TIMEOUT_SECONDS,
+            # Neither the log nor an error tells them: they may be hashes of passwords.
+            hide_parameters=True,
+            # Whoever has a turn finds a connection; see db/turns.py.
+            pool_timeout=timeout_seconds,
             # A read is one statement: no BEGIN before it, and no ROLLBACK when its connection goes back.
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             connect_args={
-                "server_settings": {**SERVER_SETTINGS, **({"role": walls.ROLE} if has_walls else {})},
+                "server_settings": {**self._session, **({"role": walls.ROLE} if has_walls else {})},
                 "timeout": CONNECT_TIMEOUT_SECONDS,
+                "async_creator_fn": Connector(),
                 **DRIVER_SETTINGS,
             },
         )
         self.prepared = PreparedReads(
             self.engine,
-            connections=self.most_connections,
-            read_timeout_seconds=read_timeout_seconds,
-            checkout_timeout_seconds=CHECKOUT_TIMEOUT_SECONDS,
+            turns=self.turns,
+            timeout_seconds=timeout_seconds,
             has_walls=has_walls,
             observer=observer,
             echo=echo,
@@ -145,35 +155,36 @@ class Database:
     def seen_by(self, viewer: str) -> Reader:
         return Reader(self, viewer)
 
-    async def fetch_value(self, statement: Executable, *, viewer: str | None = None) -> Any:
+    async def fetch_value(self, statement: Executable, *, viewer: str | None = None, first: bool = False) -> Any:
         """The first column of the first row. Raises a db.errors.DatabaseError."""
-        rows = await self.fetch_rows(statement, viewer=viewer)
+        rows = await self.fetch_rows(statement, viewer=viewer, first=first)
         return rows[0][0] if rows else None
 
-    async def fetch_rows(self, statement: Executable, *, viewer: str | None = None) -> list[Any]:
-        """All rows, as tuples. viewer: who looks, for statements that read private tables.
+    async def fetch_rows(self, statement: Executable, *, viewer: str | None = None, first: bool = False) -> list[Any]:
+        """All rows, as tuples. viewer: who looks, for statements that read private tables. first: before all who wait.
 
         Raises a db.errors.DatabaseError.
         """
         with ends_told_to(self._observer):
             try:
-                return await self._read(statement, viewer)
+                return await self._read(statement, viewer, first)
             except Exception as error:
                 raise translate(error) from error
 
-    async def _read(self, statement: Executable, viewer: str | None) -> list[Any]:
+    async def _read(self, statement: Executable, viewer: str | None, first: bool) -> list[Any]:
         """All rows. A connection that turns out to be dead costs one more try: a read may be repeated."""
         try:
-            return await self._execute(statement, viewer)
+            return await self._execute(statement, viewer, first)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            return await self._execute(statement, viewer)
+            return await self._execute(statement, viewer, first)
 
-    async def _execute(self, statement: Executable, viewer: str | None) -> list[Any]:
-        # The server cancels statements itself; this is for a server that is cut off or stopped.
+    async def _execute(self, statement: Executable, viewer: str | None, first: bool) -> list[Any]:
+        # PostgreSQL ends a statement itself; this is for one that waited, and for a server that is cut off or stopped.
         asked_at = time.perf_counter()
-        async with asyncio.timeout(self._read_timeout_seconds), self.connect() as connection:
+        timeout = seconds_left(self._timeout_seconds) + HEAD_START_SECONDS
+        async with asyncio.timeout(timeout), self.connect(first=first) as connection:
             started_at = time.perf_counter()
             self._observer.waited(started_at - asked_at)
             try:
@@ -186,9 +197,12 @@ class Database:
                 self._observer.ran(time.perf_counter() - started_at)
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in autocommit. Raises a db.errors.DatabaseError where there is none to be had."""
-        async with AsyncExitStack() as stack:
+    async def connect(self, *, first: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection in autocommit. first: before all who wait for one.
+
+        Raises a db.errors.DatabaseError where there is none to be had.
+        """
+        async with self.turns.taken(seconds_left(self._timeout_seconds), first=first), AsyncExitStack() as stack:
             try:
                 connection = await stack.enter_async_context(self.engine.connect())
             except TimeoutError as error:
@@ -202,7 +216,7 @@ class Database:
         """The driver's own connection, no part of the pool, until the end of the block. Raises a DatabaseError."""
         _, where = self.engine.dialect.create_connect_args(self.engine.url)
         try:
-            driver = await asyncpg.connect(**where, server_settings=SERVER_SETTINGS, timeout=CONNECT_TIMEOUT_SECONDS)
+            driver = await asyncpg.connect(**where, server_settings=self._session, timeout=CONNECT_TIMEOUT_SECONDS)
         except Exception as error:
             raise translate(error) from error
         try:
@@ -216,29 +230,31 @@ class Database:
         """One transaction: committed at the end of the block, rolled back by an exception.
 
         viewer: who writes, and sees but the rows of their own. Without one, the walls are down.
-        """
-        async with self.connect() as connection:
-            await connection.execution_options(isolation_level="READ COMMITTED")
-            try:
-                async with connection.begin():
-                    if self.has_walls:
-                        await connection.execute(*walls.for_transaction(viewer))
-                    yield connection
-            except DBAPIError as error:
-                await self._discard_unless_ended(connection)
-                raise translate(error) from error
-            except BaseException:
-                await self._discard_unless_ended(connection)
-                raise
 
-    @staticmethod
-    async def _discard_unless_ended(connection: AsyncConnection) -> None:
-        """A rollback that failed unseen must not reach the next user: nothing resets a connection on its way back."""
-        if connection.invalidated:
-            return
-        driver_connection: Any = (await connection.get_raw_connection()).driver_connection
-        if driver_connection.is_closed() or driver_connection.is_in_transaction():
-            await connection.invalidate()
+        Raises what db.transactions.transaction_on() raises, and Conflict where it should be run again (db/retries.py).
+        """
+        try:
+            async with self._begun() as connection, transaction_on(connection):
+                if self.has_walls:
+                    await connection.execute(*walls.for_transaction(viewer))
+                yield connection
+        except DBAPIError as error:
+            raise translate(error) from error
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction. One that turns out to be dead costs one more try: nothing was asked of it."""
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(self.connect())
+            try:
+                await connection.exec_driver_sql(_BEGIN)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                await stack.aclose()
+                connection = await stack.enter_async_context(self.connect())
+                await connection.exec_driver_sql(_BEGIN)
+            yield connection
 
     async def probe(self, timeout_seconds: float = 1.0) -> DatabaseProbe:
         """Look at the database without ever hanging on it."""
@@ -255,9 +271,9 @@ class Database:
     async def _look(self) -> DatabaseProbe:
         started = time.perf_counter()
         try:
-            version, is_migrated = (await self.fetch_rows(text(_PROBE)))[0]
+            version, is_migrated = (await self.fetch_rows(text(_PROBE), first=True))[0]
             latency_ms = round((time.perf_counter() - started) * 1000, 3)
-            migration = await self.fetch_value(text(_MIGRATION)) if is_migrated else None
+            migration = await self.fetch_value(text(_MIGRATION), first=True) if is_migrated else None
         except DatabaseError as error:
             return DatabaseProbe(str(error))
         except Exception as error:  # a probe never fails: it tells
@@ -283,5 +299,6 @@ class Database:
         await self.engine.dispose()
 
 
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _MIGRATION = "SELECT max(version_num) FROM alembic_version"
 _PROBE = "SELECT current_setting('server_version'), to_regclass('alembic_version') IS NOT NULL"

@@ -5,10 +5,13 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from db import changes, migrate, rollups
+from db import changes, migrate, rollups, walls
 from db.engine import Database
 from db.models import Base
 from db.settle import allow_time
+
+SESSIONS_KEPT = timedelta(days=30)
+IDEMPOTENCY_KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Cleaned:
 
     candles: int
     sentiment: int
+    sessions: int
+    idempotency_keys: int
 
 
 async def stats(database: Database) -> list[TableStats]:
@@ -59,12 +64,16 @@ async def verify(database: Database) -> list[Check]:
 
 
 async def clean(database: Database, *, candles: timedelta, sentiment: timedelta, dry_run: bool) -> Cleaned:
-    """Delete candles and sentiment older than this, or only count them. Settled predictions keep their price."""
+    """Delete candles and sentiment older than this, or only count them. Settled predictions keep their price.
+
+    Sessions go when they have been over for SESSIONS_KEPT, and answers to repeated writes after IDEMPOTENCY_KEPT.
+    """
+    ages = (candles, sentiment, SESSIONS_KEPT, IDEMPOTENCY_KEPT)
     async with database.transaction() as connection:
         await allow_time(connection)
         counts = []
-        for table, age in (("market_data", candles), ("sentiment_data", sentiment)):
-            old = f"FROM {table} WHERE timestamp < now() - CAST(:age AS interval)"
+        for (table, since), age in zip(_RETAINED.items(), ages, strict=True):
+            old = f"FROM {table} WHERE {since} < now() - CAST(:age AS interval)"
             if dry_run:
                 counted = await connection.execute(text(f"SELECT count(*) {old}"), {"age": age})
                 counts.append(counted.scalar_one())
@@ -78,6 +87,14 @@ async def reset(database: Database) -> None:
     await migrate.downgrade(database)
     await migrate.upgrade(database)
 
+
+# Since when a row is of no use. least() leaves nulls out.
+_RETAINED = {
+    "market_data": "timestamp",
+    "sentiment_data": "timestamp",
+    "sessions": "least(expires_at, revoked_at)",
+    "idempotency_keys": "created_at",
+}
 
 _CHECKS = {
     "every candle opens at a boundary of its coin's interval": """
@@ -93,4 +110,19 @@ _CHECKS = {
     "trades are in the coin of their signal": """
         SELECT count(*) FROM trades t JOIN signals s ON s.signal_id = t.signal_id
         WHERE t.cryptocurrency_id <> s.cryptocurrency_id""",
+    "no user who is disabled has a session": """
+        SELECT count(*) FROM sessions s JOIN users u ON u.user_id = s.user_id
+        WHERE NOT u.is_active AND s.revoked_at IS NULL AND s.expires_at > now()""",
+    "signals belong to the user of their strategy": """
+        SELECT count(*) FROM signals s JOIN trading_strategies t ON t.strategy_id = s.strategy_id
+        WHERE s.user_id IS DISTINCT FROM t.user_id""",
+    "trades belong to the user of their signal": """
+        SELECT count(*) FROM trades t JOIN signals s ON s.signal_id = t.signal_id
+        WHERE s.user_id IS NOT NULL AND t.user_id IS DISTINCT FROM s.user_id""",
+    # Another policy would show more.
+    "tables with private rows have their walls, and one policy": f"""
+        SELECT count(*) FROM unnest(ARRAY{sorted(walls.WALLED_TABLES)}) AS walled (name)
+        WHERE ARRAY['{walls.ROLE}'::name] IS DISTINCT FROM (
+            SELECT array_agg(r.rolname) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid AND c.relrowsecurity
+            LEFT JOIN pg_roles r ON p.polroles = ARRAY[r.oid] WHERE c.oid = to_regclass(walled.name))""",  # noqa: S608 - our own names
 }

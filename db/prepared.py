@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
-from db.errors import DatabaseUnavailable, ends_connection, translate
+from db.deadlines import HEAD_START_SECONDS, seconds_left
+from db.errors import DatabaseUnavailable, Overloaded, ends_connection, translate
 from db.observer import Nobody, Observer, ends_told_to
+from db.turns import Turns
 from db.walls import show_to
 
 log = structlog.get_logger("candlegraph.db")
@@ -27,21 +29,10 @@ log = structlog.get_logger("candlegraph.db")
 OPENED_AT = "opened_at"
 JSON_IS_BYTES = "json_is_bytes"
 JSON_AS_IT_CAME = {"schema": "pg_catalog", "encoder": bytes, "decoder": bytes, "format": "binary"}
-
-
-class _Connecting:
-    """A connection to be: unlike a coroutine, it may be thrown away. See PreparedReads._checkout."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._args = args
-        self._kwargs = kwargs
-
-    def __await__(self) -> Any:
-        return asyncpg.connect(*self._args, **self._kwargs).__await__()
-
+# So long PostgreSQL may take to confirm that it has cancelled a statement.
+CANCEL_SECONDS = 0.5
 
 DRIVER_SETTINGS = {
-    "async_creator_fn": _Connecting,
     # Statements that a connection keeps prepared, however long their text; PostgreSQL holds some 100 kB for each.
     "statement_cache_size": 100,
     "max_cacheable_statement_size": 0,
@@ -55,9 +46,8 @@ class PreparedReads:
         self,
         engine: AsyncEngine,
         *,
-        connections: int,
-        read_timeout_seconds: float,
-        checkout_timeout_seconds: float,
+        turns: Turns,
+        timeout_seconds: float,
         has_walls: bool = False,
         observer: Observer | None = None,
         echo: bool = False,
@@ -66,10 +56,8 @@ class PreparedReads:
         self._observer = observer or Nobody()
         self._echo = echo
         self._has_walls = has_walls
-        self._read_timeout_seconds = read_timeout_seconds
-        self._checkout_timeout_seconds = checkout_timeout_seconds
-        # The pool's own queue lets latecomers overtake, and some wait until they time out.
-        self._turns = asyncio.Semaphore(connections)
+        self._turns = turns
+        self._timeout_seconds = timeout_seconds
         self._lost_at = 0.0
         event.listen(self._engine, "connect", _note_opening)
 
@@ -90,7 +78,9 @@ class PreparedReads:
         self, statement: str, values: Sequence[Any], keep: bool, viewer: str | None
     ) -> Sequence[bytes | None]:
         asked_at = time.perf_counter()
-        await self._wait_for_turn()
+        if not self._turns.take_if_free():
+            await self._wait_for_turn(asked_at)
+        taken_at = time.perf_counter()
         try:
             try:
                 return await self._fetch(statement, values, keep, viewer, asked_at)
@@ -101,18 +91,14 @@ class PreparedReads:
         except Exception as error:
             raise translate(error) from error
         finally:
-            self._turns.release()
+            self._turns.give_back(time.perf_counter() - taken_at)
 
-    async def _wait_for_turn(self) -> None:
-        if not self._turns.locked():
-            await self._turns.acquire()
-            return
+    async def _wait_for_turn(self, asked_at: float) -> None:
         try:
-            async with asyncio.timeout(self._checkout_timeout_seconds):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            self._observer.waited(self._checkout_timeout_seconds)
-            raise DatabaseUnavailable("Every connection to the database is busy.") from error
+            await self._turns.take(seconds_left(self._timeout_seconds))
+        except Overloaded:
+            self._observer.waited(time.perf_counter() - asked_at)
+            raise
 
     async def _fetch(
         self, statement: str, values: Sequence[Any], keep: bool, viewer: str | None, asked_at: float
@@ -121,16 +107,19 @@ class PreparedReads:
         started_at = time.perf_counter()
         self._observer.waited(started_at - asked_at)
         driver: Any = connection.driver_connection
+        is_asking = False
         try:
             if JSON_IS_BYTES not in connection.info:
                 await driver.set_type_codec("json", **JSON_AS_IT_CAME)
                 connection.info[JSON_IS_BYTES] = True
+            is_asking = True
             if viewer is not None and self._has_walls:
                 await show_to(viewer, connection.info, driver)
+            timeout = seconds_left(self._timeout_seconds) + HEAD_START_SECONDS
             if keep:
-                row = await driver.fetchrow(statement, *values, timeout=self._read_timeout_seconds)
+                row = await driver.fetchrow(statement, *values, timeout=timeout)
             else:
-                async with asyncio.timeout(self._read_timeout_seconds):
+                async with asyncio.timeout(timeout):
                     row = await (await driver.prepare(statement)).fetchrow(*values)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             if not (driver.is_closed() or ends_connection(error)):
@@ -139,8 +128,9 @@ class PreparedReads:
             self._lost_at = time.monotonic()
             raise _ConnectionLost(error) from error
         except BaseException as error:
-            # Cut off, late or cancelled: nobody knows what is still under way.
-            connection.invalidate(error)
+            # Late, cancelled or cut off. Of a session that was being set up, nobody knows how far that came.
+            if not (is_asking and await _is_cancelled(driver)):
+                connection.invalidate(error)
             raise
         finally:
             self._observer.ran(time.perf_counter() - started_at)
@@ -163,15 +153,37 @@ class PreparedReads:
                 # An idle connection needs no waiting, nor the greenlet that SQLAlchemy waits in.
                 connection = self._engine.pool.connect()
             except MissingGreenlet:
-                try:
-                    connection = await greenlet_spawn(self._engine.pool.connect)
-                except TimeoutError as error:
-                    raise DatabaseUnavailable("The database cannot be reached.") from error
+                connection = await self._connect()
             driver: Any = connection.driver_connection
             # Where one was lost, so were those that are as old, most likely, whether they know it or not.
             if not driver.is_closed() and connection.info[OPENED_AT] > self._lost_at:
                 return connection
             connection.invalidate()
+
+    async def _connect(self) -> PoolProxiedConnection:
+        try:
+            async with asyncio.timeout(seconds_left(self._timeout_seconds)):
+                return await greenlet_spawn(self._engine.pool.connect)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("The database cannot be reached.") from error
+
+
+async def _is_cancelled(driver: Any) -> bool:
+    """Whether the statement that was given up has ended, so that the connection can be used again.
+
+    The driver has asked PostgreSQL to cancel it. To close the connection instead would call that off, and PostgreSQL
+    would run the statement to its end.
+    """
+    try:
+        async with asyncio.timeout(CANCEL_SECONDS):
+            # It waits until PostgreSQL has confirmed; and what it asks shows that all is well.
+            await driver.execute("SELECT 1")
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            driver.terminate()
+            raise
+        return False
+    return True
 
 
 class _ConnectionLost(Exception):

@@ -13,6 +13,8 @@ SETTING = "candlegraph.viewer"
 # Beside the ids of users, which begin with 1.
 NOBODY, SEES_ALL = "", "0"
 PRIVATE_TABLES = frozenset({"alerts", "signals", "trades", "trading_strategies"})
+# What is remembered of a write is private too, but nobody reads it through the graph.
+WALLED_TABLES = PRIVATE_TABLES | {"idempotency_keys"}
 
 # Where a connection notes who it shows its rows to.
 SHOWN_TO = "shown_to"
@@ -29,6 +31,8 @@ def setting_of(user_id: int | None, *, sees_all: bool) -> str:
 async def show_to(viewer: str, noted: Any, driver: Any) -> None:
     """Make a connection of the driver show the rows of this viewer. noted: what is remembered of the connection."""
     if noted.get(SHOWN_TO) != viewer:
+        # Who is cut off here does not know what the connection shows from now on.
+        noted.pop(SHOWN_TO, None)
         await driver.fetchval(_SHOW_TO, viewer)
         noted[SHOWN_TO] = viewer
 

@@ -12,6 +12,7 @@ from db.queries.viewers import Viewer
 from db.walls import setting_of
 from graph.identity.accounts import Accounts
 from graph.identity.callers import NOBODY, Caller
+from graph.metering import Meter
 from graph.plans import Plans
 
 
@@ -37,6 +38,7 @@ class Context:
     cache: AnswerCache
     service: Service
     accounts: Accounts
+    meter: Meter
     plans: Plans = field(default_factory=Plans)
     caller: Caller = NOBODY
     viewer_id: Any = None

@@ -15,17 +15,26 @@ from graphql import (
     OperationType,
     Visitor,
     parse,
+    specified_rules,
     validate,
     visit,
 )
+from graphql.validation import NoSchemaIntrospectionCustomRule
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
+from graph.compiler.cost import Cost, TooManyPlaces
 from graph.compiler.variables import Variables
 from graph.errors import MAX_ERRORS
+from graph.limits import USUAL, Limits, OverLimit, Rules, check
 
-MAX_TOKENS = 10_000
-# What comparing fields of one name may cost: a tenth of what graphql-core allows, which is seconds.
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
+# What comparing fields of one name may cost: a hundredth of what graphql-core allows, which is seconds.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2_000
+SHOWING_SCHEMA = specified_rules
+HIDING_SCHEMA = (*specified_rules, NoSchemaIntrospectionCustomRule)
+# What graphql-core says of a text that is too long, and where the budget is spent.
+TOO_LONG = "Syntax Error: Document contains more than"
+ABORTED = "Validation aborted."
+HIDDEN = "The document does not fit the schema."
 # What a parsed token takes, roughly.
 TOKEN_BYTES = 350
 
@@ -50,6 +59,7 @@ class Operation:
     document: DocumentNode
     node: OperationDefinitionNode
     variables: Variables
+    cost: Cost
     size: int
 
     @property
@@ -57,22 +67,61 @@ class Operation:
         return self.node.operation is OperationType.QUERY
 
 
-def read_operation(schema: GraphQLSchema, text: str, name: str | None, *, queries_only: bool = False) -> Operation:
+def read_operation(
+    schema: GraphQLSchema, text: str, name: str | None, *, queries_only: bool = False, rules: Rules = USUAL
+) -> Operation:
     """The operation of this name; of none, if there is only one. Raises DocumentRefused and NotAQuery."""
-    document = _parsed(text)
+    document = _parsed(text, rules.limits)
     node = _chosen(document, name)
     if queries_only and node.operation is not OperationType.QUERY:
         raise NotAQuery
-    if errors := validate(schema, document, max_errors=MAX_ERRORS):
-        raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
+    _check(schema, document, node, rules)
     variables = Variables(schema, node.variable_definitions or ())
-    return Operation(document, node, variables, document.token_count * TOKEN_BYTES + sys.getsizeof(text))
+    return Operation(
+        document,
+        node,
+        variables,
+        _cost(schema, document, node),
+        document.token_count * TOKEN_BYTES + sys.getsizeof(text),
+    )
 
 
-def _parsed(text: str) -> DocumentNode:
+def _check(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, rules: Rules) -> None:
+    """Raises DocumentRefused."""
     try:
-        return parse(text, max_tokens=MAX_TOKENS)
+        check(document, node, rules.limits)
+    except OverLimit as error:
+        extensions = {"code": "QUERY_TOO_LARGE", "limit": error.what, "allowed": error.allowed}
+        raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(str(error), extensions=extensions)]) from None
+    shows = rules.shows_schema
+    checked = SHOWING_SCHEMA if shows else HIDING_SCHEMA
+    errors = validate(schema, document, checked, max_errors=MAX_ERRORS, hide_suggestions=not shows)
+    if any(error.message == ABORTED for error in errors):
+        message = "The operation selects fields of the same names too often to compare them all."
+        raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(message)])
+    if errors and not shows:
+        # Even where the error is would tell which of many names there is.
+        raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [GraphQLError(HIDDEN)])
+    if errors:
+        raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
+
+
+def _cost(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> Cost:
+    """Raises DocumentRefused."""
+    try:
+        return Cost(schema, document, node)
+    except TooManyPlaces:
+        message = "The operation selects too much at once: split it."
+        raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(message)]) from None
+
+
+def _parsed(text: str, limits: Limits) -> DocumentNode:
+    try:
+        return parse(text, max_tokens=limits.tokens, max_comments=limits.comments)
     except GraphQLError as error:
+        if error.message.startswith(TOO_LONG):
+            extensions = {"code": "QUERY_TOO_LARGE"}
+            raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(error.message, extensions=extensions)]) from error
         raise DocumentRefused("GRAPHQL_PARSE_FAILED", [error]) from error
 
 

@@ -11,6 +11,7 @@ NUMBER_TOO_LARGE                                  an answer that a float cannot 
 QUERY_TOO_LARGE                                   the operation
 UNAUTHENTICATED, FORBIDDEN                        who asks
 STATEMENT_TIMEOUT, DATABASE_UNAVAILABLE           the database
+OVERLOADED, CONFLICT                              what others ask for at the same time: try again
 INTERNAL_SERVER_ERROR                             a fault of ours: masked, and logged under the id that is shown
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
-from db.errors import DatabaseUnavailable, Refused, StatementTimeout
+from db.errors import Conflict, DatabaseUnavailable, Overloaded, Refused, StatementTimeout
 from graph.compiler.statement import TooLarge
 
 MAX_ERRORS = 10
@@ -65,6 +66,10 @@ def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
             return _formatted(error, str(cause), {"code": "STATEMENT_TIMEOUT"})
         case [*_, DatabaseUnavailable() as cause]:
             return _formatted(error, str(cause), {"code": "DATABASE_UNAVAILABLE"})
+        case [*_, Overloaded() as cause]:
+            return _formatted(error, str(cause), {"code": "OVERLOADED"})
+        case [*_, Conflict() as cause]:
+            return _formatted(error, str(cause), {"code": "CONFLICT"})
         case [*_, TooLarge() | RecursionError()]:
             return _formatted(error, "The operation selects too much at once: split it.", {"code": "QUERY_TOO_LARGE"})
         case [*_, ValueError()] if error.path is None:

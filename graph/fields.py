@@ -8,6 +8,7 @@ import strawberry
 
 from cache.tiers import Tier
 from db.queries.listings import Span
+from graph.compiler.cost import WEIGHT, Weight
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import InvalidGlobalId, global_id, read_global_id
 from graph.compiler.later import worked_out
@@ -29,25 +30,34 @@ def kept_private(tier: Tier) -> list[CacheControl]:
 
 
 def relation(
-    graphql_type: Any, description: str, *, tier: Tier | None = None, exceptionally: Exceptionally | None = None
+    graphql_type: Any,
+    description: str,
+    *,
+    tier: Tier | None = None,
+    exceptionally: Exceptionally | None = None,
+    weight: Weight | None = None,
 ) -> Field:
     """A field whose resolver returns rows that belong to its parent, or a part of it.
 
-    tier: for how long its answers may be kept, where that is not as its type says.
+    tier: for how long its answers may be kept, where that is not as its type says. weight: what it costs, if it is not
+    one row.
     """
     field: Field = strawberry.field(
         graphql_type=graphql_type,
         description=description,
-        metadata={RELATION: True, EXCEPTIONALLY: exceptionally},
+        metadata={RELATION: True, EXCEPTIONALLY: exceptionally, WEIGHT: weight},
         directives=() if tier is None else cached(tier),
     )
     return field
 
 
-def resolved(graphql_type: Any, description: str, *, tier: Tier | None = None) -> Field:
+def resolved(graphql_type: Any, description: str, *, tier: Tier | None = None, weight: Weight | None = None) -> Field:
     """A field whose resolver returns a value, or an expression over its parent's columns."""
     field: Field = strawberry.field(
-        graphql_type=graphql_type, description=description, directives=() if tier is None else cached(tier)
+        graphql_type=graphql_type,
+        description=description,
+        metadata={WEIGHT: weight},
+        directives=() if tier is None else cached(tier),
     )
     return field
 

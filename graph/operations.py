@@ -8,6 +8,7 @@ its error says where, and operations that no plan can be made of.
 """
 
 import asyncio
+import math
 import sys
 from collections.abc import Collection, Hashable, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 
 from cache.answers import Computed, Source
+from cache.buckets import Level
 from cache.entries import Entry
 from db.errors import Refused
 from db.walls import PRIVATE_TABLES, setting_of
@@ -32,6 +34,8 @@ from graph.context import Context
 from graph.documents import DocumentRefused, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
 from graph.identity.callers import NOBODY, Caller
+from graph.limits import USUAL, Rules
+from graph.metering import KEPT_POINTS, REFUSED_POINTS
 from graph.persisted import AllowList, PersistedQueries, example_variables
 from graph.questions import question_of, seconds_of
 
@@ -51,42 +55,58 @@ class Request(NamedTuple):
     name: str | None
     sha256: str | None = None
     caller: Caller = NOBODY
+    tells_cost: bool = False
 
 
 class Answer(NamedTuple):
     """An answer as JSON. A request error is one that kept the operation from being executed at all.
 
-    entry: under which it is kept, if it may be.
+    entry: under which it is kept, if it may be. level: what the caller has left to spend, where that is counted.
     """
 
     body: bytes
     is_request_error: bool = False
     entry: Entry | None = None
     source: Source = Source.BYPASS
+    level: Level | None = None
 
 
 class Operations:
     """Answers the operations of a schema, with what the context holds."""
 
-    def __init__(self, schema: Schema, context: Context, documents: Documents | None = None) -> None:
+    def __init__(
+        self, schema: Schema, context: Context, documents: Documents | None = None, rules: Rules | None = None
+    ) -> None:
         """documents: which texts are answered, and which hashes stand for one; any text by default, and no hash."""
+        self._rules = rules or USUAL
         self._schema = schema._schema
         self._context = context
         self._plans = context.plans
         self._documents = documents or PersistedQueries(None)
 
     async def answer(self, request: Request, *, queries_only: bool = False) -> Answer:
-        """The answer, whatever goes wrong. Raises nothing but NotAQuery."""
+        """The answer, whatever goes wrong. Raises nothing but NotAQuery and RateLimited."""
         try:
             sent, request = request, await self._with_text(request)
             operation = self._operation(request, queries_only=queries_only)
         except DocumentRefused as refusal:
-            return _refusal(refusal.errors, refusal.code)
+            return await self._refused(request, refusal.errors, refusal.code)
         if sent.query and sent.sha256:
             self._documents.keep(sent.sha256, sent.query)
-        values = operation.variables.coerced(request.variables, MAX_ERRORS)
+        hides_schema = not self._rules.shows_schema
+        values = operation.variables.coerced(request.variables, MAX_ERRORS, hides_schema=hides_schema)
         if isinstance(values, list):
-            return _refusal(values, "BAD_USER_INPUT")
+            return await self._refused(request, values, "BAD_USER_INPUT")
+        requested = operation.cost.requested(values)
+        if requested > self._rules.max_cost:
+            return await self._refused(request, [self._too_expensive(operation, values, requested)], "")
+        level = await self._context.meter.charge(request.caller, requested)
+        answer = await self._answered(request, operation, values)
+        if level is None and not request.tells_cost:
+            return answer
+        return self._accounted(request, operation, values, answer._replace(level=level), requested)
+
+    async def _answered(self, request: Request, operation: Operation, values: dict[str, Any]) -> Answer:
         # Who asks is one more variable: its name is none that a document can have.
         values[VIEWER] = request.caller.user_id
         planned = await self._planned(request, operation, values) if operation.is_query else None
@@ -111,6 +131,40 @@ class Operations:
                     compiled += 1
         return compiled
 
+    async def _refused(self, request: Request, errors: Sequence[GraphQLError], code: str) -> Answer:
+        level = await self._context.meter.charge(request.caller, REFUSED_POINTS)
+        return _refusal(errors, code)._replace(level=level)
+
+    def _too_expensive(self, operation: Operation, values: Values, requested: float) -> GraphQLError:
+        limit = self._rules.max_cost
+        fits = operation.cost.what_fits(values, limit)
+        advice = "; ".join(f"{fit.argument}: {fit.value} for {'.'.join(fit.path)}" for fit in fits)
+        shown = f"{requested:,.0f}" if requested < math.inf else "too many"
+        message = f"This may cost {shown} points, and {limit:,.0f} are allowed."
+        extensions = {
+            "code": "QUERY_TOO_EXPENSIVE",
+            "cost": requested,
+            "limit": limit,
+            "fits": [fit._asdict() for fit in fits],
+        }
+        return GraphQLError(f"{message} What would fit: {advice}." if fits else message, extensions=extensions)
+
+    def _accounted(
+        self, request: Request, operation: Operation, values: Values, answer: Answer, requested: float
+    ) -> Answer:
+        """Give back what was not needed; tell, where that is wanted, what it was."""
+        is_kept = answer.source in (Source.MEMORY, Source.REDIS)
+        data = {} if is_kept else orjson.loads(answer.body).get("data") or {}
+        actual = min(requested, KEPT_POINTS if is_kept else operation.cost.actual(data, values))
+        self._context.meter.give_back(request.caller, requested - actual)
+        if answer.level is not None:
+            answer = answer._replace(level=answer.level.with_more(requested - actual))
+        if not request.tells_cost:
+            return answer
+        cost = {"requested": requested, "actual": actual, "limit": self._rules.max_cost}
+        told = orjson.dumps({"extensions": {"cost": cost}})
+        return answer._replace(body=b"".join([answer.body[:-1], b",", told[1:]]), entry=None)
+
     async def _with_text(self, request: Request) -> Request:
         """The request with its text, where it came with a hash. Raises DocumentRefused."""
         return request._replace(query=await self._documents.text_of(request.query, request.sha256))
@@ -120,7 +174,7 @@ class Operations:
         key = request.query, request.name
         operation = self._plans.operations.get(key)
         if operation is None:
-            operation = read_operation(self._schema, *key, queries_only=queries_only)
+            operation = read_operation(self._schema, *key, queries_only=queries_only, rules=self._rules)
             self._plans.operations.put(key, operation, operation.size)
         if queries_only and not operation.is_query:
             raise NotAQuery
@@ -249,6 +303,7 @@ class Operations:
                 request.variables,
                 request.name,
                 executor_class=StatementExecutor,
+                hide_suggestions=not self._rules.shows_schema,
                 budget=copy(spent),
             )
             return await result if isawaitable(result) else result

@@ -12,6 +12,7 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from db.queries.listings import Listing
+from graph.compiler.cost import WEIGHT, Arguments, Weight
 from graph.compiler.cursors import InvalidCursor, position_in
 from graph.compiler.executor import RELATION
 from graph.compiler.later import worked_out
@@ -53,13 +54,28 @@ class Connection(Generic[NodeType]):
     total_count: int = strawberry.field(description="All rows of the connection. It is counted only when selected.")
 
 
+def _asked_rows(arguments: Arguments) -> float:
+    """How many rows a page may have; one that will be refused counts as a full one."""
+    asked = arguments.get("last") if arguments.get("first") is None else arguments.get("first")
+    if asked is None:
+        return DEFAULT_PAGE
+    return asked if isinstance(asked, int) and 0 <= asked <= MAX_PAGE else MAX_PAGE
+
+
+def _smaller_page(arguments: Arguments, rows: float) -> tuple[str, int]:
+    return "last" if isinstance(arguments.get("last"), int) else "first", int(rows)
+
+
+PAGE = Weight(size=_asked_rows, are_below=True, smaller=_smaller_page)
+
+
 def connection(node_type: Any, description: str) -> Field:
     """A field whose resolver returns a Listing, which clients read in pages."""
     field: Field = strawberry.field(
         graphql_type=Connection[node_type],
         description=description,
         extensions=[Paged()],
-        metadata={RELATION: True},
+        metadata={RELATION: True, WEIGHT: PAGE},
         # A page is kept as long as its rows are.
         directives=get_object_definition(node_type, strict=True).directives or (),
     )

@@ -26,7 +26,8 @@ from graphql import (
 )
 
 from graph.compiler.global_ids import global_id
-from graph.documents import MAX_TOKENS, DocumentRefused, Operation, read_operation
+from graph.documents import DocumentRefused, Operation, read_operation
+from graph.limits import USUAL
 
 # What is longer is not kept.
 MAX_TEXT = 100_000
@@ -208,7 +209,7 @@ def _text_in(file: Path) -> str:
 def _operation_names(document: TrustedDocument, schema: GraphQLSchema) -> list[str | None]:
     """The names of its operations, each of which was read. Raises AllowListError."""
     try:
-        nodes = parse(document.text, max_tokens=MAX_TOKENS).definitions
+        nodes = parse(document.text, max_tokens=USUAL.limits.tokens).definitions
         operations = [node for node in nodes if isinstance(node, OperationDefinitionNode)]
         names = [node.name.value if node.name else None for node in operations] or [None]
         for name in names:

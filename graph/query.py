@@ -6,6 +6,7 @@ import strawberry
 
 from db.queries import alerts, cryptocurrencies, models, predictions, signals, strategies, trades, users
 from db.queries.listings import Listing
+from graph.compiler.cost import Arguments, Weight
 from graph.compiler.symbols import Rows, Variants
 from graph.context import Info
 from graph.errors import InputError
@@ -17,12 +18,24 @@ from graph.types.health import Health, look
 from graph.types.models import Model
 from graph.types.nodes import nodes
 from graph.types.predictions import Prediction, PredictionFilterArgument
+from graph.types.rate_limits import RateLimit
+from graph.types.rate_limits import look as look_at_level
 from graph.types.signals import Signal, SignalFilterArgument
 from graph.types.strategies import Strategy
 from graph.types.trades import Trade, TradeFilterArgument
 from graph.types.users import User
 
 MAX_IDS = 100
+
+
+def _asked_ids(arguments: Arguments) -> float:
+    ids = arguments.get("ids")
+    return min(len(ids), MAX_IDS) if isinstance(ids, list) else 1
+
+
+IDS = Weight(size=_asked_ids)
+# It asks the database and Redis how they are.
+LOOK = Weight(own=10)
 
 Symbol = Annotated[str, strawberry.argument(description="A ticker symbol, such as BTC, in any case.")]
 GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="What an id field gave.")]
@@ -86,7 +99,9 @@ class Query:
     def node(self, info: Info, id_: GlobalId) -> Variants:
         return nodes(info.context.viewer, [id_], "id")
 
-    @relation(list[Node | None], "Whatever has these global ids, in their order; null where nothing has one.")
+    @relation(
+        list[Node | None], "Whatever has these global ids, in their order; null where nothing has one.", weight=IDS
+    )
     def nodes(self, info: Info, ids: GlobalIds) -> Variants:
         if len(ids) > MAX_IDS:
             raise InputError("TOO_MANY_IDS", f"At most {MAX_IDS} ids at a time, not {len(ids)}.", ["ids"])
@@ -96,6 +111,10 @@ class Query:
     def viewer(self, info: Info) -> Rows:
         return users.by_id(info.context.viewer, info.context.viewer_id)
 
-    @resolved(Health, "How the server, its database, its cache and its data are.")
+    @resolved(RateLimit | None, "What you may spend; null where nothing is counted.")
+    async def rate_limit(self, info: Info) -> Any:
+        return await look_at_level(info.context)
+
+    @resolved(Health, "How the server, its database, its cache and its data are.", weight=LOOK)
     async def health(self, info: Info) -> Any:
         return await look(info.context)

@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -30,16 +29,23 @@ from db.settle import settle
 from graph.context import Context, Service
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
+from graph.identity.callers import ANYBODY, NOBODY, Caller
 from graph.identity.identities import Identities
 from graph.identity.throttle import Throttle
+from graph.limits import Rules
+from graph.metering import Meter
 from graph.operations import Operations
 from graph.persisted import AllowList, PersistedQueries
 from graph.plans import Plans
 from graph.schema import create_schema
+from server.admission import Admission, AdmissionMiddleware
+from server.browsers import ProtectedStarlette, cors
 from server.callers import CallerMiddleware
+from server.details import PrivatePortMiddleware, for_admins
 from server.endpoint import GraphQLEndpoint
+from server.exposure import check_secret
 from server.graphiql import graphiql_page
-from server.health import health_routes
+from server.health import detail_routes, health_routes
 from server.logging import configure_logging
 from server.metrics import Metrics
 from server.settings import Settings, read_settings
@@ -52,28 +58,58 @@ log = structlog.get_logger("candlegraph.server")
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    """The application for these settings, or for those of the environment. It connects when it is first asked."""
+    """The application for these settings, or for those of the environment. It connects when it is first asked.
+
+    Raises SettingsError.
+    """
     settings = settings or read_settings()
+    check_secret(settings)
     configure_logging(settings.level)
     metrics = Metrics()
     database = open_database(settings, metrics.statements, has_walls=not settings.is_open)
     context, operations = open_operations(settings, database)
     identities = Identities(database, context.cache, context.accounts.access_tokens)
-    shortcuts = Shortcuts(context.cache, metrics.requests)
-    return Starlette(
+    admission = Admission(database.turns, settings.request_timeout_seconds)
+    shortcuts = Shortcuts(context.cache, context.meter, metrics.requests, admission)
+    endpoint = GraphQLEndpoint(
+        operations,
+        shortcuts,
+        metrics.requests,
+        graphiql=graphiql_page() if settings.shows_graphiql else None,
+        needs_preflight=settings.needs_preflight,
+        timeout_seconds=settings.request_timeout_seconds,
+    )
+    health, details = health_routes(context), [*detail_routes(context), metrics.route(context)]
+    app = ProtectedStarlette(
         routes=[
-            Route(PATH, GraphQLEndpoint(operations, shortcuts, graphiql_page(), metrics.requests)),
-            Route("/", _to_graphql),
-            *health_routes(context),
-            metrics.route(context),
+            Route(PATH, endpoint),
+            *([Route("/", _to_graphql)] if settings.shows_graphiql else []),
+            *health,
+            *map(for_admins, details),
         ],
         middleware=[
-            *([_cors(settings.cors_origins)] if settings.cors_origins else []),
+            *_private_port(settings, [*health, *details]),
+            *([cors(settings.cors_origins)] if settings.cors_origins else []),
             Middleware(CallerMiddleware, identities=identities, is_open=settings.is_open),
-            *([Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts)] if settings.cache_enabled else []),
+            *_shortcuts(settings, shortcuts),
+            Middleware(AdmissionMiddleware, path=PATH, admission=admission, metrics=metrics.requests),
         ],
-        lifespan=lambda _: _lifespan(context, operations, shortcuts),
+        lifespan=lambda _: _lifespan(context, operations, shortcuts, ANYBODY if settings.is_open else NOBODY),
     )
+    app.is_production = settings.is_production
+    return app
+
+
+def _private_port(settings: Settings, routes: list[Route]) -> list[Middleware]:
+    port = settings.private_port
+    return [] if port is None else [Middleware(PrivatePortMiddleware, port=port, routes=routes)]
+
+
+def _shortcuts(settings: Settings, shortcuts: Shortcuts) -> list[Middleware]:
+    if not settings.cache_enabled:
+        return []
+    needs_preflight = settings.needs_preflight
+    return [Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts, needs_preflight=needs_preflight)]
 
 
 def open_operations(settings: Settings, database: Database) -> tuple[Context, Operations]:
@@ -83,15 +119,18 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Op
     texts = trusted.operations(schema._schema) if trusted else []
     cache = open_cache(settings)
     buckets = Buckets(cache.shared)
+    signed_in, strangers = settings.points_a_minute
     context = Context(
         database=database,
         cache=cache,
         accounts=Accounts(access_tokens(settings), Throttle(buckets)),
+        meter=Meter(buckets, signed_in=signed_in, strangers=strangers),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
         plans=Plans(trusted=len(texts)),
     )
     documents = trusted or PersistedQueries(Texts(context.cache.shared) if settings.apq else None)
-    operations = Operations(schema, context, documents)
+    rules = Rules(shows_schema=settings.shows_schema, max_cost=settings.max_cost)
+    operations = Operations(schema, context, documents, rules)
     if trusted is not None:
         log.info("trusted_documents_read", operations=len(texts), compiled=operations.prepare(texts))
     return context, operations
@@ -104,6 +143,7 @@ def open_database(settings: Settings, observer: Observer | None = None, *, has_w
         url or EmbeddedPostgres(settings.candlegraph_data_dir).url(),
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_max_overflow,
+        timeout_seconds=settings.request_timeout_seconds,
         embedded=url is None,
         has_walls=has_walls,
         observer=observer,
@@ -136,20 +176,23 @@ def open_cache(settings: Settings) -> AnswerCache:
 
 
 @asynccontextmanager
-async def _lifespan(context: Context, operations: Operations, shortcuts: Shortcuts) -> AsyncIterator[None]:
+async def _lifespan(
+    context: Context, operations: Operations, shortcuts: Shortcuts, stranger: Caller
+) -> AsyncIterator[None]:
     cache = context.cache
     work = [_settle_for_ever(context.database)]
     if cache.is_enabled:
         work.append(listen(context.database, cache))
     if cache.is_enabled and cache.shared is not None:
         hottest = Hottest(cache.shared)
-        work += [warm_memory(operations, cache, hottest), record_for_ever(shortcuts, hottest)]
+        work += [warm_memory(operations, cache, hottest, stranger), record_for_ever(shortcuts, hottest)]
     tasks = [asyncio.create_task(part) for part in work]
     try:
         yield
     finally:
         for task in tasks:
             await _end(task)
+        context.accounts.passwords.close()
         await context.cache.close()
         await context.database.close()
 
@@ -176,12 +219,3 @@ async def _settle_for_ever(database: Database) -> None:
 
 async def _to_graphql(_: Request) -> Response:
     return RedirectResponse(PATH)
-
-
-def _cors(origins: list[str]) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type"],
-    )

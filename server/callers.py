@@ -1,17 +1,16 @@
 """Who sends a request: told by its Authorization header, before anything else, and noted for all who come after."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-import orjson
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.errors import DatabaseError
 from graph.identity.callers import ANYBODY, NOBODY, Caller
 from graph.identity.identities import Identities, Identity
 from graph.identity.scopes import Scope as Permission
+from server.refusals import refusal
 
 # Where a scope holds who sends the request.
 CALLER = "candlegraph.caller"
@@ -19,6 +18,8 @@ CALLER = "candlegraph.caller"
 MAX_TOKEN = 2_000
 # Whoever has an address of the new kind has a whole network of them.
 NETWORK_BITS = 64
+REMEMBERED = 4_096
+OTHER_NAME = "With AUTH_MODE=open, use the server's address or localhost: a name could be that of another site."
 
 
 class CallerMiddleware:
@@ -28,7 +29,8 @@ class CallerMiddleware:
         self._app = app
         self._identities = identities
         self._is_open = is_open
-        self._stranger = ANYBODY if is_open else NOBODY
+        stranger = ANYBODY if is_open else NOBODY
+        self._stranger_at = lru_cache(REMEMBERED)(lambda host: replace(stranger, client=address_of(host)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,15 +38,17 @@ class CallerMiddleware:
             return
         try:
             scope[CALLER] = await self._caller(scope)
-        except _Refused as refusal:
-            await refusal.answer(scope, receive, send)
+        except _Refused as refused:
+            await refusal(refused.status, refused.code, str(refused))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if self._is_open and not all(is_of_this_network(value) for name, value in scope["headers"] if name == b"host"):
+            raise _Refused(421, "MISDIRECTED", OTHER_NAME)
         if not given:
-            return replace(self._stranger, client=address_of(scope))
+            return self._stranger_at(scope["client"][0] if scope.get("client") else "")
         kind, _, token = given[0].decode("latin-1").partition(" ")
         if len(given) > 1 or kind.lower() != "bearer" or len(token) > MAX_TOKEN:
             raise _Refused(401, "UNAUTHENTICATED", "Send one token: Authorization: Bearer …")
@@ -55,6 +59,25 @@ class CallerMiddleware:
         if identity is None:
             raise _Refused(401, "UNAUTHENTICATED", "This token is not valid, or not any more: sign in again.")
         return caller_of(identity, is_open=self._is_open)
+
+
+# Clients say the same for ever.
+@lru_cache(maxsize=REMEMBERED)
+def is_of_this_network(host: bytes) -> bool:
+    """Whether a Host is an address, or a name without a dot.
+
+    A page of another site may have its own name mean this machine (DNS rebinding), and be taken for one of ours.
+    """
+    text = host.decode("latin-1").lower()
+    before, _, port = text.rpartition(":")
+    name = (before if port.isdigit() else text).strip("[]")
+    if "." not in name or name.endswith(".localhost"):
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def caller_of(identity: Identity, *, is_open: bool) -> Caller:
@@ -74,9 +97,8 @@ def viewer_of(caller: Caller) -> bytes | None:
     return None if caller.user_id is None else b"%d %d" % (caller.user_id, caller.sees_all)
 
 
-def address_of(scope: Scope) -> str:
+def address_of(host: str) -> str:
     """Whom requests are charged to that nobody signed."""
-    host = scope["client"][0] if scope.get("client") else ""
     try:
         address = ip_address(host)
     except ValueError:
@@ -89,13 +111,5 @@ def address_of(scope: Scope) -> str:
 class _Refused(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
-        self._status = status
-        self._code = code
-
-    @property
-    def answer(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-        body = {"errors": [{"message": str(self), "extensions": {"code": self._code}}]}
-        headers = {"Cache-Control": "no-store"}
-        if self._status == 401:
-            headers["WWW-Authenticate"] = 'Bearer realm="candlegraph"'
-        return Response(orjson.dumps(body), self._status, headers, media_type="application/json")
+        self.status = status
+        self.code = code

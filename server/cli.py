@@ -14,18 +14,20 @@ from db.candle_import import KEPT_REFUSALS, BadRows, ImportRefused, ImportReport
 from db.engine import Database
 from db.errors import DatabaseError
 from db.settle import settle as settle_predictions
+from db.writes.refusals import WriteRefused
+from graph.identity.passwords import UnfitPassword
 from graph.persisted import AllowListError
 from graph.schema import create_schema
 from graph.types.candles import Interval
-from server import cli_cache, cli_db
+from server import cli_cache, cli_db, cli_keys, cli_users
 from server.app import trusted_documents
 from server.examples import EXAMPLES
-from server.exposure import decide
+from server.exposure import decide, private_address
 from server.logging import configure_logging
-from server.serving import listen, run, stop_on_sigterm
+from server.serving import listen, listen_privately, run, stop_on_sigterm
 from server.settings import SettingsError, read_settings
 from server.startup import connected, postgres, prepare, with_database
-from server.terminal import DataDir, console, errors
+from server.terminal import CommandRefused, DataDir, console, errors
 from server.warming import WarmingError
 
 app = typer.Typer(
@@ -35,6 +37,21 @@ app = typer.Typer(
 )
 app.add_typer(cli_cache.app, name="cache")
 app.add_typer(cli_db.app, name="db")
+app.add_typer(cli_keys.app, name="keys")
+app.add_typer(cli_users.app, name="users")
+
+# What goes wrong in an expected way: the message is all that there is to tell.
+EXPECTED = (
+    AllowListError,
+    CacheUnavailable,
+    CommandRefused,
+    DatabaseError,
+    ImportRefused,
+    SettingsError,
+    WriteRefused,
+    UnfitPassword,
+    WarmingError,
+)
 
 
 def main() -> None:
@@ -42,7 +59,7 @@ def main() -> None:
     stop_on_sigterm()
     try:
         app()
-    except (SettingsError, DatabaseError, CacheUnavailable, ImportRefused, AllowListError, WarmingError) as error:
+    except EXPECTED as error:
         errors.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
 
@@ -62,26 +79,33 @@ def serve(
     """Serve the API and GraphiQL: starts PostgreSQL if none is configured, migrates, and loads demo data if empty."""
     settings = read_settings(data_dir=data_dir)
     configure_logging(settings.level)
-    warning = decide(settings, host, insecure_open=insecure_open)
+    warnings = decide(settings, host, insecure_open=insecure_open)
+    private = private_address(settings, port)
     # A list that cannot be used is told before anything is started.
     trusted_documents(settings, create_schema())
-    config, bound = listen(host, port, workers)
+    config, bound = listen(host, port, workers, settings)
+    sockets = [bound] if private is None else [bound, listen_privately(*private)]
     console.print("[bold]Candlegraph[/bold]")
-    if warning:
-        console.print(f"  [yellow]{warning}[/yellow]")
+    for warning in warnings:
+        console.print(f"  [yellow]{escape(warning)}[/yellow]")
     with postgres(settings, console):
         with_demo = demo and settings.environment != "production"
         asyncio.run(connected(settings, lambda database: prepare(database, console, with_demo=with_demo)))
         _print_invitation(*bound.getsockname()[:2])
-        run(config, bound)
+        if private is not None:
+            console.print(f"  Health and metrics, for whoever reaches it: {_address(*private)}")
+        run(config, *sockets)
 
 
 def _print_invitation(host: str, port: int) -> None:
     console.print("  Three queries to paste:")
     for example in EXAMPLES:
         console.print(example.rstrip(), markup=False, style="dim", soft_wrap=True)
-    shown = f"[{host}]" if ":" in host else host
-    console.print(f"\n  Ready: [bold]http://{shown}:{port}/graphql[/bold] (Ctrl-C stops it)")
+    console.print(f"\n  Ready: [bold]{_address(host, port)}/graphql[/bold] (Ctrl-C stops it)")
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @app.command("import-candles")

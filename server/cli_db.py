@@ -95,7 +95,10 @@ def clean(
     apply: Annotated[bool, typer.Option("--apply", help="Delete; without it, only count.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Delete candles and sentiment past their retention. Only counts, unless told to apply."""
+    """Delete candles and sentiment past their retention. Only counts, unless told to apply.
+
+    Sessions that have been over for 30 days go too, and answers that were kept for repeated writes, after 7 days.
+    """
     cleaned = _with(
         data_dir,
         lambda database: maintenance.clean(
@@ -106,7 +109,10 @@ def clean(
         ),
     )
     verb = "deleted" if apply else "would be deleted (--apply deletes them)"
-    console.print(f"{cleaned.candles:,} candles and {cleaned.sentiment:,} sentiment rows {verb}")
+    console.print(
+        f"{cleaned.candles:,} candles, {cleaned.sentiment:,} sentiment rows, {cleaned.sessions:,} sessions and "
+        f"{cleaned.idempotency_keys:,} idempotency keys {verb}"
+    )
 
 
 @app.command()

@@ -15,12 +15,28 @@ from starlette.types import Receive, Scope, Send
 from cache.answers import Source
 from graph import operations
 from graph.documents import NotAQuery
+from graph.identity.callers import Caller
+from graph.identity.scopes import Scope as Permission
+from graph.metering import RateLimited
 from graph.operations import Answer, Operations
+from server.browsers import POLICY
 from server.caching import VARY, head_of, send_entry
 from server.callers import CALLER
+from server.disconnects import ClientGone, Watch, WhileAwaited
+from server.graphiql import policy_of
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
-from server.requests import RequestError, answer_type, check_method, read_operation
+from server.rate_limits import headers_of, refusal
+from server.requests import (
+    COST,
+    MAX_BODY,
+    MAX_BODY_OF_WRITERS,
+    RequestError,
+    answer_type,
+    check_method,
+    check_preflight,
+    read_operation,
+)
 from server.shortcuts import Shortcuts
 
 HEADERS = {
@@ -32,11 +48,25 @@ HEADERS = {
 class GraphQLEndpoint:
     """Serves operations by POST, queries by GET, and GraphiQL to browsers."""
 
-    def __init__(self, operations: Operations, shortcuts: Shortcuts, graphiql: str, metrics: RequestMetrics) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        shortcuts: Shortcuts,
+        metrics: RequestMetrics,
+        *,
+        graphiql: str | None,
+        needs_preflight: bool,
+        timeout_seconds: float,
+    ) -> None:
+        """needs_preflight: whether queries by GET need a header that makes browsers ask first."""
         self._operations = operations
         self._metrics = metrics
         self._shortcuts = shortcuts
-        self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"})
+        self._graphiql = HTMLResponse(graphiql, headers={"Vary": "Accept"}) if graphiql else None
+        self._policy = policy_of(graphiql).encode() if graphiql else None
+        self._needs_preflight = needs_preflight
+        self._timeout_seconds = timeout_seconds
+        self._watch = Watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -45,28 +75,46 @@ class GraphQLEndpoint:
             self._metrics.answered(*told, started)
 
     async def _respond(self, request: Request, send: Send) -> tuple[str | None, Outcome, str] | None:
-        """Answer; return the operation's name, what became of it, and where its answer was found. None of GraphiQL."""
+        """Answer; return the operation's name, what became of it, and where its answer was found.
+
+        None of GraphiQL, and where nobody waits for an answer.
+        """
         scope, receive = request.scope, request.receive
         media_type = JSON
         try:
             check_method(request)
-            media_type = answer_type(request)
-            if media_type == HTML:
+            media_type = answer_type(request, has_page=self._graphiql is not None)
+            if media_type == HTML and self._graphiql is not None:
+                scope[POLICY] = self._policy
                 await self._graphiql(scope, receive, send)
                 return None
-            asked = await read_operation(request)
-            answer = await self._execute(asked._replace(caller=scope[CALLER]), request.method)
+            if self._needs_preflight:
+                check_preflight(request)
+            caller: Caller = scope[CALLER]
+            max_body = MAX_BODY_OF_WRITERS if caller.may(Permission.WRITE) else MAX_BODY
+            asked = await read_operation(request, max_body=max_body)
+            asked = asked._replace(caller=caller, tells_cost=COST in dict(scope["headers"]))
+            with WhileAwaited(self._watch, receive, self._timeout_seconds):
+                answer = await self._execute(asked, request.method)
+        except RateLimited as error:
+            await refusal(error, media_type)(scope, receive, send)
+            return asked.name, "limited", OTHER
         except RequestError as error:
             await _refuse(media_type, error)(scope, receive, send)
             return None, "rejected", OTHER
+        except ClientGone:
+            return None
         source = OTHER if answer.is_request_error else answer.source.value
         if answer.entry is None or answer.source is Source.BYPASS:
             status = _status(media_type, is_request_error=answer.is_request_error)
             headers = HEADERS[media_type] if answer.entry is None else {**HEADERS[media_type], "X-Cache": "bypass"}
-            await Response(answer.body, status, headers)(scope, receive, send)
+            response = Response(answer.body, status, headers)
+            response.raw_headers += headers_of(answer.level)
+            await response(scope, receive, send)
             return asked.name, _outcome(answer), source
         self._shortcuts.keep(scope, answer.entry, media_type, asked.name)
-        await send_entry(answer.entry, head_of(answer.entry, media_type, answer.source), scope, send)
+        head = [*head_of(answer.entry, media_type, answer.source), *headers_of(answer.level)]
+        await send_entry(answer.entry, head, scope, send)
         return asked.name, "ok", source
 
     async def _execute(self, sent: operations.Request, method: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Health over REST, for monitors and orchestrators."""
+"""Health over REST: for orchestrators, who need no more than a status, and in detail for those who may see it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from graph.context import Context
 from graph.types.health import HealthStatus, look
+from server.draining import is_draining
 
 
 def health_routes(context: Context) -> list[Route]:
@@ -28,6 +29,28 @@ def health_routes(context: Context) -> list[Route]:
             }
         )
 
+    async def live(_: Request) -> Response:
+        return _respond({"status": HealthStatus.HEALTHY})
+
+    async def ready(request: Request) -> Response:
+        if is_draining(request):
+            return _respond(
+                {"status": HealthStatus.UNHEALTHY, "message": "The server is about to stop: it is draining."}
+            )
+        probe = await context.database.probe()
+        status = HealthStatus.HEALTHY if probe.alive else HealthStatus.UNHEALTHY
+        return _respond({"status": status, "message": probe.message})
+
+    return [
+        Route("/health", about),
+        Route("/livez", live),
+        Route("/readyz", ready),
+    ]
+
+
+def detail_routes(context: Context) -> list[Route]:
+    """What tells of the insides."""
+
     async def database(_: Request) -> Response:
         return _respond((await look(context)).database)
 
@@ -37,21 +60,10 @@ def health_routes(context: Context) -> list[Route]:
     async def detailed(_: Request) -> Response:
         return _respond(await look(context))
 
-    async def live(_: Request) -> Response:
-        return _respond({"status": HealthStatus.HEALTHY})
-
-    async def ready(_: Request) -> Response:
-        probe = await context.database.probe()
-        status = HealthStatus.HEALTHY if probe.alive else HealthStatus.UNHEALTHY
-        return _respond({"status": status, "message": probe.message})
-
     return [
-        Route("/health", about),
         Route("/health/db", database),
         Route("/health/cache", cache),
         Route("/health/detailed", detailed),
-        Route("/livez", live),
-        Route("/readyz", ready),
     ]
 
 
@@ -59,7 +71,7 @@ def _respond(report: Any) -> Response:
     """503 tells a balancer to send nobody here; what is degraded still serves."""
     written = _written(report)
     status = 503 if written["status"] == "unhealthy" else 200
-    return Response(orjson.dumps(written), status, media_type="application/json")
+    return Response(orjson.dumps(written), status, {"Cache-Control": "no-store"}, media_type="application/json")
 
 
 def _written(value: Any) -> Any:

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cache.answers import Source
-from db.errors import DatabaseUnavailable, Refused, StatementTimeout
+from db.errors import DatabaseUnavailable, Overloaded, Refused, StatementTimeout, Unconfirmed
 from graph.context import Context
 from server.scrape import Scraper
 
@@ -35,12 +35,14 @@ REQUEST_BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.
 STATEMENT_BUCKETS = REQUEST_BUCKETS[1:]
 WAIT_BUCKETS = (1e-5, *REQUEST_BUCKETS[:-1])
 
-Outcome: TypeAlias = Literal["ok", "partial", "refused", "rejected"]
+Outcome: TypeAlias = Literal["ok", "partial", "refused", "limited", "rejected", "shed"]
 STATEMENT_OUTCOMES = {
     type(None): "ok",
     Refused: "refused",
     StatementTimeout: "timeout",
     DatabaseUnavailable: "unavailable",
+    Unconfirmed: "unavailable",
+    Overloaded: "overloaded",
 }
 # When a series began, as a series of its own: twice the text, and nothing reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -54,7 +56,8 @@ class RequestMetrics:
             "candlegraph_requests",
             "GraphQL requests. operation: the operationName that was sent, - for none, other for all beyond the first"
             f" {MAX_OPERATIONS}. outcome: ok; partial, with errors of fields; refused, an operation that cannot be run;"
-            " rejected, a request that is none (HTTP 4xx).",
+            " limited, one that may not spend more (HTTP 429); rejected, a request that is none (HTTP 4xx); shed, one"
+            " too many (HTTP 503).",
             ["operation", "outcome"],
             registry=registry,
         )
@@ -101,7 +104,7 @@ class StatementMetrics:
         statements = Counter(
             "candlegraph_statements",
             "Statements that read from PostgreSQL. outcome: ok; refused, by a limit or for what was asked; timeout,"
-            " cancelled; unavailable, no connection; error, a fault of ours.",
+            " cancelled; unavailable, no connection; overloaded, every connection busy; error, a fault of ours.",
             ["outcome"],
             registry=registry,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 from graphql import GraphQLError, NonNullTypeNode, OperationDefinitionNode, parse
 
-from graph.documents import MAX_TOKENS
+from graph.limits import USUAL
 from graph.operations import Request
 from server.requests import RequestError
 from server.warming import Asked, WarmingError, read_body
@@ -36,7 +36,7 @@ def _text_in(file: Path) -> str:
 
 def _operations(file: Path, text: str) -> list[Asked]:
     try:
-        nodes = parse(text, max_tokens=MAX_TOKENS).definitions
+        nodes = parse(text, max_tokens=USUAL.limits.tokens).definitions
     except GraphQLError as error:
         line = f", line {error.locations[0].line}" if error.locations else ""
         raise WarmingError(f"{file}{line}: {error.message}") from None

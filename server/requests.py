@@ -8,16 +8,17 @@ import orjson
 from starlette.requests import Request
 
 from graph import operations
-from graph.identity.scopes import Scope as Permission
-from server.callers import CALLER
+from server.browsers import NOT_PREFLIGHTED, is_preflighted
 from server.media_types import GRAPHQL_JSON, HTML, JSON, is_json, preferred
 
 MAX_BODY = 2**20
-# Of those who may write: ten thousand candles take 2 MiB.
-MAX_WRITTEN_BODY = 2**22
+# Of who may write: recordCandles takes 10,000 of them.
+MAX_BODY_OF_WRITERS = 2**22
 MAX_DEPTH = 100
 MAX_QUERY = 100_000
 MAX_QUERY_STRING = 2**15
+# A request with this header is told what it has cost.
+COST = b"graphql-cost"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARAMETERS = {"query", "variables", "operationName", "extensions", "documentId"}
 # With none of these in its URL, a GET asks for nothing.
@@ -46,23 +47,32 @@ def check_method(request: Request) -> None:
         raise RequestError(414, "URI_TOO_LONG", f"A URL may hold {MAX_QUERY_STRING:,} bytes at most: use POST.")
 
 
-def answer_type(request: Request) -> str:
-    """The media type that the client likes best; HTML is there where nothing is asked. Raises RequestError."""
+def check_preflight(request: Request) -> None:
+    """A body must be of a type that no page of another site can send unasked; a GET has none. Raises RequestError."""
+    if request.method != "POST" and not is_preflighted(request.scope):
+        raise RequestError(400, "CSRF_REFUSED", NOT_PREFLIGHTED)
+
+
+def answer_type(request: Request, *, has_page: bool) -> str:
+    """The media type that the client likes best; HTML, if there is a page, where nothing is asked.
+
+    Raises RequestError.
+    """
     accept = b",".join([value for name, value in request.scope["headers"] if name == b"accept"]).decode("latin-1")
     asks = request.method == "POST" or not ASKING.isdisjoint(request.query_params)
-    offered = (JSON, GRAPHQL_JSON) if asks else (JSON, GRAPHQL_JSON, HTML)
+    offered = (JSON, GRAPHQL_JSON) if asks or not has_page else (JSON, GRAPHQL_JSON, HTML)
     media_type = preferred(accept, offered)
     if media_type is None:
         raise RequestError(406, "NOT_ACCEPTABLE", f"The answer can be one of these: {', '.join(offered)}.")
     return media_type
 
 
-async def read_operation(request: Request) -> operations.Request:
+async def read_operation(request: Request, *, max_body: int = MAX_BODY) -> operations.Request:
     """Raises RequestError."""
-    return _operation(await _sent(request) if request.method == "POST" else _parameters(request))
+    return _operation(await _sent(request, max_body) if request.method == "POST" else _parameters(request))
 
 
-async def _sent(request: Request) -> dict[str, Any]:
+async def _sent(request: Request, max_body: int) -> dict[str, Any]:
     headers: dict[bytes, bytes] = dict(request.scope["headers"])
     if not is_json(headers.get(b"content-type", b"").decode("latin-1")):
         message = "Send the request as application/json, in UTF-8."
@@ -70,10 +80,9 @@ async def _sent(request: Request) -> dict[str, Any]:
     if headers.get(b"content-encoding", b"identity") != b"identity":
         message = "Send the body as it is, without a content encoding."
         raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", message, {"Accept-Encoding": "identity"})
-    limit = _limit(request)
-    if _announces_more(headers.get(b"content-length", b""), limit):
-        raise _too_large(limit)
-    body = await _body(request, limit)
+    if _announces_more(headers.get(b"content-length", b""), max_body):
+        raise _too_large(max_body)
+    body = await _body(request, max_body)
     sent = _json(body.removeprefix(BYTE_ORDER_MARK), "The body")
     if not isinstance(sent, dict):
         raise RequestError(400, "BAD_REQUEST", "The body must be one JSON object with a query: batches are not served.")
@@ -83,21 +92,15 @@ async def _sent(request: Request) -> dict[str, Any]:
     return sent
 
 
-def _limit(request: Request) -> int:
-    """How many bytes a body may have."""
-    caller = request.scope.get(CALLER)
-    return MAX_WRITTEN_BODY if caller is not None and caller.may(Permission.WRITE) else MAX_BODY
-
-
-async def _body(request: Request, limit: int) -> bytearray:
+async def _body(request: Request, max_body: int) -> bytearray:
     body = bytearray()
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise RequestError(400, "BAD_REQUEST", "The body ended early.")
         body += message.get("body", b"")
-        if len(body) > limit:
-            raise _too_large(limit)
+        if len(body) > max_body:
+            raise _too_large(max_body)
         if not message.get("more_body", False):
             return body
 

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import signal
 import socket
 import sys
@@ -11,11 +12,15 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
+from server.protocol import Protocol
+from server.settings import Settings
+from server.stopping import DrainingServer, ServingConfig
+from server.workers import Supervisor
 
-GRACE_SECONDS = 10
+# What is under way when the server is told to stop is given up by its own deadline, or so much later.
+GRACE_SECONDS = 1
 _told_to_stop = Event()
 
 
@@ -30,18 +35,30 @@ def stop_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.socket]:
+def listen(host: str, port: int, workers: int, settings: Settings) -> tuple[ServingConfig, socket.socket]:
     """The server's configuration and its socket, bound: a port that is taken is told before anything else is done."""
-    config = uvicorn.Config(
+    config = ServingConfig(
         "server.serving:application",
         factory=True,
         host=host,
         port=port,
+        http=Protocol,
         workers=workers,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.request_timeout_seconds) + GRACE_SECONDS,
+        shutdown_delay_seconds=settings.shutdown_delay_seconds,
     )
+    return config, _bound(config)
+
+
+def listen_privately(host: str, port: int) -> socket.socket:
+    """A second socket, bound too, for run()."""
+    return _bound(uvicorn.Config("server.serving:application", host=host, port=port, log_config=None))
+
+
+def _bound(config: uvicorn.Config) -> socket.socket:
     # It would say that it runs, which comes true only later; what goes wrong is still told.
     log = logging.getLogger("uvicorn.error")
     log.setLevel(logging.WARNING)
@@ -49,7 +66,7 @@ def listen(host: str, port: int, workers: int) -> tuple[uvicorn.Config, socket.s
     log.setLevel(logging.NOTSET)
     # From here on, whoever connects waits until we serve.
     bound.listen(config.backlog)
-    return config, bound
+    return bound
 
 
 def application() -> Starlette:
@@ -62,7 +79,7 @@ def application() -> Starlette:
     return app
 
 
-def run(config: uvicorn.Config, bound: socket.socket) -> None:
+def run(config: ServingConfig, *bound: socket.socket) -> None:
     """Serve until SIGTERM or Ctrl-C. Returns once every request in flight is answered, or the grace is over."""
     if _told_to_stop.is_set():
         return
@@ -70,10 +87,10 @@ def run(config: uvicorn.Config, bound: socket.socket) -> None:
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     if config.workers > 1:
-        Multiprocess(config, sockets=[bound]).run()
+        Supervisor(config, sockets=[*bound]).run()
         return
-    server = uvicorn.Server(config)
-    server.run(sockets=[bound])
+    server = DrainingServer(config)
+    server.run(sockets=[*bound])
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 

@@ -1,6 +1,7 @@
 """The only place that reads the environment. Settings enter once, in create_app; below it, all receive values."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cache.redis import check_url
 from db.engine import DatabaseUrl, driver_url
+
+# What may be spent in a minute, where people have to sign in.
+SIGNED_IN_POINTS, ANONYMOUS_POINTS = 600_000.0, 60_000.0
+# As browsers write it.
+ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
 
 
 class SettingsError(Exception):
@@ -23,6 +29,8 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     database_pool_size: int = Field(default=10, ge=1, le=500)
     database_max_overflow: int = Field(default=0, ge=0, le=500)
+    request_timeout_seconds: float = Field(default=10, ge=0.1, le=300)
+    shutdown_delay_seconds: float = Field(default=0, ge=0, le=300)
     redis_url: SecretStr | None = None
     redis_max_connections: int = Field(default=50, ge=1, le=10_000)
     cache_enabled: bool = True
@@ -40,7 +48,11 @@ class Settings(BaseSettings):
     # None: in production, no; else yes.
     introspection: bool | None = None
     graphiql: bool | None = None
+    rate_limit: float | None = Field(default=None, gt=0)
+    rate_limit_anonymous: float | None = Field(default=None, gt=0)
+    max_cost: float = Field(default=200_000, gt=0)
     private_port: int | None = Field(default=None, ge=1, le=65_535)
+    private_host: str = "127.0.0.1"
     candlegraph_data_dir: Path = Path(".candlegraph")
 
     @property
@@ -64,6 +76,17 @@ class Settings(BaseSettings):
     @property
     def shows_graphiql(self) -> bool:
         return not self.is_production if self.graphiql is None else self.graphiql
+
+    @property
+    def points_a_minute(self) -> tuple[float | None, float | None]:
+        """Of whoever is signed in, and of an address; None: as many as they like."""
+        usual = (None, None) if self.is_open else (SIGNED_IN_POINTS, ANONYMOUS_POINTS)
+        return self.rate_limit or usual[0], self.rate_limit_anonymous or usual[1]
+
+    @property
+    def needs_preflight(self) -> bool:
+        """Whether queries by GET need a header that no page of another site can send unasked."""
+        return self.is_production or not self.is_open
 
     @property
     def secrets(self) -> list[str]:
@@ -105,6 +128,14 @@ class Settings(BaseSettings):
         return (
             [origin.strip() for origin in origins.split(",") if origin.strip()] if isinstance(origins, str) else origins
         )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _must_be_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError("an origin is like https://app.example.com, without a path; * is any")
+        return origins
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -13,9 +13,14 @@ from cache.answers import AnswerCache, Source
 from cache.changes import Tag
 from cache.entries import Entry
 from cache.memory import MemoryCache
+from graph.metering import KEPT_POINTS, Meter, RateLimited
+from server.admission import Admission
+from server.browsers import is_preflighted
 from server.caching import Head, head_of, send_entry
 from server.callers import CALLER, viewer_of
 from server.metrics import RequestMetrics
+from server.rate_limits import headers_of
+from server.requests import COST
 
 MAX_SHORTCUTS = 10_000
 MAX_SHORTCUT_BYTES = 16 * 2**20
@@ -69,8 +74,10 @@ class _Shortcuts(MemoryCache[Shortcut]):
 
 
 class Shortcuts:
-    def __init__(self, cache: AnswerCache, metrics: RequestMetrics) -> None:
+    def __init__(self, cache: AnswerCache, meter: Meter, metrics: RequestMetrics, admission: Admission) -> None:
         self._cache = cache
+        self._meter = meter
+        self._admission = admission
         self._metrics = metrics
         self._shortcuts = _Shortcuts(max_entries=MAX_SHORTCUTS, max_bytes=MAX_SHORTCUT_BYTES)
 
@@ -82,8 +89,8 @@ class Shortcuts:
         shortcut.asked += 1
         entry = self._cache.find(shortcut.key)
         if entry is not None:
-            # What is fading goes the long way, where it is made anew.
-            if self._cache.is_fading(entry):
+            # What is fading goes the long way, where it is made anew; unless nobody is let in there.
+            if self._cache.is_fading(entry) and not self._admission.is_full:
                 return None
             return entry, shortcut.head_of(entry), Source.MEMORY, shortcut.operation
         entry = await self._cache.find_shared(shortcut.key, shortcut.tags)
@@ -98,6 +105,13 @@ class Shortcuts:
         if found is None:
             return False
         entry, head, source, operation = found
+        try:
+            level = await self._meter.charge(scope[CALLER], KEPT_POINTS)
+        except RateLimited:
+            # The long way tells.
+            return False
+        if level is not None:
+            head = [*head, *headers_of(level)]
         await send_entry(entry, head, scope, send)
         self._metrics.answered(operation, "ok", source.value, started)
         return True
@@ -123,13 +137,18 @@ class Shortcuts:
 class ShortcutMiddleware:
     """Takes shortcuts for requests to a path, before anything else looks at them."""
 
-    def __init__(self, app: ASGIApp, path: str, shortcuts: Shortcuts) -> None:
+    def __init__(self, app: ASGIApp, path: str, shortcuts: Shortcuts, *, needs_preflight: bool) -> None:
+        """needs_preflight: as the endpoint has it, which refuses what it does not find."""
         self._app = app
         self._path = path
         self._shortcuts = shortcuts
+        self._needs_preflight = needs_preflight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == self._path:
+            if self._needs_preflight and scope["method"] != "POST" and not is_preflighted(scope):
+                await self._app(scope, receive, send)
+                return
             key, receive = await _sent(scope, receive)
             if key is not None and await self._shortcuts.answer(key, scope, send):
                 return
@@ -140,6 +159,8 @@ class ShortcutMiddleware:
 async def _sent(scope: Scope, receive: Receive) -> tuple[Key | None, Receive]:
     """What tells the request from others, if it is short; and how to read it from its beginning."""
     decisive = [pair for pair in scope["headers"] if pair[0] in DECISIVE]
+    if any(name == COST for name, _ in scope["headers"]):
+        return None, receive
     if (viewer := viewer_of(scope[CALLER])) is not None:
         decisive.append((VIEWER, viewer))
     if sum([len(value) for _, value in decisive]) > MAX_HEADERS:

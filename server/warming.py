@@ -19,6 +19,7 @@ from db.changes import listen
 from db.engine import Database
 from db.errors import DatabaseUnavailable
 from graph.documents import NotAQuery
+from graph.identity.callers import Caller
 from graph.operations import Answer, Operations, Request
 from server.media_types import JSON
 from server.requests import RequestError, read_operation
@@ -73,15 +74,15 @@ async def record(shortcuts: Shortcuts, hottest: Hottest) -> None:
     await hottest.tell(asked)
 
 
-async def warm_memory(operations: Operations, cache: AnswerCache, hottest: Hottest) -> None:
-    """Ask what servers were asked most, so that it is in this one's memory when somebody does."""
+async def warm_memory(operations: Operations, cache: AnswerCache, hottest: Hottest, caller: Caller) -> None:
+    """Ask what servers were asked most, so that it is in this one's memory when somebody does, such as this caller."""
     await _until_heard(cache)
     with suppress(CacheUnavailable):
         requests = await recorded(hottest)
         for asked in requests:
             # What is seen once is not worth keeping a plan for: it is asked twice.
             for _ in range(2):
-                await _ask(operations, asked.request)
+                await _ask(operations, asked.request._replace(caller=caller))
                 await asyncio.sleep(PAUSE_SECONDS)
         log.info("memory_warmed", requests=len(requests))
 

@@ -1,5 +1,6 @@
 """The application in a test: spoken to over HTTP, without a socket."""
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -18,16 +19,23 @@ from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
 from graph.identity.callers import ANYBODY
 from graph.identity.throttle import Throttle
+from graph.limits import Limits, Rules
+from graph.metering import Meter
 from graph.operations import Operations, Request
 from server.app import create_app
 from server.settings import Settings
 
-ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(Buckets(None)))
+# What is generated is longer than what people write.
+GENEROUS = Rules(Limits(tokens=30_000, depth=40, aliases=10_000, selections=10_000, fields=10_000), max_cost=math.inf)
+BUCKETS = Buckets(None)
+ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(BUCKETS))
 
 
 def context_of(database: Database, cache: AnswerCache | None = None) -> Context:
     """What operations are answered with, without a cache by default."""
-    return Context(database, cache or AnswerCache(is_enabled=False), Service("test", "test", 0), ACCOUNTS)
+    return Context(
+        database, cache or AnswerCache(is_enabled=False), Service("test", "test", 0), ACCOUNTS, Meter(BUCKETS)
+    )
 
 
 def asked(query: str, variables: dict[str, Any] | None = None) -> Request:
@@ -68,9 +76,9 @@ class Client(httpx.AsyncClient):
 
 def application(url: URL, **settings: Any) -> Starlette:
     """An application on this database, with memory alone for a cache unless the settings say more."""
-    settings = {"redis_url": None, "auth_mode": "open", **settings}
+    settings = {"redis_url": None, "auth_mode": "open", "environment": "test", **settings}
     database_url = url.render_as_string(hide_password=False)
-    return create_app(Settings(_env_file=None, database_url=database_url, environment="test", **settings))
+    return create_app(Settings(_env_file=None, database_url=database_url, **settings))
 
 
 def in_one_piece(app: ASGIApp) -> ASGIApp:

@@ -101,8 +101,14 @@ def test_the_server_finds_the_others_and_takes_every_setting(services: dict[str,
     assert SETTINGS - set(environment) == {"CANDLEGRAPH_DATA_DIR"}
     assert environment["DATABASE_URL"] == "postgresql://candlegraph@postgres:5432/candlegraph"
     assert environment["REDIS_URL"] == "redis://redis:6379/0"
-    for name in SETTINGS & set(environment) - {"DATABASE_URL", "REDIS_URL"}:
+    for name in SETTINGS & set(environment) - {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}:
         assert environment[name].startswith(f"${{{name}:-"), name
+
+
+def test_whoever_reaches_the_container_signs_in(services: dict[str, Any]) -> None:
+    environment = services["server"]["environment"]
+    assert environment["AUTH_MODE"] == "${AUTH_MODE:-required}"
+    assert environment["SECRET_KEY"].startswith("${SECRET_KEY:?")
 
 
 def test_there_is_no_password_but_the_one_that_is_given(services: dict[str, Any]) -> None:

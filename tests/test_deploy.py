@@ -20,6 +20,7 @@ GROUPS: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "prometheus" / "alerts.y
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
 THRESHOLDS = {
     "CandlegraphPoolNearlyUsedUp": "> 0.8",
+    "CandlegraphOverloaded": "> 1",
     "CandlegraphSlowStatements": "> 1",
     "CandlegraphRedisMemoryNearlyFull": "> 0.9",
     "CandlegraphLowHitRate": "< 0.7",

@@ -1,21 +1,21 @@
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, PrimaryKeyConstraint, String
+from sqlalchemy import BigInteger, Index, LargeBinary, PrimaryKeyConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Created
 
 
 class IdempotencyKey(Base):
-    """A write that its client may send again: what it was, and what was answered."""
+    """What was answered to a write that a client may repeat. Only that write reads it, so it is not announced."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (PrimaryKeyConstraint("actor", "key"), Index(None, "created_at"))
 
-    # A user's id; 0 for nobody, where nobody has to sign in.
+    # A user's id, or 0 for nobody: no foreign key.
     actor: Mapped[int] = mapped_column(BigInteger)
     key: Mapped[str] = mapped_column(String(200))
     operation: Mapped[str] = mapped_column(String(100))
-    input_hash: Mapped[bytes]
+    input_hash: Mapped[bytes] = mapped_column(LargeBinary)
     answer: Mapped[dict[str, Any] | None]
     created_at: Mapped[Created]

@@ -24,7 +24,7 @@ class Signal(Base):
     id: Mapped[Key] = mapped_column("signal_id", key="id")
     cryptocurrency_id: Mapped[int] = mapped_column(ForeignKey("cryptocurrencies.id", ondelete="RESTRICT"))
     # Whoever the strategy belongs to, or who recorded it; null: nobody.
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     strategy_id: Mapped[int | None] = mapped_column(ForeignKey("trading_strategies.id", ondelete="SET NULL"))
     model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"))
     prediction_id: Mapped[int | None] = mapped_column(ForeignKey("predictions.id", ondelete="SET NULL"))

@@ -27,7 +27,7 @@ class Trade(Base):
     id: Mapped[Key] = mapped_column("trade_id", key="id")
     cryptocurrency_id: Mapped[int] = mapped_column(ForeignKey("cryptocurrencies.id", ondelete="RESTRICT"))
     # Whoever the signal belongs to, or who recorded it; null: nobody.
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     signal_id: Mapped[int | None] = mapped_column(ForeignKey("signals.id", ondelete="SET NULL"))
     side: Mapped[str] = mapped_column("trade_type", String(4), key="side")
     price: Mapped[Decimal] = mapped_column(MONEY)

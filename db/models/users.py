@@ -12,7 +12,6 @@ class User(Base):
     email: Mapped[str | None] = mapped_column(String(100))
     password_hash: Mapped[str]
     is_active: Mapped[bool] = mapped_column(server_default=true())
-    # Sees and changes what belongs to others.
     is_admin: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[Created]
     updated_at: Mapped[Created] = mapped_column(onupdate=func.now())

@@ -1,36 +1,39 @@
-"""Whose a credential is: one row, or none where it is not worth anything any more."""
+"""Who is this: at most one row for what somebody shows, and none where it is good no longer."""
 
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from db.models import ApiKey, Session, User
+from db.queries.api_keys import is_usable
 
 
-def by_api_key(key_hash: bytes) -> Select[Any]:
-    """user_id, is_admin, key_id, scopes, expires_at, and last_used_at."""
-    user, api_key = User.rows(), ApiKey.rows()
-    lives = [api_key.c.revoked_at.is_(None), or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > func.now())]
-    return (
-        select(
-            user.c.id.label("user_id"),
-            user.c.is_admin,
-            api_key.c.id.label("key_id"),
-            api_key.c.scopes,
-            api_key.c.expires_at,
-            api_key.c.last_used_at,
-        )
-        .join_from(api_key, user, user.c.id == api_key.c.user_id)
-        .where(api_key.c.key_hash == key_hash, user.c.is_active, *lives)
-    )
+def of_api_key(key_hash: bytes) -> Select[Any]:
+    """A row (user_id, is_admin, key_id, scopes, expires_at, last_used_at), unless the key is revoked or has expired,
+    or its user is disabled.
+
+    It allows what both the scopes and the user allow: ADMIN is of use to an administrator only.
+    """
+    columns: list[Any] = [
+        User.id.label("user_id"),
+        User.is_admin,
+        ApiKey.id.label("key_id"),
+        ApiKey.scopes,
+        ApiKey.expires_at,
+        ApiKey.last_used_at,
+    ]
+    keys = select(*columns).join(User, User.id == ApiKey.user_id)
+    return keys.where(ApiKey.key_hash == key_hash, is_usable(), User.is_active)
 
 
-def by_session(session_id: Any, user_id: int) -> Select[Any]:
-    """user_id, is_admin, and expires_at."""
-    user, session = User.rows(), Session.rows()
-    lives = [session.c.revoked_at.is_(None), session.c.expires_at > func.now()]
-    return (
-        select(user.c.id.label("user_id"), user.c.is_admin, session.c.expires_at)
-        .join_from(session, user, user.c.id == session.c.user_id)
-        .where(session.c.id == session_id, user.c.id == user_id, user.c.is_active, *lives)
-    )
+def of_session(session_id: UUID) -> Select[Any]:
+    """A row (user_id, is_admin, expires_at), unless the session is over or its user is disabled."""
+    columns: list[Any] = [User.id.label("user_id"), User.is_admin, Session.expires_at]
+    sessions = select(*columns).join(User, User.id == Session.user_id)
+    return sessions.where(Session.id == session_id, is_alive(), User.is_active)
+
+
+def is_alive() -> ColumnElement[bool]:
+    """Whether a session is neither revoked nor expired. Its user may be disabled all the same."""
+    return Session.revoked_at.is_(None) & (Session.expires_at > func.now())

@@ -1,1 +1,1 @@
-"""What changes rows, one noun a file: functions of a connection in a transaction, which they never end."""
+"""What changes rows, one noun a file: functions of a connection in a transaction, which they never commit."""

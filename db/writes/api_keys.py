@@ -1,52 +1,107 @@
+"""API keys: made, revoked, and used. What is known of a key is its hash."""
+
 from collections.abc import Collection
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, insert, or_, update
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine import Connection
-from db.models import ApiKey
-from db.queries.listings import met
-from db.queries.viewers import Viewer, own
-from db.writes.refusals import missing, refuse, refuse_if, text_problem, time_problem
+from db.models import ApiKey, User
+from db.models.api_keys import SCOPES
+from db.queries.api_keys import is_usable
+from db.writes.refusals import refuse, refuse_if, time_problem
 
-API_KEY = ApiKey.table()
-MAX_NAME = 100
-# Its last use is noted so often at most.
-TOUCHED_EVERY = timedelta(minutes=1)
+LONGEST_NAME = 100
+# Keys of one user that can be used.
+MOST_KEYS = 100
+TOUCH_INTERVAL = timedelta(minutes=1)
 
 
 async def create(
-    connection: Connection,
+    connection: AsyncConnection,
     user_id: int,
     *,
     name: str,
     prefix: str,
     key_hash: bytes,
     scopes: Collection[str],
-    expires_at: datetime | None = None,
+    expires_at: datetime | None,
 ) -> int:
-    """The key of the row, not the API key. Raises WriteRefused."""
-    refuse_if(text_problem("name", name, MAX_NAME), time_problem("expires_at", expires_at))
-    if not scopes:
-        raise refuse("INVALID_SCOPES", "scopes", "A key needs a scope, or it may be used for nothing.")
-    values: dict[str, Any] = {"name": name, "prefix": prefix, "key_hash": key_hash, "expires_at": expires_at}
-    statement = insert(API_KEY).values(user_id=user_id, scopes=sorted(scopes), **values).returning(API_KEY.c.id)
-    key: int = (await connection.execute(statement)).scalar_one()
-    return key
+    """The new key's id. Raises WriteRefused: INVALID_NAME, INVALID_SCOPES, INVALID_TIME, TOO_MANY_KEYS, NOT_ADMIN, or
+    USER_NOT_FOUND where the user is gone or disabled.
+
+    expires_at: None for a key that does not expire.
+    """
+    _check(name, scopes, expires_at)
+    # Locked, so that nobody is disabled, and no other key is made, between this look and the insert.
+    user = await connection.execute(
+        select(User.is_admin).where(User.id == user_id, User.is_active).with_for_update(key_share=True)
+    )
+    is_admin: bool | None = user.scalar()
+    if is_admin is None:
+        raise refuse("USER_NOT_FOUND", "user", "There is no such user, or no longer an active one.")
+    if "ADMIN" in scopes and not is_admin:
+        raise refuse("NOT_ADMIN", "scopes", "The scope ADMIN is for the keys of administrators.")
+    if await _count(connection, user_id) >= MOST_KEYS:
+        raise refuse("TOO_MANY_KEYS", "name", f"A user has at most {MOST_KEYS} keys: revoke one first.")
+    made = await connection.execute(
+        insert(ApiKey)
+        .values(
+            user_id=user_id,
+            name=name,
+            prefix=prefix,
+            key_hash=key_hash,
+            scopes=sorted(set(scopes), key=SCOPES.index),
+            expires_at=expires_at,
+        )
+        .returning(ApiKey.id)
+    )
+    key_id: int = made.scalar_one()
+    return key_id
 
 
-async def revoke(connection: Connection, viewer: Viewer, key: int) -> int:
-    """End a key that the viewer may see, at once and for ever; return it. Raises WriteRefused."""
-    mine = met([API_KEY.c.id == key, own(API_KEY.c.user_id, viewer)])
-    statement = update(API_KEY).where(*mine).values(revoked_at=func.coalesce(API_KEY.c.revoked_at, func.now()))
-    found: int | None = (await connection.execute(statement.returning(API_KEY.c.id))).scalar_one_or_none()
-    if found is None:
-        raise missing("id", "API key")
-    return found
+def _check(name: str, scopes: Collection[str], expires_at: datetime | None) -> None:
+    if not (name.strip() and len(name) <= LONGEST_NAME and name.isprintable()):
+        raise refuse("INVALID_NAME", "name", f"A key's name has 1 to {LONGEST_NAME} printable characters.")
+    if not (scopes and set(scopes) <= set(SCOPES)):
+        raise refuse("INVALID_SCOPES", "scopes", f"A key has one or more of the scopes {', '.join(SCOPES)}.")
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise refuse("INVALID_TIME", "expires_at", "A key cannot have expired when it is made.")
+    refuse_if(time_problem("expires_at", expires_at))
 
 
-async def touch(connection: Connection, key: int) -> None:
-    """Note that a key is used, unless that was noted lately."""
-    is_old = or_(API_KEY.c.last_used_at.is_(None), API_KEY.c.last_used_at < func.now() - TOUCHED_EVERY)
-    await connection.execute(update(API_KEY).where(API_KEY.c.id == key, is_old).values(last_used_at=func.now()))
+async def _count(connection: AsyncConnection, user_id: int) -> int:
+    counted = await connection.execute(
+        select(func.count()).select_from(ApiKey).where(ApiKey.user_id == user_id, is_usable())
+    )
+    count: int = counted.scalar_one()
+    return count
+
+
+async def revoke(connection: AsyncConnection, user_id: int, key_id: int) -> bool:
+    """Revoke a key of this user. False where the user has no such key, or it is revoked already."""
+    return await _revoke(connection, (ApiKey.user_id == user_id) & (ApiKey.id == key_id))
+
+
+async def revoke_by_prefix(connection: AsyncConnection, prefix: str) -> bool:
+    """Revoke a key, whosever it is. False where there is no such key, or it is revoked already."""
+    return await _revoke(connection, ApiKey.prefix == prefix)
+
+
+async def _revoke(connection: AsyncConnection, which: ColumnElement[bool]) -> bool:
+    revoked = await connection.execute(
+        update(ApiKey).where(which, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
+    )
+    return bool(revoked.rowcount)
+
+
+async def touch(connection: AsyncConnection, key_id: int) -> bool:
+    """Note that the key is in use. Whether that was written: once a minute is enough, by whichever server."""
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= func.now() - TOUCH_INTERVAL)
+    # Whoever holds the row is noting it.
+    free = select(ApiKey.id).where(ApiKey.id == key_id, stale).with_for_update(key_share=True, skip_locked=True)
+    touched = await connection.execute(
+        update(ApiKey).where(ApiKey.id == free.scalar_subquery()).values(last_used_at=func.now())
+    )
+    return bool(touched.rowcount)

@@ -60,7 +60,7 @@ async def record(
 async def _coins(connection: Connection, symbols: set[str]) -> dict[str, int]:
     possible = [symbol for symbol in symbols if cryptocurrencies.SYMBOL.fullmatch(symbol)]
     found = await connection.execute(select(COIN.c.symbol, COIN.c.id).where(COIN.c.symbol.in_(possible)))
-    return {symbol: key for symbol, key in found}  # noqa: C416 - rows are tuples, but not for mypy
+    return {symbol: key for symbol, key in found}  # noqa: C416 - rows are no pairs to the type checker
 
 
 def _problems(forecast: Forecast, coins: dict[str, int]) -> list[Problem]:

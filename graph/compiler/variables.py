@@ -43,8 +43,13 @@ class Variables:
         self._most = min(MAX_ITEMS, MAX_ITEMS_OF_ALL // max(lists, 1))
         self._shapes = [(name, _shape_of(type_, self._most)) for name, type_ in self._types.items()]
 
-    def coerced(self, given: Mapping[str, Any], max_errors: int) -> dict[str, Any] | list[GraphQLError]:
-        """The values that a client gave, as their types have them; errors where one does not fit."""
+    def coerced(
+        self, given: Mapping[str, Any], max_errors: int, *, hides_schema: bool = False
+    ) -> dict[str, Any] | list[GraphQLError]:
+        """The values that a client gave, as their types have them; errors where one does not fit.
+
+        hides_schema: whether these leave out what might have been meant.
+        """
         values = {
             name: coerce_input_value(given[name], type_) if name in given else Undefined
             for name, type_ in self._types.items()
@@ -52,7 +57,9 @@ class Variables:
         if Undefined not in values.values():
             return values
         # Something has a default, was left out or does not fit: graphql-core knows, in four times the time.
-        found = get_variable_values(self._schema, self._definitions, dict(given), max_errors=max_errors)
+        found = get_variable_values(
+            self._schema, self._definitions, dict(given), max_errors=max_errors, hide_suggestions=hides_schema
+        )
         return found if isinstance(found, list) else found.coerced
 
     def shape(self, values: Values) -> Hashable:

@@ -1,22 +1,27 @@
 """Signing in and out."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import NamedTuple
-from uuid import UUID, uuid4
 
 import structlog
 
 from cache.answers import AnswerCache
 from db.changes import announce_end
 from db.engine import Database
+from db.queries import users as queries
 from db.writes import sessions, users
 from db.writes.refusals import Problem, WriteRefused
 from db.writes.sessions import Outcome
 from graph.identity.access_tokens import AccessTokens
-from graph.identity.passwords import Passwords, TooBusy
-from graph.identity.secrets import hash_of, new_refresh_token, session_of
+from graph.identity.passwords import Passwords, TooBusy, Verified
+from graph.identity.random_secrets import hash_of, new_secret
+from graph.identity.refresh_tokens import RefreshToken
 from graph.identity.throttle import Throttle
 
+# However often it is refreshed.
+SESSION = timedelta(days=30)
+WRONG = "This is not the name and the password of a user who may sign in."
 log = structlog.get_logger("candlegraph.identity")
 
 
@@ -38,46 +43,63 @@ class Accounts:
         if wait is not None:
             raise _refused("TOO_MANY_ATTEMPTS", f"Too many attempts: try again in {wait:.0f} seconds.")
         async with database.transaction() as connection:
-            user = await users.find(connection, username)
+            user = (await connection.execute(queries.for_login(username))).one_or_none()
         try:
-            verified = await self.passwords.verify(password, user.password_hash if user else None)
-        except TooBusy:
+            verified = await self._verified(password, user.password_hash if user else None)
+        except WriteRefused:
             # Nothing was tried.
             self.throttle.succeeded(client, username)
-            raise _refused("TOO_BUSY", "Too many are signing in at once: try again in a moment.") from None
+            raise
         if user is None or not user.is_active or not verified.ok:
-            raise _refused("INVALID_CREDENTIALS", "This is not the name and the password of a user who may sign in.")
+            raise _refused("INVALID_CREDENTIALS", WRONG)
         self.throttle.succeeded(client, username)
-        session_id = uuid4()
-        refresh_token = new_refresh_token(session_id)
+        return await self._begin(database, user.id, user.password_hash, verified.new_hash)
+
+    async def _verified(self, password: str, stored: str | None) -> Verified:
+        try:
+            return await self.passwords.verify(password, stored)
+        except TooBusy as error:
+            raise _refused("TOO_MANY_ATTEMPTS", f"{error} Try again in a moment.") from error
+
+    async def _begin(self, database: Database, user_id: int, verified: str, new_hash: str | None) -> Tokens:
+        secret = new_secret()
         async with database.transaction() as connection:
-            if verified.new_hash is not None:
-                await users.store_hash(connection, user.id, verified.new_hash)
-            await sessions.begin(connection, session_id, user.id, hash_of(refresh_token))
-        log.info("signed_in", user_id=user.id)
-        return self._tokens(user.id, session_id, refresh_token)
+            if new_hash is not None and await users.store_rehash(
+                connection, user_id, verified=verified, new_hash=new_hash
+            ):
+                verified = new_hash
+            session_id = await sessions.begin(
+                connection, user_id, verified=verified, token_hash=hash_of(secret), lifetime=SESSION
+            )
+        if session_id is None:
+            # Disabled, or given another password, in this moment.
+            raise _refused("INVALID_CREDENTIALS", WRONG)
+        log.info("signed_in", user_id=user_id)
+        return self._tokens(user_id, RefreshToken(session_id, secret))
 
     async def refresh(self, database: Database, cache: AnswerCache, refresh_token: str) -> Tokens:
         """Give a session new tokens, for its latest refresh token. Raises WriteRefused.
 
         An earlier one ends the session: once that is told, its access tokens are worth nothing here either.
         """
-        session_id = session_of(refresh_token)
-        if session_id is None:
+        shown = RefreshToken.parse(refresh_token)
+        if shown is None:
             raise _signed_out()
-        new_token = new_refresh_token(session_id)
+        new = RefreshToken(shown.session_id, new_secret())
         async with database.transaction() as connection:
-            rotation = await sessions.rotate(connection, session_id, hash_of(refresh_token), hash_of(new_token))
+            rotation = await sessions.rotate(connection, shown.session_id, presented=shown.hash, new_hash=new.hash)
             ended = await announce_end(connection) if rotation.outcome is Outcome.REUSED else None
         if ended is not None:
             await cache.until_heard(ended)
+        if rotation.outcome is Outcome.REUSED:
             log.warning("refresh_token_reused", user_id=rotation.user_id)
         if rotation.outcome is not Outcome.ROTATED or rotation.user_id is None:
             raise _signed_out()
-        return self._tokens(rotation.user_id, session_id, new_token)
+        return self._tokens(rotation.user_id, new)
 
-    def _tokens(self, user_id: int, session_id: UUID, refresh_token: str) -> Tokens:
-        return Tokens(user_id, self.access_tokens.issue(user_id, session_id), refresh_token)
+    def _tokens(self, user_id: int, refresh_token: RefreshToken) -> Tokens:
+        access_token = self.access_tokens.issue(user_id, refresh_token.session_id)
+        return Tokens(user_id, access_token, refresh_token.text)
 
 
 def _refused(code: str, message: str) -> WriteRefused:

@@ -11,8 +11,8 @@ from db.engine import Database
 from db.queries import identities
 from db.writes import api_keys
 from graph.identity.access_tokens import AccessTokens, InvalidToken
+from graph.identity.api_keys import ApiKey
 from graph.identity.scopes import Scope, including
-from graph.identity.secrets import hash_of, is_api_key
 
 # What decides over them.
 TABLES = ("users", "api_keys", "sessions")
@@ -47,13 +47,14 @@ class Identities:
 
     async def of(self, token: str) -> Identity | None:
         """Whose access token or API key this is; None where it is worth nothing. Raises a db.errors.DatabaseError."""
-        if is_api_key(token):
-            return await self._known_or_found(hash_of(token))
+        if (key := ApiKey.parse(token)) is not None:
+            return await self._known_or_found(key.hash)
         try:
             claims = self._access_tokens.read(token)
         except InvalidToken:
             return None
-        return await self._known_or_found((claims.session_id, claims.user_id))
+        identity = await self._known_or_found(claims.session_id)
+        return identity if identity is not None and identity.user_id == claims.user_id else None
 
     async def _known_or_found(self, credential: Any) -> Identity | None:
         # Taken before the look: what changes meanwhile is heard after.
@@ -71,7 +72,7 @@ class Identities:
 
     async def _look_up(self, credential: Any) -> Identity | None:
         of_key = isinstance(credential, bytes)
-        rows = identities.by_api_key(credential) if of_key else identities.by_session(*credential)
+        rows = identities.of_api_key(credential) if of_key else identities.of_session(credential)
         # A transaction, since what is looked at is behind the walls.
         async with self._database.transaction() as connection:
             row = (await connection.execute(rows)).one_or_none()
@@ -81,11 +82,11 @@ class Identities:
         allowed = including(Scope if row.is_admin else (Scope.WRITE,))
         if of_key:
             return Identity(row.user_id, allowed & including(map(Scope, row.scopes)), expires_at, key_id=row.key_id)
-        return Identity(row.user_id, allowed, expires_at, session_id=credential[0])
+        return Identity(row.user_id, allowed, expires_at, session_id=credential)
 
     async def _note_use(self, key_id: int) -> None:
         now = time.monotonic()
-        if now - self._touched.get(key_id, -FOR_EVER) < api_keys.TOUCHED_EVERY.total_seconds():
+        if now - self._touched.get(key_id, -FOR_EVER) < api_keys.TOUCH_INTERVAL.total_seconds():
             return
         if len(self._touched) >= MAX_KEPT:
             self._touched.clear()

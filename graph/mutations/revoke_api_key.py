@@ -4,6 +4,7 @@ import strawberry
 
 from db.queries import api_keys
 from db.writes import api_keys as writes
+from db.writes.refusals import missing
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
@@ -29,4 +30,8 @@ class RevokeApiKeyPayload(Payload):
 @mutation("End an API key of yours, at once and for ever.")
 async def revoke_api_key(writing: Writing, given: RevokeApiKeyInput) -> RevokeApiKeyPayload:
     key: Any = key_of("ApiKey", given.id, ["id"])
-    return RevokeApiKeyPayload(api_key_id=await writes.revoke(writing.connection, writing.viewer, key))
+    found = (await writing.connection.execute(api_keys.by_id(writing.viewer, key))).one_or_none()
+    if found is None:
+        raise missing("id", "API key")
+    await writes.revoke(writing.connection, found.user_id, key)
+    return RevokeApiKeyPayload(api_key_id=key)

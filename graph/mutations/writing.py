@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, fields
+from operator import getitem
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import orjson
 import strawberry
+from strawberry.types import get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from db.changes import announce_end
@@ -17,15 +19,28 @@ from db.retries import rerun
 from db.walls import setting_of
 from db.writes import idempotency, users
 from db.writes.refusals import Problem, WriteRefused, refuse_if, text_problem
+from graph.compiler.cost import WEIGHT, Arguments, Weight
 from graph.context import Context, Info
-from graph.errors import Forbidden, InputError
+from graph.errors import InputError
 from graph.fields import Field
 from graph.identity.callers import Caller
+from graph.identity.permissions import check_scope
 from graph.identity.scopes import Scope
 from graph.types.user_errors import Payload, UserError
 
 Write: TypeAlias = Callable[["Writing", Any], Awaitable[Payload]]
 MAX_KEY = 200
+
+
+def _sent_items(arguments: Arguments) -> float:
+    """What an input lists, such as candles."""
+    given = arguments.get("input")
+    return sum([len(part) for part in given.values() if isinstance(part, list)]) if isinstance(given, dict) else 0
+
+
+# A transaction, and a tenth of a point for each item that is sent.
+WRITE = Weight(own=10, size=_sent_items, each=0.1, are_sent=True)
+
 IDEMPOTENCY_KEY: Any = strawberry.field(
     default=None,
     description="Chosen by you, 1 to 200 characters: what is sent again with the same key is written once, and answered"
@@ -60,7 +75,8 @@ def mutation(
 
     def decorate(write: Callable[[Writing, Any], Awaitable[Payload]]) -> Any:
         async def run(context: Context, given: Any) -> Payload:
-            _check(context.caller, scope)
+            if scope is not None:
+                check_scope(context.caller, scope)
             return await _written(context, write, given, walled=walled)
 
         return _field(write, run, description)
@@ -93,24 +109,12 @@ def _field(
             return payload_type(user_errors=[_user_error(refusal.code, (), str(refusal))])
 
     resolve.__name__ = named.__name__
-    input_type: Any = hints["given"]
-    argument = strawberry.argument(description="What it is to do.")
-    resolve.__annotations__ = {
-        "info": Info,
-        "input": Annotated[input_type, argument],
-        "return": payload_type | None,
-    }
-    field: Field = strawberry.mutation(resolver=resolve, description=description)
+    about = strawberry.argument(description="What it is to do.")
+    # As Annotated[…], which type checkers read.
+    argument: Any = getitem(Annotated, (hints["given"], about))
+    resolve.__annotations__ = {"info": Info, "input": argument, "return": payload_type | None}
+    field: Field = strawberry.mutation(resolver=resolve, description=description, metadata={WEIGHT: WRITE})
     return field
-
-
-def _check(caller: Caller, scope: Scope | None) -> None:
-    """Raises Forbidden."""
-    if scope is None or caller.may(scope):
-        return
-    if caller.user_id is None:
-        raise Forbidden("UNAUTHENTICATED", "Sign in first: send Authorization: Bearer with an access token or a key.")
-    raise Forbidden("FORBIDDEN", f"This needs the scope {scope.name}.")
 
 
 async def _written(context: Context, write: Write, given: Any, *, walled: bool) -> Payload:
@@ -159,8 +163,9 @@ def _digest(given: Any) -> bytes:
 
 def _remembered(payload: Payload) -> str:
     """What a payload is made of; the rows that it shows are looked up when it is asked for them."""
-    given = [field.name for field in fields(payload) if field.init and field.name != "user_errors"]
-    parts = {name: getattr(payload, name) for name in given}
+    definition = get_object_definition(type(payload), strict=True)
+    left_out = {"user_errors", *[field.python_name for field in definition.fields if field.base_resolver is not None]}
+    parts = {field.name: getattr(payload, field.name) for field in fields(payload) if field.name not in left_out}
     return orjson.dumps(parts).decode()
 
 

@@ -4,8 +4,10 @@ from typing import Annotated, Any
 import strawberry
 
 from cache.tiers import Tier
+from db.intervals import INTERVALS
 from db.queries import candles, predictions, sentiment, signals, trades
 from db.queries.listings import Listing
+from graph.compiler.cost import Arguments, Weight
 from graph.compiler.later import worked_out
 from graph.compiler.policy import Exceptionally
 from graph.compiler.symbols import Either, Row, Rows
@@ -13,6 +15,7 @@ from graph.context import Info
 from graph.errors import InputError
 from graph.fields import Node, TimeRange, cached, checked_span, criteria_of, relation, span_of
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
+from graph.scalars import parse_time
 from graph.types.candles import Candle, CandleSeries, Interval
 from graph.types.predictions import Prediction, PredictionFilterArgument
 from graph.types.sentiment import Sentiment
@@ -40,6 +43,47 @@ def _has_passed(to: datetime | None) -> bool:
 
 # Candles of a range that is over hardly ever change.
 ONCE_CLOSED = Exceptionally("to", _has_passed, Tier.LONG.seconds)
+
+
+def _asked_candles(arguments: Arguments) -> float:
+    """How many candles a range may hold. The length of stored ones is not known here: then as many as there may be."""
+    last, since, until = (arguments.get(name) for name in ("last", "from", "to"))
+    most = candles.MAX_CANDLES
+    if isinstance(last, int):
+        return min(max(last, 0), most)
+    if since is None and until is None:
+        return candles.NEWEST
+    length = INTERVALS.get(_name_of(arguments.get("interval")))
+    if length is None or since is None:
+        return most
+    try:
+        extent = _time(until) - _time(since)
+    except InputError:
+        return most
+    return min(max(extent / length, 0) + 1, most)
+
+
+def _fewer_candles(arguments: Arguments, most: float) -> tuple[str, Any]:
+    """A longer interval, where the range is to stay; else fewer of the newest."""
+    if arguments.get("last") is None:
+        for name in INTERVALS:
+            if name != _name_of(arguments.get("interval")) and _asked_candles({**arguments, "interval": name}) <= most:
+                return "interval", name
+    return "last", int(most)
+
+
+def _time(given: Any) -> datetime:
+    """Of an argument, which is a text where the document holds it. Raises InputError."""
+    if given is None:
+        return datetime.now(UTC)
+    return given if isinstance(given, datetime) else parse_time(given)
+
+
+def _name_of(interval: Any) -> str:
+    return interval.name if isinstance(interval, Interval) else str(interval)
+
+
+CANDLES = Weight(size=_asked_candles, each=0.1, smaller=_fewer_candles)
 
 
 @strawberry.input(description="Narrows cryptocurrencies: one must meet everything that is given.")
@@ -85,6 +129,7 @@ class Cryptocurrency(Node):
         "newest 500. More than 10,000 are refused, and the error suggests an interval that fits.",
         tier=Tier.SHORT,
         exceptionally=ONCE_CLOSED,
+        weight=CANDLES,
     )
     def candles(
         self: Row,
@@ -102,6 +147,7 @@ class Cryptocurrency(Node):
         "ranges, defaults and limits.",
         tier=Tier.SHORT,
         exceptionally=ONCE_CLOSED,
+        weight=CANDLES,
     )
     def series(
         self: Row,

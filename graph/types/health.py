@@ -1,24 +1,30 @@
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 import strawberry
+from strawberry.extensions import FieldExtension
 
 from cache.answers import AnswerCache
 from cache.redis import CacheProbe
 from cache.tiers import Tier
 from db.engine import DatabaseProbe
 from db.queries import freshness
+from graph.compiler.cost import Weight
 from graph.compiler.symbols import Row
-from graph.context import Context
+from graph.context import Context, Info
 from graph.fields import cached, resolved
+from graph.identity.permissions import check_sees_all
 from graph.plans import Plans
 from graph.types.cryptocurrencies import Cryptocurrency
 
 # A server that has just started begins to listen.
 HEARD_WITHIN_SECONDS = 5.0
+# Nobody knows how many there are.
+STALE = Weight(size=lambda _: 100)
 MAX_INT = 2**31 - 1
 
 
@@ -115,9 +121,28 @@ class DataHealth:
         description="Predictions whose target time passed by more than one base interval, and that are not settled."
     )
 
-    @resolved(list[Cryptocurrency], "Active coins whose newest candle closed more than three base intervals ago.")
+    @resolved(
+        list[Cryptocurrency],
+        "Active coins whose newest candle closed more than three base intervals ago.",
+        weight=STALE,
+    )
     def stale(self: Row) -> Any:
         return self.stale if isinstance(self, UnknownData) else freshness.stale()
+
+
+class ForAdmins(FieldExtension):
+    """A field for those who may see everything."""
+
+    def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
+        check_sees_all(info.context.caller)
+        return next_(source, info, **arguments)
+
+
+def detail(description: str) -> Any:
+    """Of the insides."""
+    return strawberry.field(
+        description=f"{description} Where people sign in, it needs the scope ADMIN.", extensions=[ForAdmins()]
+    )
 
 
 @strawberry.type(description="How the server is.")
@@ -130,9 +155,9 @@ class Health:
     environment: str = strawberry.field(description="Where it runs, such as development or production.")
     timestamp: datetime = strawberry.field(description="The server's time.")
     uptime_seconds: float = strawberry.field(description="How long this process has been up.")
-    database: DatabaseHealth = strawberry.field(description="PostgreSQL.")
-    cache: CacheHealth = strawberry.field(description="The cache.")
-    plans: PlanHealth = strawberry.field(description="The plans of queries.")
+    database: DatabaseHealth = detail("PostgreSQL.")
+    cache: CacheHealth = detail("The cache.")
+    plans: PlanHealth = detail("The plans of queries.")
 
     @resolved(DataHealth, "The data.")
     def data(self) -> Any:

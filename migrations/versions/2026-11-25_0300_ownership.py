@@ -60,6 +60,12 @@ END
 $$
 """
 
+# Of what is there already.
+OWNERS = {
+    "signals": "UPDATE signals s SET user_id = t.user_id FROM trading_strategies t WHERE t.strategy_id = s.strategy_id",
+    "trades": "UPDATE trades t SET user_id = s.user_id FROM signals s WHERE s.signal_id = t.signal_id",
+}
+
 VIEWER = "(SELECT nullif(current_setting('candlegraph.viewer', true), '')::bigint)"
 OWN = f"{VIEWER} = 0 OR user_id = {VIEWER}"
 POLICIES = {
@@ -100,8 +106,12 @@ def downgrade() -> None:
 def _add_owners(schema: str) -> None:
     for table, singular, reference in (("signals", "signal", "strategy_id"), ("trades", "trade", "signal_id")):
         op.add_column(table, sa.Column("user_id", sa.BigInteger(), nullable=True))
+        # Whoever migrates announces that anything may have changed.
+        op.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        op.execute(OWNERS[table])
+        op.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
         op.create_foreign_key(
-            op.f(f"fk_{table}_user_id_users"), table, "users", ["user_id"], ["user_id"], ondelete="RESTRICT"
+            op.f(f"fk_{table}_user_id_users"), table, "users", ["user_id"], ["user_id"], ondelete="SET NULL"
         )
         op.create_index(
             op.f(f"ix_{table}_user_id_timestamp_{singular}_id"), table, ["user_id", "timestamp", f"{singular}_id"]
@@ -111,8 +121,6 @@ def _add_owners(schema: str) -> None:
             f"CREATE TRIGGER candlegraph_own BEFORE INSERT OR UPDATE OF user_id, {reference} ON {table}"
             f" FOR EACH ROW EXECUTE FUNCTION candlegraph_own_{singular}()"
         )
-    op.execute("UPDATE signals s SET user_id = t.user_id FROM trading_strategies t WHERE t.strategy_id = s.strategy_id")
-    op.execute("UPDATE trades t SET user_id = s.user_id FROM signals s WHERE s.signal_id = t.signal_id")
 
 
 def _build_walls(schema: str) -> None:

@@ -1,118 +1,166 @@
-"""A run: servers that are killed, clients that do not give up, and what the table holds in the end."""
+"""Trades are recorded while servers are killed: each must be there exactly once, and its client must know it."""
 
 import asyncio
+import random
+import signal
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import asyncpg
-from sqlalchemy import URL
+import orjson
+from sqlalchemy import URL, text
 
-from graph.compiler.global_ids import global_id
-from tests.chaos.servers import Pause, Server, environment, kill_and_restart
-from tests.chaos.trades import Trades, quantity_of
-from tests.soak.client import Client
+from db.engine import Database
+from tests.soak.client import CONNECTION_ERRORS, Client
+from tests.soak.servers import Server, await_ready, start
 
-COIN = "INSERT INTO cryptocurrencies (symbol, name, base_interval) VALUES ('BTC', 'Bitcoin', 'H1')"
+RECORD = """
+mutation($input: RecordTradeInput!) { recordTrade(input: $input) { trade { id quantity } userErrors { code message } } }
+"""
+SYMBOL = "CHAOS"
+PAUSE_SECONDS = 0.05
 
 
-class Wanted(NamedTuple):
-    """most_kills: None for as many as there is time for."""
+@dataclass(frozen=True)
+class Wanted:
+    """clients: at once. between_kills: seconds, about. No run goes on for longer than the limit."""
 
     trades: int = 10_000
-    clients: int = 100
-    servers: int = 3
-    pause: Pause = Pause(0.5, 3)
-    most_kills: int | None = None
-    most_seconds: float = 900
+    clients: int = 64
+    servers: int = 2
+    between_kills: float = 1.0
+    limit_seconds: float = 540
 
 
 @dataclass
 class Findings:
-    """wrong: what must not be, in words."""
+    """answers: the id that each trade's client was told, by the number of the trade. attempts: how each one ended."""
 
-    seconds: float = 0.0
-    rows: int = 0
+    answers: dict[int, str] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
-    again: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    stored: int = 0
+    distinct: int = 0
+    kept_keys: int = 0
+
+    def failures(self, wanted: Wanted) -> list[str]:
+        told = len(set(self.answers.values()))
+        checks = {
+            f"{len(self.answers):,} of {wanted.trades:,} trades were answered": len(self.answers) == wanted.trades,
+            f"clients were told {told:,} different ids": told == wanted.trades,
+            f"{self.stored:,} trades are stored": self.stored == wanted.trades,
+            f"{self.distinct:,} different trades are stored": self.distinct == wanted.trades,
+            f"{self.kept_keys:,} keys are kept": self.kept_keys == wanted.trades,
+        }
+        return [what for what, holds in checks.items() if not holds]
 
 
-Tell = Callable[[int, Counter[str]], None]
+def chaos(url: URL, folder: Path, wanted: Wanted, progress: Callable[[int], object] = lambda _: None) -> Findings:
+    """Run it, on an empty, migrated database."""
+    return asyncio.run(_Run(url, folder, wanted, progress).run())
 
 
-def chaos(url: URL, folder: Path, wanted: Wanted, tell: Tell) -> Findings:
-    """On this database, which has its tables and no rows. Logs of the servers are written to the folder."""
-    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return asyncio.run(_run(dsn, folder, wanted, tell))
+class _Run:
+    def __init__(self, url: URL, folder: Path, wanted: Wanted, progress: Callable[[int], object]) -> None:
+        self._url = url
+        self._folder = folder
+        self._wanted = wanted
+        self._progress = progress
+        self._servers: list[Server] = []
+        self._started: list[Server] = []
+        self._waiting = list(range(wanted.trades))
+        self._findings = Findings()
 
+    async def run(self) -> Findings:
+        database = Database(self._url, pool_size=1)
+        async with database.transaction() as connection:
+            await connection.execute(
+                text("INSERT INTO cryptocurrencies (symbol, name, base_interval) VALUES (:s, :s, 'H1')"), {"s": SYMBOL}
+            )
+        with self._all_ended():
+            self._servers = [self._start() for _ in range(self._wanted.servers)]
+            await asyncio.gather(*(asyncio.to_thread(await_ready, server) for server in self._servers))
+            began = time.monotonic()
+            async with asyncio.timeout(self._wanted.limit_seconds):
+                await self._record_all()
+            self._findings.seconds = time.monotonic() - began
+        await self._count(database)
+        await database.close()
+        return self._findings
 
-async def _run(dsn: str, folder: Path, wanted: Wanted, tell: Tell) -> Findings:
-    findings = Findings()
-    connection = await asyncpg.connect(dsn)
-    with ExitStack() as stack:
-        await connection.execute(COIN)
-        servers = []
-        for _ in range(wanted.servers):
-            servers.append(Server(folder, environment(dsn)))
-            stack.callback(servers[-1].end)
-        for server in servers:
-            await asyncio.to_thread(server.wait)
-        trades = await _recorded(servers, wanted, findings, tell)
-        for server in servers:
-            said = server.log.read_text()
-            if "Traceback" in said:
-                findings.wrong.append(f"the server at {server.port} said: {said[-1000:]}")
-        findings.wrong += await _compared(connection, trades, wanted.trades)
-        findings.rows = await connection.fetchval("SELECT count(*) FROM trades")
-    await connection.close()
-    return findings
+    async def _record_all(self) -> None:
+        killing = asyncio.create_task(self._kill_for_ever())
+        async with Client() as client:
+            recording = [asyncio.create_task(self._record(client)) for _ in range(self._wanted.clients)]
+            try:
+                await asyncio.gather(*recording)
+            finally:
+                killing.cancel()
+                await asyncio.wait({killing, *recording})
+        if not killing.cancelled() and killing.exception() is not None:
+            killing.result()
 
+    async def _record(self, client: Client) -> None:
+        while self._waiting:
+            number = self._waiting.pop()
+            # Quantities tell trades apart.
+            given = {"symbol": SYMBOL, "side": "BUY", "price": "1", "quantity": str(number + 1)}
+            sent = {"query": RECORD, "variables": {"input": {**given, "idempotencyKey": f"trade-{number}"}}}
+            while (id_ := await self._attempt(client, sent)) is None:  # noqa: ASYNC110 - it is sent again
+                await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
+            self._findings.answers[number] = id_
+            self._progress(len(self._findings.answers))
 
-async def _recorded(servers: list[Server], wanted: Wanted, findings: Findings, tell: Tell) -> Trades:
-    started = time.monotonic()
-    async with Client() as client:
-        trades = Trades(client, [server.port for server in servers], wanted.trades)
-        findings.again = trades.again
-        stop = asyncio.Event()
-        killing = asyncio.create_task(kill_and_restart(servers, findings.kills, wanted.pause, wanted.most_kills, stop))
-        telling = asyncio.create_task(_told(trades, findings.kills, tell))
+    async def _attempt(self, client: Client, sent: object) -> str | None:
+        """The id of the trade; None where nobody knows what became of the attempt, or it must be made again."""
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(wanted.clients):
-                    group.create_task(trades.record(started + wanted.most_seconds))
+            response = await client.post(random.choice(self._servers).port, sent)
+            answer = orjson.loads(response.body)
+        except CONNECTION_ERRORS as error:
+            self._findings.attempts[type(error).__name__] += 1
+            return None
+        except ValueError:
+            self._findings.attempts["cut off"] += 1
+            return None
+        if "errors" in answer:
+            self._findings.attempts[answer["errors"][0]["extensions"]["code"]] += 1
+            return None
+        payload = answer["data"]["recordTrade"]
+        assert payload["userErrors"] == [], payload
+        self._findings.attempts["answered"] += 1
+        id_: str = payload["trade"]["id"]
+        return id_
+
+    async def _kill_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(random.uniform(0.5, 1.5) * self._wanted.between_kills)
+            place = random.randrange(len(self._servers))
+            how = random.choice((signal.SIGKILL, signal.SIGTERM))
+            doomed = self._servers[place]
+            doomed.process.send_signal(how)
+            self._findings.kills[how.name] += 1
+            self._servers[place] = fresh = self._start()
+            await asyncio.to_thread(await_ready, fresh)
+            await asyncio.to_thread(doomed.end)
+
+    def _start(self) -> Server:
+        server = start(self._folder, self._url.render_as_string(hide_password=False))
+        self._started.append(server)
+        return server
+
+    @contextmanager
+    def _all_ended(self) -> Iterator[None]:
+        try:
+            yield
         finally:
-            telling.cancel()
-            # Not cancelled: it would leave a server behind that it was about to start.
-            stop.set()
-            await killing
-    findings.seconds = time.monotonic() - started
-    return trades
+            for server in self._started:
+                server.end()
 
-
-async def _told(trades: Trades, kills: Counter[str], tell: Tell) -> None:
-    while True:
-        tell(len(trades.answered), kills)
-        await asyncio.sleep(0.2)
-
-
-async def _compared(connection: "asyncpg.Connection[Any]", trades: Trades, number: int) -> list[str]:
-    """What of the table is not as it should be."""
-    counts = await connection.fetch("SELECT quantity, count(*), min(trade_id) AS id FROM trades GROUP BY quantity")
-    stored = {row["quantity"].normalize(): (row["count"], row["id"]) for row in counts}
-    wrong = [f"trade {one} was answered in two ways" for one in trades.differing]
-    for one in range(1, number + 1):
-        count, id_ = stored.pop(quantity_of(one).normalize(), (0, None))
-        if count != 1:
-            wrong.append(f"trade {one} is there {count} times")
-        elif trades.answered.get(one) != global_id("Trade", id_):
-            wrong.append(f"trade {one} was answered with another id")
-    wrong += [f"nobody recorded a trade of {quantity}" for quantity in stored]
-    keys = await connection.fetchval("SELECT count(*) FROM idempotency_keys WHERE answer IS NOT NULL")
-    if keys != number:
-        wrong.append(f"{keys:,} keys are kept")
-    return wrong
+    async def _count(self, database: Database) -> None:
+        statement = "SELECT count(*), count(DISTINCT quantity), (SELECT count(*) FROM idempotency_keys) FROM trades"
+        ((stored, distinct, kept),) = await database.fetch_rows(text(statement))
+        self._findings.stored, self._findings.distinct, self._findings.kept_keys = stored, distinct, kept

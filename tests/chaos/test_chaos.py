@@ -1,19 +1,16 @@
-"""In short: servers are killed while trades are recorded, and each is there exactly once."""
-
 from pathlib import Path
 
 from sqlalchemy import URL
 
-from tests.chaos.run import Wanted, chaos
-from tests.chaos.servers import Pause
+from tests.chaos.run import Findings, Wanted, chaos
 
 
 def test_each_trade_is_there_exactly_once(database_url: URL, tmp_path: Path) -> None:
-    told: list[int] = []
-    wanted = Wanted(trades=300, clients=8, servers=2, pause=Pause(0.1, 0.3), most_kills=2, most_seconds=60)
-    findings = chaos(database_url, tmp_path, wanted, lambda answered, _: told.append(answered))
-    assert findings.wrong == []
-    assert findings.rows == 300
-    assert findings.kills.total() == 2
-    assert findings.again.total() > 0
-    assert told
+    wanted = Wanted(trades=400, clients=16, between_kills=0.5, limit_seconds=60)
+    findings = chaos(database_url, tmp_path, wanted)
+    assert findings.failures(wanted) == []
+
+
+def test_what_is_wrong_is_found() -> None:
+    findings = Findings(answers={0: "a", 1: "a"}, stored=3, distinct=2, kept_keys=2)
+    assert findings.failures(Wanted(trades=2)) == ["clients were told 1 different ids", "3 trades are stored"]

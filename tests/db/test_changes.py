@@ -25,6 +25,8 @@ INSERT INTO models (name, version) VALUES ('m', '1');
 INSERT INTO users (username, password_hash) VALUES ('u', '');
 INSERT INTO trading_strategies (user_id, name) VALUES (1, 's');
 INSERT INTO alerts (user_id, alert_type, message, timestamp) VALUES (1, 'TRADE', '', now());
+INSERT INTO api_keys (user_id, name, prefix, key_hash, scopes) VALUES (1, 'k', 'p', sha256('k'), '{READ}');
+INSERT INTO sessions (user_id, token_hash, expires_at) VALUES (1, sha256('t'), now());
 INSERT INTO market_data SELECT -id, id, '2025-01-08 12:00+00', 1, 1, 1, 1, 1, 1, 'x' FROM cryptocurrencies WHERE id < 3;
 INSERT INTO predictions (cryptocurrency_id, model_id, prediction_timestamp, target_timestamp, predicted_price)
     SELECT id, 1, '2025-01-08', '2025-01-09', 1 FROM cryptocurrencies WHERE id < 3;
@@ -50,9 +52,11 @@ INSERTS = {
     "trading_strategies": "(user_id, name) VALUES (1, 't')",
     "alerts": "(alert_type, message, timestamp) VALUES ('TRADE', '', now())",
     "users": "(username, password_hash) VALUES ('v', '')",
+    "api_keys": "(user_id, name, prefix, key_hash, scopes) VALUES (1, 'l', 'q', sha256('l'), '{READ}')",
+    "sessions": "(user_id, token_hash, expires_at) VALUES (1, sha256('u'), now())",
 }
 OF_COINS = ["market_data", "predictions", "signals", "trades", "sentiment_data"]
-OF_NO_COIN = ["models", "trading_strategies", "alerts", "users"]
+OF_NO_COIN = ["models", "trading_strategies", "alerts", "users", "api_keys", "sessions"]
 ALL = (None, None)
 
 
@@ -128,6 +132,25 @@ async def test_rows_of_no_coin(writer: Writer, table: str) -> None:
     assert await writer.write(f"INSERT INTO {table} SELECT * FROM {table}") == []
 
 
+async def test_the_last_use_of_a_key_is_not_announced(writer: Writer) -> None:
+    assert await writer.write("UPDATE api_keys SET last_used_at = now()") == []
+    assert await writer.write("UPDATE api_keys SET last_used_at = now(), revoked_at = now()") == [("api_keys", [])]
+    columns = await writer.connection.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'api_keys'::regclass AND attnum > 0"
+    )
+    others = [column for (column,) in columns if column != "last_used_at"]
+    assert len(others) == 9
+    for column in others:
+        assert await writer.write(f"UPDATE api_keys SET {column} = {column}") == [("api_keys", [])]
+
+
+async def test_keys_of_idempotency_are_not_announced(writer: Writer) -> None:
+    made = "INSERT INTO idempotency_keys (actor, key, operation, input_hash) VALUES (0, 'k', 'o', '')"
+    assert (
+        await writer.write(f"{made}; UPDATE idempotency_keys SET answer = '{{}}'; DELETE FROM idempotency_keys") == []
+    )
+
+
 async def test_coins(writer: Writer) -> None:
     assert await writer.write(f"{COINS} VALUES ('SOL', '', 'M1'), ('DOT', '', 'M1')") == [
         ("cryptocurrencies", ["DOT", "SOL"])
@@ -161,7 +184,7 @@ async def test_a_truncation(writer: Writer, table: str) -> None:
     announced = await writer.write(f"TRUNCATE {table} CASCADE")
     assert (table, None) in announced
     assert all(coins is None for _, coins in announced)
-    assert len(announced) == {"cryptocurrencies": 6, "users": 5, "models": 4}.get(table, len(announced))
+    assert len(announced) == {"cryptocurrencies": 6, "users": 7, "models": 4}.get(table, len(announced))
 
 
 async def test_a_coin_that_goes_with_its_rows(writer: Writer) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.engine import Database, driver_url
-from db.errors import DatabaseUnavailable, Refused, StatementTimeout
+from db.errors import DatabaseUnavailable, Overloaded, Refused, StatementTimeout
 
 
 async def test_the_session_is_ours(database: Database) -> None:
@@ -63,11 +63,10 @@ async def test_a_database_that_does_not_exist(postgres: URL) -> None:
     await database.close()
 
 
-async def test_a_pool_that_is_used_up(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.engine.CHECKOUT_TIMEOUT_SECONDS", 0.1)
-    database = Database(database_url, pool_size=1)
+async def test_a_pool_that_is_used_up(database_url: URL) -> None:
+    database = Database(database_url, pool_size=1, timeout_seconds=0.1)
     async with database.connect():
-        with pytest.raises(DatabaseUnavailable, match="busy"):
+        with pytest.raises(Overloaded, match="busy"):
             await database.fetch_value(text("SELECT 1"))
     assert await database.fetch_value(text("SELECT 1")) == 1
     await database.close()
@@ -88,7 +87,7 @@ async def test_a_statement_that_refuses(database: Database) -> None:
 
 
 async def test_a_server_that_stops_answering_costs_the_timeout_and_no_more(database_url: URL) -> None:
-    database = Database(database_url, pool_size=1, read_timeout_seconds=0.5)
+    database = Database(database_url, pool_size=1, timeout_seconds=0.5)
     backend = await database.fetch_value(text("SELECT pg_backend_pid()"))
     os.kill(backend, signal.SIGSTOP)
     try:

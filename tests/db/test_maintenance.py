@@ -10,6 +10,17 @@ from db.engine import Database
 
 NOW = datetime.now(UTC)
 
+OVER = """
+INSERT INTO sessions (user_id, token_hash, expires_at, revoked_at)
+SELECT 1, sha256(''), now() + CAST(expires AS interval), now() + CAST(revoked AS interval)
+FROM (VALUES ('-31 days', NULL), ('10 days', '-31 days'), ('-29 days', NULL), ('10 days', '-29 days'), ('1 day', NULL))
+    AS _ (expires, revoked)
+"""
+ANSWERED = """
+INSERT INTO idempotency_keys (actor, key, operation, input_hash, created_at)
+VALUES (1, 'a', '', '', now() - interval '8 days'), (1, 'b', '', '', now() - interval '6 days')
+"""
+
 
 @pytest.fixture
 async def stored(database: Database) -> Database:
@@ -38,12 +49,18 @@ async def test_demo_data_is_sound(stored: Database) -> None:
         ),
         ("UPDATE signals SET cryptocurrency_id = 1 + cryptocurrency_id % 5 WHERE signal_id = 5", "signals"),
         ("UPDATE trades SET cryptocurrency_id = 1 + cryptocurrency_id % 5 WHERE trade_id = 5", "trades"),
+        (
+            """INSERT INTO sessions (user_id, token_hash, expires_at) VALUES (1, sha256(''), now() + interval '1 day');
+            UPDATE users SET is_active = false""",
+            "disabled",
+        ),
         ("UPDATE alembic_version SET version_num = 'older'", "migration"),
     ],
 )
 async def test_damage_is_found(stored: Database, damage: str, what: str) -> None:
     async with stored.transaction() as connection:
-        await connection.execute(text(damage))
+        for statement in damage.split(";"):
+            await connection.execute(text(statement))
     wrong = [check for check in await maintenance.verify(stored) if check.violations]
     assert wrong
     assert what in wrong[0].what
@@ -54,9 +71,21 @@ async def test_cleaning_counts_first_and_deletes_when_told(stored: Database) -> 
     counted = await maintenance.clean(stored, **ages, dry_run=True)
     assert counted.candles > 5 * 24 * 59
     assert await maintenance.clean(stored, **ages, dry_run=False) == counted
-    assert await maintenance.clean(stored, **ages, dry_run=True) == maintenance.Cleaned(0, 0)
+    assert await maintenance.clean(stored, **ages, dry_run=True) == maintenance.Cleaned(0, 0, 0, 0)
     settled = await stored.fetch_value(text("SELECT count(*) FROM predictions WHERE actual_price IS NOT NULL"))
     assert settled > 10_000
+
+
+async def test_sessions_and_answers_to_repeated_writes_go_in_time(stored: Database) -> None:
+    async with stored.transaction() as connection:
+        await connection.execute(text(OVER))
+        await connection.execute(text(ANSWERED))
+    ages = {"candles": timedelta(days=365), "sentiment": timedelta(days=365)}
+    cleaned = maintenance.Cleaned(0, 0, sessions=2, idempotency_keys=1)
+    assert await maintenance.clean(stored, **ages, dry_run=True) == cleaned
+    assert await maintenance.clean(stored, **ages, dry_run=False) == cleaned
+    rows = {table.table: table.rows for table in await maintenance.stats(stored)}
+    assert (rows["sessions"], rows["idempotency_keys"]) == (3, 1)
 
 
 async def test_a_reset_leaves_empty_tables(stored: Database) -> None:

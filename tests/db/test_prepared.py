@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import URL, text
 from structlog.testing import capture_logs
 
+from db.deadlines import deadline
 from db.engine import Database
-from db.errors import DatabaseUnavailable, Refused, StatementTimeout
+from db.errors import DatabaseUnavailable, Overloaded, Refused, StatementTimeout
 
 ONE = "SELECT to_json($1::int)"
 
@@ -16,7 +17,7 @@ ONE = "SELECT to_json($1::int)"
 @pytest.fixture
 async def small(database_url: URL) -> AsyncIterator[Database]:
     """A database with two connections and little patience."""
-    database = Database(database_url, pool_size=2, read_timeout_seconds=2)
+    database = Database(database_url, pool_size=2, timeout_seconds=2)
     yield database
     assert database.pool_in_use == 0
     await database.close()
@@ -61,13 +62,12 @@ async def test_more_reads_than_connections_wait_their_turn(small: Database) -> N
 
 
 async def test_who_waits_too_long_is_told(small: Database) -> None:
-    small.prepared._checkout_timeout_seconds = 0.1
     slow = [
         asyncio.create_task(small.prepared.fetch_row("SELECT to_json(1) FROM pg_sleep(0.5)", [], keep=True))
         for _ in range(2)
     ]
     await asyncio.sleep(0.1)
-    with pytest.raises(DatabaseUnavailable, match="busy"):
+    with pytest.raises(Overloaded, match="busy"), deadline(0.1):
         await small.prepared.fetch_row(ONE, [1], keep=True)
     await asyncio.gather(*slow)
     assert list(await small.prepared.fetch_row(ONE, [1], keep=True)) == [b"1"]
@@ -93,7 +93,7 @@ async def test_a_connection_that_dies_twice_is_an_error(small: Database) -> None
 
 @pytest.mark.parametrize("keep", [True, False])
 async def test_a_server_that_does_not_answer_is_given_up(database_url: URL, keep: bool) -> None:
-    database = Database(database_url, pool_size=1, read_timeout_seconds=0.2)
+    database = Database(database_url, pool_size=1, timeout_seconds=0.2)
     with pytest.raises(StatementTimeout):
         await database.prepared.fetch_row("SELECT to_json(1) FROM pg_sleep(2)", [], keep=keep)
     assert list(await database.prepared.fetch_row(ONE, [1], keep=keep)) == [b"1"]

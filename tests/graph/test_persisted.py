@@ -8,6 +8,7 @@ import orjson
 import pytest
 from graphql import GraphQLSchema, OperationDefinitionNode, build_schema, is_input_type, parse
 
+from graph.compiler.cost import Cost
 from graph.compiler.global_ids import global_id
 from graph.compiler.variables import Variables
 from graph.documents import DocumentRefused, Operation, read_operation
@@ -266,7 +267,9 @@ def with_variable(type_: str, schema: GraphQLSchema) -> Operation:
     document = parse(f"query($a: {type_}) {{ __typename }}")
     node = document.definitions[0]
     assert isinstance(node, OperationDefinitionNode)
-    return Operation(document, node, Variables(schema, node.variable_definitions or ()), 0)
+    return Operation(
+        document, node, Variables(schema, node.variable_definitions or ()), Cost(schema, document, node), 0
+    )
 
 
 INPUTS = [name for name, type_ in SCHEMA.type_map.items() if is_input_type(type_) and name != "JSON"]

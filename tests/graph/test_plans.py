@@ -15,7 +15,7 @@ from graph import documents, operations
 from graph.operations import Operations
 from graph.plans import Plans
 from graph.schema import create_schema
-from tests.application import FieldByField, asked, context_of, counted
+from tests.application import GENEROUS, FieldByField, asked, context_of, counted
 
 COIN = "query($symbol: String!) { cryptocurrency(symbol: $symbol) { name } }"
 
@@ -27,8 +27,8 @@ class Server:
         self.database = database
         context = context_of(database)
         self.plans = context.plans
-        self._planned = Operations(create_schema(), context)
-        self._unplanned = FieldByField(create_schema(), replace(context, plans=Plans()))
+        self._planned = Operations(create_schema(), context, rules=GENEROUS)
+        self._unplanned = FieldByField(create_schema(), replace(context, plans=Plans()), rules=GENEROUS)
 
     async def ask(self, query: str, variables: dict[str, Any] | None = None) -> Any:
         return orjson.loads((await self._planned.answer(asked(query, variables))).body)

@@ -120,13 +120,14 @@ def test_the_database_is_looked_after(folder: Path) -> None:
     assert "WRONG" not in succeeded(folder, "db", "verify")
     assert succeeded(folder, "db", "rebuild-rollups") == "The rollups of 2 coins are rebuilt.\n"
     assert succeeded(folder, "settle") == "0 predictions settled\n"
-    assert "4 candles and 0 sentiment rows would be deleted" in succeeded(folder, "db", "clean")
-    assert "4 candles and 0 sentiment rows deleted" in succeeded(folder, "db", "clean", "--apply")
+    old = "4 candles, 0 sentiment rows, 0 sessions and 0 idempotency keys"
+    assert f"{old} would be deleted" in succeeded(folder, "db", "clean")
+    assert f"{old} deleted" in succeeded(folder, "db", "clean", "--apply")
     assert "0 candles" in succeeded(folder, "db", "clean")
 
 
 def test_revisions_go_up_and_down(folder: Path) -> None:
-    assert succeeded(folder, "db", "downgrade", "-1").startswith("0002_rollups (the newest is 0003_changes)")
+    assert succeeded(folder, "db", "downgrade", "-1").startswith("0004_identity (the newest is 0005_ownership)")
     done = candlegraph(folder, "db", "upgrade", "nowhere")
     assert done.returncode == 1
     assert done.stderr.startswith("Error: Can't locate revision")

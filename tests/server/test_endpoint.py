@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.engine import Database
-from server.requests import MAX_DEPTH, MAX_QUERY, MAX_WRITTEN_BODY
+from server.requests import MAX_BODY_OF_WRITERS, MAX_DEPTH, MAX_QUERY
 from tests.application import Client, serving
 
 LEGACY = "application/json"
@@ -49,7 +49,7 @@ NO_REQUESTS = [
     (b'{"query": "{ __typename }", "operationName": 5}', 400, "BAD_REQUEST"),
     (b'{"query": "{ __typename }", "extensions": "{}"}', 400, "BAD_REQUEST"),
     (b'{"query": "%s"}' % (b"#" * (MAX_QUERY + 1)), 413, "QUERY_TOO_LARGE"),
-    (b" " * (MAX_WRITTEN_BODY + 1), 413, "PAYLOAD_TOO_LARGE"),
+    (b" " * (MAX_BODY_OF_WRITERS + 1), 413, "PAYLOAD_TOO_LARGE"),
 ]
 
 

@@ -8,11 +8,14 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import URL
 from starlette.requests import Request
 from starlette.types import Message
 
-from server.requests import MAX_WRITTEN_BODY, RequestError, read_operation
-from tests.application import Client
+from graph.identity.scopes import Scope
+from server.requests import MAX_BODY, MAX_BODY_OF_WRITERS, RequestError, read_operation
+from tests.application import Client, serving
+from tests.people import SIGNING, key_of, signed
 
 JSON = {"content-type": "application/json"}
 QUERY = b'{"query": "{ __typename }"}'
@@ -23,10 +26,20 @@ async def test_a_body_that_says_that_it_is_too_large_is_not_read(client: Client)
         raise AssertionError("The body is read.")
         yield b""
 
-    for length in (str(MAX_WRITTEN_BODY + 1), "0" + str(MAX_WRITTEN_BODY + 1), "9" * 5_000):
+    for length in (str(MAX_BODY_OF_WRITERS + 1), "0" + str(MAX_BODY_OF_WRITERS + 1), "9" * 5_000):
         response = await client.post("/graphql", content=body(), headers={**JSON, "content-length": length})
         assert response.status_code == 413
         assert response.json()["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
+
+
+async def test_a_body_may_be_larger_for_who_may_write(database_url: URL) -> None:
+    signatures: list[dict[str, str]] = [{}, *[signed(await key_of(database_url, scope)) for scope in Scope]]
+    async with serving(database_url, **SIGNING) as client:
+        for signature, most in zip(signatures, [MAX_BODY] * 2 + [MAX_BODY_OF_WRITERS] * 2, strict=True):
+            for length, status in ((most, 200), (most + 1, 413)):
+                answer = await client.post("/graphql", content=QUERY.ljust(length), headers={**JSON, **signature})
+                assert answer.status_code == status
+            assert f"{most:,} bytes" in answer.text
 
 
 async def test_a_body_without_end_is_cut_off(client: Client) -> None:
@@ -42,7 +55,7 @@ async def test_a_body_without_end_is_cut_off(client: Client) -> None:
         read = 0
         response = await client.post("/graphql", content=body(), headers=headers)
         assert response.status_code == 413
-        assert read <= MAX_WRITTEN_BODY + 2 * 2**14
+        assert read <= MAX_BODY_OF_WRITERS + 2 * 2**14
 
 
 async def test_a_body_may_come_in_pieces(client: Client) -> None:
@@ -84,7 +97,7 @@ def head(*lines: str) -> bytes:
 
 
 def test_a_server_refuses_a_large_body_before_it_is_sent(served: str) -> None:
-    told = talk(served, head(f"Content-Length: {MAX_WRITTEN_BODY + 1}", "Expect: 100-continue"))
+    told = talk(served, head(f"Content-Length: {MAX_BODY_OF_WRITERS + 1}", "Expect: 100-continue"))
     assert told.startswith(b"HTTP/1.1 413 ")
     assert json.loads(told.partition(b"\r\n\r\n")[2])["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
 
@@ -133,7 +146,11 @@ async def test_errors_are_capped_and_found_in_time(client: Client, query: str) -
     assert time.process_time() - started < 5
     assert 1 <= len(answer["errors"]) <= 10
     for error in answer["errors"]:
-        assert error["extensions"]["code"] in {"GRAPHQL_VALIDATION_FAILED", "OPERATION_RESOLUTION_FAILURE"}
+        assert error["extensions"]["code"] in {
+            "GRAPHQL_VALIDATION_FAILED",
+            "OPERATION_RESOLUTION_FAILURE",
+            "QUERY_TOO_LARGE",
+        }
 
 
 async def test_errors_of_variables_are_capped(client: Client) -> None:

@@ -50,7 +50,7 @@ async def test_the_type_of_the_answer_is_negotiated(client: Client, accept: str 
     response = await client.send(request)
     assert response.status_code == (200 if chosen else 406)
     assert response.headers["content-type"] == f"{chosen or LEGACY}; charset=utf-8"
-    assert response.headers["vary"] == "Accept"
+    assert response.headers["vary"] == "Accept, Authorization"
     if chosen is None:
         assert response.json()["errors"][0]["extensions"]["code"] == "NOT_ACCEPTABLE"
 

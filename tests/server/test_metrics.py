@@ -12,7 +12,7 @@ from sqlalchemy import URL, text
 
 from db.changes import announce_all
 from db.engine import Database, driver_url
-from db.errors import DatabaseUnavailable, Refused, StatementTimeout
+from db.errors import DatabaseUnavailable, Overloaded, Refused, StatementTimeout, Unconfirmed
 from server import scrape
 from server.metrics import MAX_OPERATIONS, RequestMetrics, StatementMetrics
 from tests.application import Client, counted, serving
@@ -173,6 +173,8 @@ async def test_applications_count_for_themselves(demo_url: URL) -> None:
         (Refused("CODE", "", {}), "refused"),
         (StatementTimeout(), "timeout"),
         (DatabaseUnavailable(), "unavailable"),
+        (Unconfirmed(), "unavailable"),
+        (Overloaded(), "overloaded"),
         (ZeroDivisionError(), "error"),
     ],
 )

@@ -56,9 +56,19 @@ REFUSED = [
     ("REDIS_URL", "redis://localhost/0?shape=round", "it is not a URL like redis://"),
     ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
     ("DATABASE_POOL_SIZE", "many", "valid integer"),
+    ("REQUEST_TIMEOUT_SECONDS", "0", "greater than or equal to 0.1"),
+    ("REQUEST_TIMEOUT_SECONDS", "nan", "less than or equal to 300"),
+    ("REQUEST_TIMEOUT_SECONDS", "301", "less than or equal to 300"),
+    ("SHUTDOWN_DELAY_SECONDS", "-1", "greater than or equal to 0"),
     ("LOG_LEVEL", "loud", "'DEBUG', 'INFO'"),
     ("ENVIRONMENT", "moon", "'development'"),
     ("SECRET_KEY", "hunter2", "at least 32"),
+    ("SECRET_KEY_PREVIOUS", "hunter2", "at least 32"),
+    ("AUTH_MODE", "hunter2", "'open' or 'required'"),
+    ("INTROSPECTION", "hunter2", "valid boolean"),
+    ("PRIVATE_PORT", "65536", "less than or equal to 65535"),
+    ("CORS_ORIGINS", "https://a.example/hunter2", "an origin is like https://app.example.com"),
+    ("CORS_ORIGINS", "null", "an origin is like https://app.example.com"),
 ]
 
 

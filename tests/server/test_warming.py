@@ -99,7 +99,7 @@ async def test_only_what_was_asked_is_recorded(demo_url: URL, redis_url: str) ->
     """However it is sent, it is the same; and nothing else that was sent is written down."""
     async with serving(demo_url, redis_url=redis_url) as (client, _):
         noisy = json.dumps({"extensions": {"token": "secret"}, "variables": {}, "query": BITCOIN, "note": "secret"})
-        await client.post("/graphql", content=noisy, headers=JSON | {"authorization": "secret", "cookie": "secret"})
+        await client.post("/graphql", content=noisy, headers=JSON | {"x-note": "secret", "cookie": "secret"})
         await client.get("/graphql", params={"query": BITCOIN, "token": "secret"})
         await asked(client, query=BITCOIN)
         await asked(client, query="{ health { status } }")

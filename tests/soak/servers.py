@@ -42,10 +42,10 @@ def started(number: int, folder: Path, database_url: str, redis_url: str) -> Ite
     with ExitStack() as stack:
         servers = []
         for _ in range(number):
-            servers.append(_start(folder, database_url, redis_url))
+            servers.append(start(folder, database_url, redis_url))
             stack.callback(servers[-1].end)
         for server in servers:
-            _await(server)
+            await_ready(server)
         yield servers
 
 
@@ -59,8 +59,9 @@ def stopped(servers: list[Server]) -> list[int | None]:
     return [server.process.poll() for server in servers]
 
 
-def _start(folder: Path, database_url: str, redis_url: str) -> Server:
-    port = free_port()
+def start(folder: Path, database_url: str, redis_url: str = "") -> Server:
+    """A server that has begun to start. redis_url: none for memory alone."""
+    port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
@@ -87,7 +88,8 @@ def _start(folder: Path, database_url: str, redis_url: str) -> Server:
     return Server(port, process, log)
 
 
-def _await(server: Server) -> None:
+def await_ready(server: Server) -> None:
+    """Wait until it serves. Raises RuntimeError, with what it said, where it does not."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
@@ -99,7 +101,7 @@ def _await(server: Server) -> None:
     raise RuntimeError(f"A server does not start:\n{server.log.read_text()[-3000:]}")
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

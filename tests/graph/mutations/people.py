@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from db.engine import Connection, Database
 from db.writes import api_keys, users
-from graph.identity.secrets import new_api_key
+from graph.identity.api_keys import ApiKey
 from tests.application import Client, application, in_one_piece
 
 SECRET = "a secret of these tests, which is long enough"
@@ -69,7 +69,8 @@ def person(app: ASGIApp, token: str | None = None, user_id: int = 0) -> Person:
 
 async def key_of(connection: Connection, user_id: int, scope: str, **values: Any) -> str:
     """A new API key of a user."""
-    new = new_api_key()
+    new = ApiKey.new()
+    values = {"expires_at": None, **values}
     await api_keys.create(
         connection, user_id, name=scope, prefix=new.prefix, key_hash=new.hash, scopes=[scope], **values
     )

@@ -12,7 +12,7 @@ from db.engine import Database, DatabaseProbe
 from graph.operations import Operations
 from graph.plans import Plans
 from graph.schema import create_schema
-from tests.application import FieldByField, asked, context_of
+from tests.application import GENEROUS, FieldByField, asked, context_of
 from tests.graph.oracle.comparison import Different, compare
 from tests.graph.oracle.evaluator import Answer, Evaluator, InvalidOperation
 from tests.graph.oracle.pages import Cursors
@@ -41,8 +41,8 @@ class Bench:
         self.plans = context.plans
         # The second time, an operation is answered by the plan of the first.
         self.plans.plans.least_sightings = 1
-        self.planned = Operations(create_schema(), context)
-        self.unplanned = FieldByField(create_schema(), replace(context, plans=Plans()))
+        self.planned = Operations(create_schema(), context, rules=GENEROUS)
+        self.unplanned = FieldByField(create_schema(), replace(context, plans=Plans()), rules=GENEROUS)
         runner.run(store_user(database))
         runner.run(store(database, rows))
 
@@ -114,7 +114,8 @@ class Bench:
         request = asked(operation.text, operation.variables)
         with capture_logs() as masked:
             answer = orjson.loads(self.runner.run(operations.answer(request)).body)
-        assert not masked, masked
+        # Others in this process may lose connections meanwhile.
+        assert not [entry for entry in masked if entry["log_level"] == "error"], masked
         return answer
 
 

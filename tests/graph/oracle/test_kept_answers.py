@@ -17,7 +17,7 @@ from cache.answers import AnswerCache, Source
 from db.changes import listen
 from graph.operations import Operations
 from graph.schema import create_schema
-from tests.application import asked, context_of
+from tests.application import GENEROUS, asked, context_of
 from tests.conftest import TEMPLATE, create_database
 from tests.graph.oracle.harness import Bench, PatientDatabase
 from tests.graph.oracle.operations import operation
@@ -97,7 +97,7 @@ class KeepingBench(Bench):
     def __init__(self, runner: asyncio.Runner, database: PatientDatabase) -> None:
         super().__init__(runner, database, nasty_rows())
         self.cache = Listening()
-        self.keeping = Operations(create_schema(), context_of(database, self.cache))
+        self.keeping = Operations(create_schema(), context_of(database, self.cache), rules=GENEROUS)
         self.sources: Counter[Source] = Counter()
         self.changed = 0
         self.listening = runner.run(self._listen())

@@ -1,0 +1,113 @@
+"""Who is let in: beyond what the database answers in time, a request is refused before it is read.
+
+What nobody waits for the database for is served whatever happens: answers from memory, health, metrics.
+"""
+
+import time
+from collections.abc import Awaitable
+from random import choice
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from db.turns import Turns
+from server.media_types import GRAPHQL_JSON, JSON
+from server.metrics import OTHER, RequestMetrics
+from server.protocol import PAUSE
+
+# Whoever would wait longer for a connection is refused; half of the time for a request, where that is less.
+LONGEST_WAIT_SECONDS = 1.0
+# For so long one judgement holds: to reckon for each request would cost more than all else that is done here.
+JUDGED_SECONDS = 0.002
+# So many may wait, however short: each takes memory.
+MOST_WAITING = 2_000
+# To refuse costs a fifth of a small answer. Beyond so many in a second, whoever comes back at once is not read for a
+# second: otherwise a flood leaves no time to answer anybody.
+MOST_REFUSED_PER_SECOND, PAUSE_SECONDS = 2_000, 1.0
+# Those who are refused together should not come back together.
+RETRY_AFTER_SECONDS = (1, 2, 3)
+
+
+class Admission:
+    """Whether there is room for one more who may need the database."""
+
+    def __init__(self, turns: Turns, request_timeout_seconds: float) -> None:
+        self._turns = turns
+        self._longest_wait = min(request_timeout_seconds / 2, LONGEST_WAIT_SECONDS)
+        self._is_full = False
+        self._judged_until = 0.0
+        self._second = 0
+        self._refused = 0
+
+    @property
+    def is_full(self) -> bool:
+        now = time.monotonic()
+        if now >= self._judged_until:
+            self._judged_until = now + JUDGED_SECONDS
+            expected = self._turns.expected_wait_seconds
+            self._is_full = expected > self._longest_wait or self._turns.waiting >= MOST_WAITING
+        return self._is_full
+
+    def is_flooded(self) -> bool:
+        """Note that one more is refused. Whether there were too many in this second."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._refused = second, 0
+        self._refused += 1
+        return self._refused > MOST_REFUSED_PER_SECOND
+
+
+class AdmissionMiddleware:
+    """Answers for a path, with 503, while there is no room. It stands behind whatever answers from memory."""
+
+    def __init__(self, app: ASGIApp, path: str, admission: Admission, metrics: RequestMetrics) -> None:
+        self._app = app
+        self._path = path
+        self._admission = admission
+        self._metrics = metrics
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # No coroutine of its own: almost everybody is let in.
+        if self._admission.is_full and scope["type"] == "http" and scope["path"] == self._path and _asks(scope):
+            return self._refuse(scope, send)
+        return self._app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, send: Send) -> None:
+        started = time.perf_counter()
+        if self._admission.is_flooded() and not _is_shared(scope):
+            scope[PAUSE] = PAUSE_SECONDS
+        # What the client likes best is not weighed: that would take longer than the refusal.
+        is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
+        start, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
+        await send(start)
+        await send(body)
+        self._metrics.answered(None, "shed", OTHER, started)
+
+
+def _asks(scope: Scope) -> bool:
+    """Without a query string, a GET asks for GraphiQL."""
+    return scope["method"] == "POST" or bool(scope["query_string"])
+
+
+def _is_shared(scope: Scope) -> bool:
+    """Whether the connection is that of a proxy, which sends what others ask for."""
+    return any(name in (b"x-forwarded-for", b"forwarded", b"via") for name, _ in scope["headers"])
+
+
+def _refusal(media_type: str, seconds: int) -> tuple[Message, Message]:
+    message = f"The server has more to do than it can: try again in {seconds} s."
+    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": "OVERLOADED"}}]})
+    headers = [
+        (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"retry-after", b"%d" % seconds),
+        (b"cache-control", b"no-store"),
+    ]
+    start = {"type": "http.response.start", "status": 503, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
+
+
+REFUSALS = {
+    media_type: [_refusal(media_type, seconds) for seconds in RETRY_AFTER_SECONDS]
+    for media_type in (JSON, GRAPHQL_JSON)
+}

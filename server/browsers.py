@@ -1,0 +1,87 @@
+"""What keeps the pages of others from doing anything with us by the browsers that show them."""
+
+from collections.abc import Awaitable
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.media_types import JSON, is_json
+
+# Where a scope holds the Content-Security-Policy of its answer, if that is a page.
+POLICY = "candlegraph.policy"
+CONTENT_SECURITY_POLICY = b"content-security-policy"
+# Of all answers. Each takes half a microsecond to send, so there are no more than data needs.
+ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
+# A browser that is made to show data as a page loads nothing for it, runs nothing of it, and frames it nowhere.
+OF_DATA = (CONTENT_SECURITY_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+# Beside its policy, a page says whom it tells where people come from, and the same to browsers that are old.
+OF_PAGE = (
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+# Two years.
+ONLY_BY_HTTPS = (b"strict-transport-security", b"max-age=63072000")
+
+# A page of another site can send none of these before its browser has asked us whether it may.
+PREFLIGHTED = ("x-requested-with", "graphql-preflight", "apollo-require-preflight", "x-apollo-operation-name")
+PREFLIGHTED_BYTES = frozenset(name.encode() for name in PREFLIGHTED)
+NOT_PREFLIGHTED = (
+    "A GET needs a header that no page of another site can send unasked:"
+    f" GraphQL-Preflight: 1, or Content-Type: {JSON}."
+)
+# Browsers ask again after this; some do so sooner, whatever they are told.
+PREFLIGHT_SECONDS = 7_200
+
+
+class Protected:
+    """An application whose every answer carries the headers. On the way of all: no coroutine of its own."""
+
+    def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
+        self._app = app
+        always = (*ALWAYS, ONLY_BY_HTTPS) if is_production else ALWAYS
+        self._of_data = (*always, OF_DATA)
+        self._of_page = (*always, *OF_PAGE)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        def sent(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                policy = scope.get(POLICY)
+                ours = self._of_data if policy is None else (*self._of_page, (CONTENT_SECURITY_POLICY, policy))
+                message["headers"] = [*message.get("headers", ()), *ours]
+            return send(message)
+
+        return self._app(scope, receive, sent)
+
+
+class ProtectedStarlette(Starlette):
+    """With the headers on what Starlette answers by itself, too, such as to a fault of ours."""
+
+    is_production = False
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Protected(super().build_middleware_stack(), is_production=self.is_production)
+
+
+def is_preflighted(scope: Scope) -> bool:
+    """Whether no browser sends this request for a page of another site without asking us first."""
+    for name, value in scope["headers"]:
+        if value and name in PREFLIGHTED_BYTES:
+            return True
+        if name == b"content-type" and is_json(value.decode("latin-1")):
+            return True
+    return False
+
+
+def cors(origins: list[str]) -> Middleware:
+    """Lets the pages of these origins ask, and read. No cookie says who somebody is, so none is let through."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", *PREFLIGHTED],
+        expose_headers=["etag", "retry-after", "www-authenticate", "x-cache"],
+        max_age=PREFLIGHT_SECONDS,
+    )

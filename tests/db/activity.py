@@ -1,0 +1,50 @@
+"""What PostgreSQL is doing: seen from a connection that is no part of what is tested."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL
+
+RUNNING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND state <> 'idle' AND query LIKE $1 AND pid <> pg_backend_pid()
+"""
+BACKENDS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+class Activity:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def running(self, part: str) -> int:
+        """How many statements with this part in their text run, or are in a transaction that does nothing."""
+        count: int = await self._connection.fetchval(RUNNING, f"%{part}%")
+        return count
+
+    async def backends(self) -> int:
+        count: int = await self._connection.fetchval(BACKENDS)
+        return count
+
+    async def seconds_until(self, part: str, number: int) -> float:
+        """How long it takes until so many such statements run. Fails after five seconds."""
+        started = time.monotonic()
+        async with asyncio.timeout(5):
+            while await self.running(part) != number:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        return time.monotonic() - started
+
+
+@asynccontextmanager
+async def watching(url: URL) -> AsyncIterator[Activity]:
+    connection = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    try:
+        yield Activity(connection)
+    finally:
+        await connection.close()

@@ -1,0 +1,140 @@
+"""Sessions, and the tokens that carry them on."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from db.engine import Database
+from db.queries import identities
+from db.writes import sessions, users
+from db.writes.sessions import Outcome, Rotation
+
+HASH = "hash"
+DAY = timedelta(days=1)
+FIRST, SECOND, THIRD, STOLEN = (sha256(name).digest() for name in (b"first", b"second", b"third", b"stolen"))
+
+
+@pytest.fixture
+def database(people: Database) -> Database:
+    return people
+
+
+@pytest.fixture
+async def user(database: Database) -> int:
+    async with database.transaction() as connection:
+        return await users.create(connection, username="ada", password_hash=HASH, is_admin=True)
+
+
+@pytest.fixture
+async def session(database: Database, user: int) -> UUID:
+    return await begin(database, user)
+
+
+async def begin(database: Database, user: int, lifetime: timedelta = DAY) -> UUID:
+    async with database.transaction() as connection:
+        session = await sessions.begin(connection, user, verified=HASH, token_hash=FIRST, lifetime=lifetime)
+    assert session is not None
+    return session
+
+
+async def rotate(database: Database, session: UUID, presented: bytes, new: bytes) -> Rotation:
+    async with database.transaction() as connection:
+        return await sessions.rotate(connection, session, presented=presented, new_hash=new)
+
+
+async def is_alive(database: Database, session: UUID) -> bool:
+    return bool(await database.fetch_rows(identities.of_session(session)))
+
+
+async def test_a_session_tells_who_it_is(database: Database, user: int, session: UUID) -> None:
+    ((user_id, is_admin, expires_at),) = await database.fetch_rows(identities.of_session(session))
+    assert (user_id, is_admin) == (user, True)
+    assert abs(expires_at - datetime.now(UTC) - DAY) < timedelta(seconds=10)
+    assert await database.fetch_rows(identities.of_session(uuid4())) == []
+
+
+async def test_sessions_cannot_be_guessed(database: Database, user: int) -> None:
+    made = {await begin(database, user) for _ in range(5)}
+    assert len(made) == 5
+    assert {session.version for session in made} == {4}
+
+
+async def test_each_token_is_good_once(database: Database, user: int, session: UUID) -> None:
+    expires = await database.fetch_value(text("SELECT expires_at FROM sessions"))
+    assert await rotate(database, session, FIRST, SECOND) == Rotation(Outcome.ROTATED, user)
+    assert await rotate(database, session, SECOND, THIRD) == Rotation(Outcome.ROTATED, user)
+    assert await is_alive(database, session)
+    assert await rotate(database, session, FIRST, STOLEN) == Rotation(Outcome.REUSED, user)
+    assert not await is_alive(database, session)
+    # Not for whom it was meant, either.
+    assert await rotate(database, session, THIRD, FIRST) == Rotation(Outcome.OVER, user)
+    row = "SELECT token_hash, expires_at, refreshed_at > created_at FROM sessions"
+    assert await database.fetch_rows(text(row)) == [(THIRD, expires, True)]
+
+
+async def test_a_token_that_never_was_ends_the_session(database: Database, user: int, session: UUID) -> None:
+    assert await rotate(database, uuid4(), FIRST, SECOND) == Rotation(Outcome.UNKNOWN)
+    assert await rotate(database, session, b"short", SECOND) == Rotation(Outcome.REUSED, user)
+    assert not await is_alive(database, session)
+
+
+async def test_two_refreshes_at_once_are_a_reuse(database: Database, user: int, session: UUID) -> None:
+    """One wins. The other had a copy of its token, and ends the session for both."""
+    made = await asyncio.gather(*(rotate(database, session, FIRST, new) for new in (SECOND, THIRD)))
+    assert sorted(one.outcome.name for one in made) == ["REUSED", "ROTATED"]
+    assert not await is_alive(database, session)
+    assert (await rotate(database, session, SECOND, FIRST)).outcome is Outcome.OVER
+
+
+async def test_the_second_waits_until_the_first_is_committed(database: Database, user: int, session: UUID) -> None:
+    async with database.transaction() as connection:
+        assert (await sessions.rotate(connection, session, presented=FIRST, new_hash=SECOND)).outcome is Outcome.ROTATED
+        second = asyncio.create_task(rotate(database, session, FIRST, THIRD))
+        await asyncio.sleep(0.1)
+        assert not second.done()
+    assert (await second).outcome is Outcome.REUSED
+
+
+async def test_a_refresh_that_was_rolled_back_used_no_token(database: Database, user: int, session: UUID) -> None:
+    async def rotate_in_vain() -> None:
+        async with database.transaction() as connection:
+            await sessions.rotate(connection, session, presented=FIRST, new_hash=SECOND)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await rotate_in_vain()
+    assert (await rotate(database, session, FIRST, SECOND)).outcome is Outcome.ROTATED
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "UPDATE users SET is_active = false",
+        "UPDATE sessions SET expires_at = now()",
+        "UPDATE sessions SET revoked_at = now()",
+    ],
+)
+async def test_what_is_over_stays_so(database: Database, user: int, session: UUID, end: str) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text(end))
+    assert not await is_alive(database, session)
+    assert await rotate(database, session, FIRST, SECOND) == Rotation(Outcome.OVER, user)
+    assert await database.fetch_value(text("SELECT token_hash FROM sessions")) == FIRST
+
+
+async def test_a_logout_ends_one_session(database: Database, user: int, session: UUID) -> None:
+    others = [await begin(database, user) for _ in range(2)]
+    over = await begin(database, user, timedelta(seconds=-1))
+    async with database.transaction() as connection:
+        assert await sessions.revoke(connection, session)
+        assert not await sessions.revoke(connection, session)
+        assert not await sessions.revoke(connection, over)
+        assert not await sessions.revoke(connection, uuid4())
+    assert [await is_alive(database, one) for one in (session, *others)] == [False, True, True]
+    async with database.transaction() as connection:
+        assert await sessions.revoke_all(connection, user) == 2
+    assert not await is_alive(database, others[0])

@@ -1,0 +1,125 @@
+"""Passwords: what is stored, what is believed, and how long that takes."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator
+from threading import Event
+
+import pytest
+
+from graph.identity.passwords import LONGEST, MOST_WAITING, THREADS, Passwords, TooBusy, UnfitPassword, Verified
+
+GOOD = "correct horse"
+WRONG = Verified(False, None)
+
+
+@pytest.fixture
+async def passwords() -> AsyncIterator[Passwords]:
+    """Cheap ones: the machinery is the same."""
+    passwords = Passwords(memory_kib=8, passes=1)
+    yield passwords
+    passwords.close()
+
+
+async def test_a_password_is_believed_and_no_other(passwords: Passwords) -> None:
+    stored = await passwords.hash(GOOD)
+    assert stored.startswith("$argon2id$")
+    assert stored != await passwords.hash(GOOD)
+    assert await passwords.verify(GOOD, stored) == Verified(True, None)
+    for other in ("", "correct horsf", "Correct horse", "correct horse ", "correct horse\0", GOOD * 100, "\ud800"):
+        assert await passwords.verify(other, stored) == WRONG
+
+
+@pytest.mark.parametrize(
+    "stored", [None, "!", "", "plain", "$2b$12$abc", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA"]
+)
+async def test_who_has_no_password_has_none(passwords: Passwords, stored: str | None) -> None:
+    for password in (GOOD, "", "!", "plain"):
+        assert await passwords.verify(password, stored) == WRONG
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("x" * 9, "PASSWORD_TOO_SHORT"),
+        ("e\u0301" * 9, "PASSWORD_TOO_SHORT"),
+        ("x" * (LONGEST + 1), "PASSWORD_TOO_LONG"),
+        ("\ufdfa" * 12, "PASSWORD_TOO_LONG"),
+        ("x" * 9 + "\ud83d", "INVALID_TEXT"),
+    ],
+)
+async def test_unfit_passwords(passwords: Passwords, password: str, code: str) -> None:
+    with pytest.raises(UnfitPassword) as refused:
+        await passwords.hash(password)
+    assert refused.value.code == code
+
+
+async def test_no_composition_is_asked_for(passwords: Passwords) -> None:
+    for password in ("x" * 10, "x" * LONGEST, "🪙" * 10, "          ", "\0" * 10):
+        assert (await passwords.verify(password, await passwords.hash(password))).ok
+
+
+async def test_the_same_letters_are_the_same_password(passwords: Passwords) -> None:
+    stored = await passwords.hash("caf\u00e9 \ufb01ne day")
+    assert (await passwords.verify("cafe\u0301 fine day", stored)).ok
+
+
+async def test_a_password_is_hashed_anew_when_the_parameters_have_changed(passwords: Passwords) -> None:
+    stored = await passwords.hash(GOOD)
+    newer = Passwords(memory_kib=16, passes=2)
+    ok, new_hash = await newer.verify(GOOD, stored)
+    assert ok
+    assert new_hash is not None
+    assert "$m=16,t=2,p=1$" in new_hash
+    assert await newer.verify(GOOD, new_hash) == Verified(True, None)
+    assert await newer.verify("another password", stored) == WRONG
+    newer.close()
+
+
+async def test_who_is_unknown_takes_as_long_as_a_wrong_password() -> None:
+    passwords = Passwords()
+    stored = await passwords.hash(GOOD)
+    taken: dict[str | None, list[float]] = {stored: [], None: [], "!": []}
+    for _ in range(12):
+        for known, times in taken.items():
+            started = time.process_time()
+            assert await passwords.verify("wrong password", known) == WRONG
+            times.append(time.process_time() - started)
+    usual, *others = (statistics.median(times) for times in taken.values())
+    assert usual > 0.005
+    for other in others:
+        assert 0.7 < other / usual < 1.4
+    passwords.close()
+
+
+async def test_few_wait_and_the_rest_is_told(passwords: Passwords) -> None:
+    begun = Event()
+    waiting = [asyncio.create_task(passwords._in_thread(lambda: begun.wait(10))) for _ in range(THREADS + MOST_WAITING)]
+    await asyncio.sleep(0)
+    for _ in range(3):
+        with pytest.raises(TooBusy):
+            await passwords.verify(GOOD, None)
+    # One that nobody waits for any more: what runs goes on, and what has not begun gives its place back.
+    waiting[0].cancel()
+    waiting[-1].cancel()
+    await asyncio.sleep(0.01)
+    after = asyncio.create_task(passwords.hash(GOOD))
+    await asyncio.sleep(0)
+    with pytest.raises(TooBusy):
+        await passwords.hash(GOOD)
+    begun.set()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert await passwords.verify(GOOD, await after) == Verified(True, None)
+    assert all(passwords._places.acquire(blocking=False) for _ in range(THREADS + MOST_WAITING))
+
+
+async def test_the_loop_goes_on_meanwhile() -> None:
+    passwords = Passwords()
+    hashing = [asyncio.create_task(passwords.hash(GOOD)) for _ in range(6)]
+    turns = 0
+    while not all(task.done() for task in hashing):
+        await asyncio.sleep(0.001)
+        turns += 1
+    assert turns > 10
+    passwords.close()

@@ -1,0 +1,109 @@
+"""The world, and what each should see of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import pytest
+from graphql import GraphQLSchema
+from sqlalchemy import URL
+
+from db.engine import Database
+from graph.identity.callers import Caller
+from graph.identity.scopes import Scope
+from graph.operations import Operations, Request
+from graph.plans import Plans
+from graph.schema import create_schema
+from tests.application import context_of, serving
+from tests.conftest import TEMPLATE, create_database
+from tests.server.privacy import world
+from tests.server.privacy.documents import Document, documents
+from tests.server.privacy.seen import all_ids, pages, strategies_of_others
+
+# By world and by document.
+Expected: TypeAlias = dict[str, list[bytes]]
+# The viewers of the smaller worlds.
+VIEWERS = {"of_nobody": None, "of_ann": world.ANN, "of_ben": world.BEN, "of_root": world.ROOT}
+
+
+@pytest.fixture(scope="session")
+def schema() -> GraphQLSchema:
+    return create_schema()._schema
+
+
+@pytest.fixture(scope="session")
+def worlds(postgres: URL, template: URL) -> dict[str, URL]:
+    """The whole world, and of it what each may see."""
+
+    async def create() -> dict[str, URL]:
+        urls = {"everything": await create_database(postgres, "everything", template=TEMPLATE)}
+        database = Database(urls["everything"], pool_size=1)
+        await world.create(database)
+        await database.close()
+        for name, viewer in VIEWERS.items():
+            urls[name] = await create_database(postgres, name, template="everything")
+            database = Database(urls[name], pool_size=1)
+            await world.take_away(database, viewer)
+            await database.close()
+        return urls
+
+    return asyncio.run(create())
+
+
+@pytest.fixture(scope="session")
+def world_url(worlds: dict[str, URL]) -> URL:
+    return worlds["everything"]
+
+
+@pytest.fixture(scope="session")
+def asked_for(schema: GraphQLSchema, world_url: URL) -> list[Document]:
+    """All that is asked: what the schema leads to, pages from anybody's cursors, and others' strategies."""
+
+    async def make() -> list[Document]:
+        async with open_to_all(world_url) as client:
+            return [
+                *documents(schema, await all_ids(world_url)),
+                *await pages(client),
+                *strategies_of_others(),
+            ]
+
+    return asyncio.run(make())
+
+
+@pytest.fixture(scope="session")
+def expected(worlds: dict[str, URL], asked_for: list[Document]) -> Expected:
+    """What who sees everything sees of each world."""
+
+    async def ask(name: str, plans: Plans) -> list[bytes]:
+        database = Database(worlds[name])
+        # Whoever sees everything has the same plans in each world.
+        operations = Operations(create_schema(), replace(context_of(database), plans=plans))
+        caller = Caller(VIEWERS.get(name, world.ROOT), frozenset({Scope.READ}), sees_all=True)
+        answers = [await operations.answer(Request(*document, None, caller=caller)) for document in asked_for]
+        await database.close()
+        assert all(answer.body.startswith(b'{"data":') for answer in answers)
+        return [answer.body for answer in answers]
+
+    async def ask_all() -> Expected:
+        plans = Plans()
+        return {name: await ask(name, plans) for name in worlds}
+
+    return asyncio.run(ask_all())
+
+
+def open_to_all(url: URL) -> Any:
+    return serving(url, auth_mode="open", secret_key=world.SECRET, cache_enabled=False)
+
+
+@pytest.fixture(scope="session")
+def copies(postgres: URL, world_url: URL) -> Callable[[], Awaitable[URL]]:
+    """Makes copies of the world, for who is going to change it."""
+    made = 0
+
+    async def copy() -> URL:
+        nonlocal made
+        made += 1
+        return await create_database(postgres, f"privacy_{made}", template="everything")
+
+    return copy
