@@ -61,7 +61,9 @@ async def people(url: URL, **settings: Any) -> AsyncIterator[People]:
 
 
 def person(app: ASGIApp, token: str | None = None, user_id: int = 0) -> Person:
-    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    headers = {"graphql-preflight": "1"}
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
     found = Person(transport=httpx.ASGITransport(in_one_piece(app)), base_url="http://test", headers=headers)
     found.user_id = user_id
     return found

@@ -19,8 +19,8 @@ from tests.graph.mutations.test_predictions import given, prediction
 from tests.graph.mutations.test_trades import RECORD as TRADE
 from tests.graph.mutations.test_trades import TRADE as ONE
 
-# Who writes, the end of what is announced, and the payload.
-AROUND = 3
+# The beginning, who writes, the end of what is announced, and the payload.
+AROUND = 4
 COSTS = [
     (MORE[0], 1),
     (MORE[1], 1),
