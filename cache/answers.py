@@ -132,8 +132,10 @@ class AnswerCache:
         if not self.changes.are_heard or transaction in self._heard_last:
             return
         waiting = self._waited_for.setdefault(transaction, asyncio.get_running_loop().create_future())
-        await asyncio.wait({waiting}, timeout=HEARD_WITHIN_SECONDS)
-        self._waited_for.pop(transaction, None)
+        try:
+            await asyncio.wait({waiting}, timeout=HEARD_WITHIN_SECONDS)
+        finally:
+            self._waited_for.pop(transaction, None)
         if not waiting.done() and self.changes.are_heard:
             # Whatever it changed, nothing older is served from here on.
             self.heard(transaction, None, None)
@@ -251,6 +253,10 @@ class AnswerCache:
     def cut_off(self) -> None:
         self.changes.stop()
         self._flights.leave_all()
+        # Nothing older is served until the next who listens has caught up, which is later than what they wait for.
+        for waiting in self._waited_for.values():
+            if not waiting.done():
+                waiting.set_result(None)
 
     def told_to_clear(self, pattern: str) -> None:
         self.memory.drop_matching(pattern)

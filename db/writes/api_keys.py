@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.models import ApiKey, User
 from db.models.api_keys import SCOPES
 from db.queries.api_keys import is_usable
-from db.writes.refusals import refuse
+from db.writes.refusals import refuse, refuse_if, time_problem
 
 LONGEST_NAME = 100
 # Keys of one user that can be used.
@@ -68,6 +68,7 @@ def _check(name: str, scopes: Collection[str], expires_at: datetime | None) -> N
         raise refuse("INVALID_SCOPES", "scopes", f"A key has one or more of the scopes {', '.join(SCOPES)}.")
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise refuse("INVALID_TIME", "expires_at", "A key cannot have expired when it is made.")
+    refuse_if(time_problem("expires_at", expires_at))
 
 
 async def _count(connection: AsyncConnection, user_id: int) -> int:

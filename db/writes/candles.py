@@ -12,7 +12,7 @@ from db.intervals import INTERVALS, opens_on_grid
 from db.models import Cryptocurrency
 from db.settle import settle
 from db.writes import cryptocurrencies
-from db.writes.refusals import Problem, WriteRefused, price_problem, refuse, refuse_if, text_problem
+from db.writes.refusals import Problem, WriteRefused, price_problem, refuse, refuse_if, text_problem, time_problem
 
 MAX_CANDLES = 10_000
 # Who has sent ten thousand wrong ones need not be told of each.
@@ -65,6 +65,8 @@ def _problems(candles: Sequence[CandleRow], interval: str, now: datetime) -> Ite
 def _wrong(candle: CandleRow, interval: str, now: datetime) -> Iterator[tuple[str, str]]:
     if not opens_on_grid(candle.open_time, INTERVALS[interval]):
         yield "open_time", f"No {interval} candle opens at {candle.open_time.isoformat()}."
+    if problem := time_problem("open_time", candle.open_time):
+        yield "open_time", problem.message
     if candle.open_time > now:
         yield "open_time", "This is in the future."
     for name in ("open", "high", "low", "close", "volume", "market_cap"):
@@ -72,7 +74,8 @@ def _wrong(candle: CandleRow, interval: str, now: datetime) -> Iterator[tuple[st
             yield name, problem.message
             return
     if wrong := wrong_range(candle.open, candle.high, candle.low, candle.close):
-        yield wrong
+        name, message = wrong
+        yield name, f"{message[0].upper()}{message[1:]}."
 
 
 def merge(rows: str) -> Any:

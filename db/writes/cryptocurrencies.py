@@ -31,6 +31,8 @@ async def add(connection: Connection, *, symbol: str, **values: Any) -> int:
 async def change(connection: Connection, symbol: str, changes: dict[str, Any]) -> int:
     """Give these values to a coin: name, coin_gecko_id, is_active; return its key. Raises WriteRefused."""
     _check(**changes)
+    if not SYMBOL.fullmatch(symbol):
+        raise missing("symbol", "cryptocurrency")
     values = {"id": COIN.c.id, **changes}
     statement = update(COIN).where(COIN.c.symbol == symbol.upper()).values(**values).returning(COIN.c.id)
     return await _written(connection, statement)
@@ -39,7 +41,7 @@ async def change(connection: Connection, symbol: str, changes: dict[str, Any]) -
 async def find(connection: Connection, symbol: str, field: str = "symbol") -> Coin:
     """The coin of this symbol, in any case. Raises WriteRefused."""
     rows = select(COIN.c.id, COIN.c.symbol, COIN.c.base_interval).where(COIN.c.symbol == symbol.upper())
-    found = (await connection.execute(rows)).one_or_none()
+    found = (await connection.execute(rows)).one_or_none() if SYMBOL.fullmatch(symbol) else None
     if found is None:
         raise missing(field, "cryptocurrency")
     return Coin(*found)

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db.engine import Connection
 from db.models import Model
-from db.writes.refusals import json_problem, missing, refuse, refuse_if, share_problem, text_problem
+from db.writes.refusals import json_problem, missing, refuse, refuse_if, share_problem, text_problem, time_problem
 
 MODEL = Model.table()
 MAX_NAME, MAX_VERSION, MAX_TYPE = 100, 50, 50
@@ -19,6 +19,7 @@ async def register(connection: Connection, *, name: str, version: str, **values:
     refuse_if(
         text_problem("type", values.get("type"), MAX_TYPE),
         *(share_problem(metric, values.get(metric)) for metric in METRICS),
+        time_problem("trained_at", values.get("trained_at")),
         json_problem("extra", values.get("extra")),
     )
     statement = insert(MODEL).values(name=name, version=version, **values).returning(MODEL.c.id)
@@ -31,7 +32,8 @@ async def register(connection: Connection, *, name: str, version: str, **values:
 
 async def find(connection: Connection, name: str, version: str) -> int:
     """Raises WriteRefused."""
-    key = await _key(connection, name, version)
+    named_well = text_problem("name", name, MAX_NAME) is text_problem("version", version, MAX_VERSION) is None
+    key = await _key(connection, name, version) if named_well else None
     if key is None:
         raise missing("model_name", "model")
     return key

@@ -7,8 +7,8 @@ from sqlalchemy import insert, select
 from db.engine import Connection
 from db.models import Cryptocurrency, Prediction
 from db.settle import LARGEST_PRICE, settle
-from db.writes import models
-from db.writes.refusals import Problem, WriteRefused, json_problem, price_problem, refuse, share_problem
+from db.writes import cryptocurrencies, models
+from db.writes.refusals import Problem, WriteRefused, json_problem, price_problem, refuse, share_problem, time_problem
 
 PREDICTION = Prediction.table()
 COIN = Cryptocurrency.table()
@@ -58,7 +58,8 @@ async def record(
 
 
 async def _coins(connection: Connection, symbols: set[str]) -> dict[str, int]:
-    found = await connection.execute(select(COIN.c.symbol, COIN.c.id).where(COIN.c.symbol.in_(symbols)))
+    possible = [symbol for symbol in symbols if cryptocurrencies.SYMBOL.fullmatch(symbol)]
+    found = await connection.execute(select(COIN.c.symbol, COIN.c.id).where(COIN.c.symbol.in_(possible)))
     return {symbol: key for symbol, key in found}  # noqa: C416 - rows are no pairs to the type checker
 
 
@@ -66,6 +67,8 @@ def _problems(forecast: Forecast, coins: dict[str, int]) -> list[Problem]:
     found = [
         price_problem("predicted_price", forecast.predicted_price),
         share_problem("confidence", forecast.confidence),
+        time_problem("predicted_at", forecast.predicted_at),
+        time_problem("target_at", forecast.target_at),
         json_problem("features", forecast.features),
     ]
     if forecast.symbol.upper() not in coins:

@@ -5,13 +5,20 @@ refuse_if(text_problem("name", name, 100), share_problem("confidence", confidenc
 
 import json
 import math
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 # numeric(38,18): so many digits before the point, and after it.
 MONEY_BEFORE, MONEY_AFTER = 20, 18
+# Zeros at the end are welcome, but PostgreSQL reads no more of them.
+MOST_PLACES = 1_000
 MAX_JSON = 65_536
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+# U+0000 as JSON writes it; after another backslash it is six characters.
+NO_CHARACTER = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Problem(NamedTuple):
@@ -41,9 +48,17 @@ def refuse_if(*problems: Problem | None) -> None:
 
 
 def text_problem(field: str, value: str | None, longest: int) -> Problem | None:
+    # PostgreSQL holds no U+0000.
     if value is None or (value.strip() and len(value) <= longest and "\0" not in value):
         return None
     return Problem("INVALID_TEXT", (field,), f"This must be a text of 1 to {longest} characters.")
+
+
+def time_problem(field: str, at: datetime | None) -> Problem | None:
+    # The driver takes them for the ends of time, which are no instants.
+    if at is None or FIRST < at < LAST:
+        return None
+    return Problem("OUT_OF_RANGE", (field,), "This must be within the years 1 to 9999, and not at their very ends.")
 
 
 def share_problem(field: str, value: float | None) -> Problem | None:
@@ -64,12 +79,19 @@ def money_problem(field: str, value: Decimal | None, *, positive: bool = True) -
         return None
     if positive and value <= 0:
         return Problem("OUT_OF_RANGE", (field,), "This must be more than 0.")
-    _, digits, exponent = value.normalize().as_tuple()
-    assert isinstance(exponent, int), "the scalar takes finite numbers only"
-    if len(digits) + exponent > MONEY_BEFORE or exponent < -MONEY_AFTER:
+    if not _fits(value):
         message = f"This may have {MONEY_BEFORE} digits before the point and {MONEY_AFTER} after it at most."
         return Problem("OUT_OF_RANGE", (field,), message)
     return None
+
+
+def _fits(value: Decimal) -> bool:
+    """Whether the column holds it as it is. Nothing is reckoned: that would round it, or overflow."""
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int), "the scalar takes finite numbers only"
+    written = "".join(map(str, digits)).rstrip("0")
+    places = -exponent - (len(digits) - len(written) if written else 0)
+    return len(digits) + exponent <= MONEY_BEFORE and places <= MONEY_AFTER and -exponent <= MOST_PLACES
 
 
 def json_problem(field: str, value: Any) -> Problem | None:
@@ -80,7 +102,7 @@ def json_problem(field: str, value: Any) -> Problem | None:
         written = json.dumps(value, allow_nan=False)
     except (ValueError, TypeError, RecursionError):
         written = ""
-    if isinstance(value, dict) and written and len(written) <= MAX_JSON and "\\u0000" not in written:
+    if isinstance(value, dict) and written and len(written) <= MAX_JSON and not NO_CHARACTER.search(written):
         return None
     return Problem("INVALID_JSON", (field,), f"This must be an object of {MAX_JSON:,} characters at most, in JSON.")
 

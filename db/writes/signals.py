@@ -7,7 +7,7 @@ from db.models import Signal
 from db.queries import predictions, strategies
 from db.queries.viewers import Viewer
 from db.writes import cryptocurrencies, models
-from db.writes.refusals import json_problem, missing, refuse, refuse_if, share_problem
+from db.writes.refusals import json_problem, missing, refuse, refuse_if, share_problem, time_problem
 
 SIGNAL = Signal.table()
 
@@ -29,7 +29,11 @@ async def record(
 
     model: a name and a version; that of the prediction by default. Raises WriteRefused.
     """
-    refuse_if(share_problem("confidence", confidence), json_problem("extra", extra))
+    refuse_if(
+        share_problem("confidence", confidence),
+        time_problem("timestamp", values.get("timestamp")),
+        json_problem("extra", extra),
+    )
     coin = await cryptocurrencies.find(connection, symbol)
     model_id = None if model is None else await models.find(connection, *model)
     if strategy_id is not None:

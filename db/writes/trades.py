@@ -9,7 +9,7 @@ from db.queries import signals
 from db.queries.listings import met
 from db.queries.viewers import Viewer, own
 from db.writes import cryptocurrencies
-from db.writes.refusals import missing, money_problem, refuse, refuse_if
+from db.writes.refusals import missing, money_problem, refuse, refuse_if, time_problem
 
 TRADE = Trade.table()
 
@@ -31,7 +31,10 @@ async def record(
     values: side, status, is_paper, timestamp. Raises WriteRefused.
     """
     refuse_if(
-        money_problem("price", price), money_problem("quantity", quantity), money_problem("pnl", pnl, positive=False)
+        money_problem("price", price),
+        money_problem("quantity", quantity),
+        money_problem("pnl", pnl, positive=False),
+        time_problem("timestamp", values.get("timestamp")),
     )
     if pnl is not None and values.get("status") != "EXECUTED":
         raise refuse("INVALID_STATUS", "pnl", "Only an executed trade has a profit or loss.")

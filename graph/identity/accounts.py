@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import structlog
 
+from cache.answers import AnswerCache
+from db.changes import announce_end
 from db.engine import Database
 from db.queries import users as queries
 from db.writes import sessions, users
@@ -42,7 +44,12 @@ class Accounts:
             raise _refused("TOO_MANY_ATTEMPTS", f"Too many attempts: try again in {wait:.0f} seconds.")
         async with database.transaction() as connection:
             user = (await connection.execute(queries.for_login(username))).one_or_none()
-        verified = await self._verified(password, user.password_hash if user else None)
+        try:
+            verified = await self._verified(password, user.password_hash if user else None)
+        except WriteRefused:
+            # Nothing was tried.
+            self.throttle.succeeded(client, username)
+            raise
         if user is None or not user.is_active or not verified.ok:
             raise _refused("INVALID_CREDENTIALS", WRONG)
         self.throttle.succeeded(client, username)
@@ -70,14 +77,20 @@ class Accounts:
         log.info("signed_in", user_id=user_id)
         return self._tokens(user_id, RefreshToken(session_id, secret))
 
-    async def refresh(self, database: Database, refresh_token: str) -> Tokens:
-        """Give a session new tokens, for its latest refresh token. Raises WriteRefused."""
+    async def refresh(self, database: Database, cache: AnswerCache, refresh_token: str) -> Tokens:
+        """Give a session new tokens, for its latest refresh token. Raises WriteRefused.
+
+        An earlier one ends the session: once that is told, its access tokens are worth nothing here either.
+        """
         shown = RefreshToken.parse(refresh_token)
         if shown is None:
             raise _signed_out()
         new = RefreshToken(shown.session_id, new_secret())
         async with database.transaction() as connection:
             rotation = await sessions.rotate(connection, shown.session_id, presented=shown.hash, new_hash=new.hash)
+            ended = await announce_end(connection) if rotation.outcome is Outcome.REUSED else None
+        if ended is not None:
+            await cache.until_heard(ended)
         if rotation.outcome is Outcome.REUSED:
             log.warning("refresh_token_reused", user_id=rotation.user_id)
         if rotation.outcome is not Outcome.ROTATED or rotation.user_id is None:

@@ -36,7 +36,7 @@ async def create_strategy(writing: Writing, given: CreateStrategyInput) -> Creat
         await writing.owner(),
         name=given.name,
         description=given.description,
-        parameters=given.parameters or {},
+        parameters={} if given.parameters is None else given.parameters,
         is_active=given.is_active,
     )
     return CreateStrategyPayload(strategy_id=key)

@@ -1,6 +1,9 @@
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, cast
 
 import strawberry
+from strawberry.types.base import get_object_definition
 
 from db.candle_csv import CandleRow
 from db.queries import cryptocurrencies
@@ -22,6 +25,15 @@ class CandleInput:
     close: float = strawberry.field(description="The last price.")
     volume: float = strawberry.field(description="What was traded, in units of the coin.")
     market_cap: float | None = strawberry.field(default=None, description="Price times supply; null: not known.")
+
+
+def _row(_: type, given: Mapping[str, Any], __: object) -> CandleRow:
+    """What is written of a candle. Of ten thousand, Strawberry would make objects at several times the cost."""
+    opened, high, low, close = given["open"], given["high"], given["low"], given["close"]
+    return CandleRow(given["openTime"], opened, high, low, close, given["volume"], given.get("marketCap"))
+
+
+get_object_definition(CandleInput, strict=True).from_input = _row
 
 
 @strawberry.input(description="Candles to record.")
@@ -55,6 +67,6 @@ async def record_candles(writing: Writing, given: RecordCandlesInput) -> RecordC
         symbol=given.symbol,
         interval=given.interval and given.interval.name,
         source=given.source,
-        candles=[CandleRow(*(getattr(candle, name) for name in CandleRow._fields)) for candle in given.candles],
+        candles=cast("list[CandleRow]", given.candles),
     )
     return RecordCandlesPayload(**recorded._asdict())

@@ -13,11 +13,12 @@ from strawberry.utils.str_converters import to_camel_case
 
 from db.changes import announce_end
 from db.engine import Connection
+from db.errors import Refused
 from db.queries.viewers import Viewer
 from db.retries import rerun
 from db.walls import setting_of
 from db.writes import idempotency, users
-from db.writes.refusals import Problem, WriteRefused, refuse, refuse_if
+from db.writes.refusals import Problem, WriteRefused, refuse_if, text_problem
 from graph.compiler.cost import WEIGHT, Arguments, Weight
 from graph.context import Context, Info
 from graph.errors import InputError
@@ -103,6 +104,9 @@ def _field(
         except InputError as error:
             argument = error.extensions.get("argument", [])
             return payload_type(user_errors=[_user_error(error.extensions["code"], argument, str(error))])
+        except Refused as refusal:
+            # By PostgreSQL, which does not tell the field.
+            return payload_type(user_errors=[_user_error(refusal.code, (), str(refusal))])
 
     resolve.__name__ = named.__name__
     about = strawberry.argument(description="What it is to do.")
@@ -133,8 +137,7 @@ async def _once(writing: Writing, write: Write, given: Any) -> Payload:
     key = getattr(given, "idempotency_key", None)
     if key is None:
         return await write(writing, given)
-    if not 1 <= len(key) <= MAX_KEY:
-        raise refuse("INVALID_TEXT", "idempotency_key", f"A key has 1 to {MAX_KEY} characters.")
+    refuse_if(text_problem("idempotency_key", key, MAX_KEY))
     connection, actor = writing.connection, writing.caller.user_id
     before = await idempotency.first(connection, actor, key, write.__name__, _digest(given))
     if before is not None:

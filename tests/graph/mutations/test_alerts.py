@@ -1,0 +1,89 @@
+"""createAlert and markAlertsRead."""
+
+from typing import Any
+
+from tests.graph.mutations.people import People, Person
+
+CREATE = """mutation($input: CreateAlertInput!) { createAlert(input: $input) {
+  userErrors { field message code } alert { id type message isRead timestamp } } }"""
+MARK = """mutation($input: MarkAlertsReadInput!) { markAlertsRead(input: $input) {
+  userErrors { field message code } marked alerts { id isRead } } }"""
+READ = "{ alerts(orderBy: OLDEST_FIRST) { nodes { message isRead } } }"
+FIRST = "0001-01-01T00:00:01Z"
+
+
+async def created(person: Person, message: str = "m", **values: Any) -> str:
+    payload = (await person.data(CREATE, input={"type": "SYSTEM", "message": message, **values}))["createAlert"]
+    assert payload["userErrors"] == []
+    assert payload["alert"]["isRead"] is False
+    id_: str = payload["alert"]["id"]
+    return id_
+
+
+async def shown(person: Person) -> list[tuple[str, bool]]:
+    return [(node["message"], node["isRead"]) for node in (await person.data(READ))["alerts"]["nodes"]]
+
+
+async def test_alerts_are_their_users_and_those_for_everyone_are_seen_by_all_who_sign_in(all_: People) -> None:
+    ann, bob, admin = all_.ann, all_.bob, all_.admin
+    await created(ann, "ann's", timestamp=FIRST)
+    await created(admin, "all", forEveryone=True)
+    assert await shown(ann) == [("ann's", False), ("all", False)]
+    assert await shown(bob) == [("all", False)]
+    assert await shown(all_.stranger) == []
+    refused = {"type": "SYSTEM", "message": "x", "forEveryone": True}
+    assert await ann.errors(CREATE, input=refused) == [("forEveryone", "FORBIDDEN")]
+
+
+async def test_alerts_are_marked_as_read_once(all_: People) -> None:
+    ann, bob = all_.ann, all_.bob
+    one, two, his = await created(ann, "1"), await created(ann, "2"), await created(bob, "his")
+    everyone = await created(all_.admin, "all", forEveryone=True)
+    for marked in (1, 0):
+        payload = (await ann.data(MARK, input={"ids": [one, one]}))["markAlertsRead"]
+        assert payload["marked"] == marked
+        assert {alert["id"]: alert["isRead"] for alert in payload["alerts"]} == {one: True}
+    # All or none: those of others, and of nobody, are not there to be marked.
+    assert await ann.errors(MARK, input={"ids": [two, his]}) == [("ids.1", "NOT_FOUND")]
+    assert await ann.errors(MARK, input={"ids": [everyone, two]}) == [("ids.0", "NOT_FOUND")]
+    assert await shown(ann) == [("1", True), ("2", False), ("all", False)]
+    payload = (await ann.data(MARK, input={"before": "now+1h"}))["markAlertsRead"]
+    assert payload == {"userErrors": [], "marked": 1, "alerts": []}
+    assert await shown(ann) == [("1", True), ("2", True), ("all", False)]
+    assert await shown(bob) == [("his", False), ("all", False)]
+    # Who sees all may mark all.
+    assert (await all_.admin.data(MARK, input={"ids": [his, everyone]}))["markAlertsRead"]["marked"] == 2
+
+
+async def test_what_is_wrong(all_: People) -> None:
+    ann = all_.ann
+    refused: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
+        (CREATE, {"type": "SYSTEM", "message": ""}, [("message", "INVALID_TEXT")]),
+        (CREATE, {"type": "SYSTEM", "message": "a\0"}, [("message", "INVALID_TEXT")]),
+        (CREATE, {"type": "SYSTEM", "message": "m" * 2_001}, [("message", "INVALID_TEXT")]),
+        (
+            CREATE,
+            {"type": "SYSTEM", "message": "m", "timestamp": "0001-01-01T00:00:00Z"},
+            [("timestamp", "OUT_OF_RANGE")],
+        ),
+        (MARK, {}, [("ids", "MISMATCH")]),
+        (MARK, {"ids": ["a"], "before": "now"}, [("ids", "MISMATCH")]),
+        (MARK, {"ids": []}, [("ids", "TOO_MANY_IDS")]),
+        (MARK, {"ids": ["a"] * 101}, [("ids", "TOO_MANY_IDS")]),
+        (MARK, {"ids": ["a"]}, [("ids.0", "INVALID_ID")]),
+        (MARK, {"ids": ["VHJhZGU6MQ=="]}, [("ids.0", "INVALID_ID")]),
+        (MARK, {"ids": ["QWxlcnQ6OTk5OQ=="]}, [("ids.0", "NOT_FOUND")]),
+    ]
+    for mutation, given, errors in refused:
+        assert await ann.errors(mutation, input=given) == errors, given
+    for person, code in ((all_.stranger, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
+        assert (await person.error(MARK, input={"before": "now"}))["extensions"]["code"] == code
+        error = await person.error(CREATE, input={"type": "SYSTEM", "message": "m"})
+        assert error["extensions"]["code"] == code
+    assert await shown(all_.admin) == []
+
+
+async def test_where_nobody_signs_in(anybody: Person) -> None:
+    one, everyone = await created(anybody, "1"), await created(anybody, "all", forEveryone=True)
+    assert (await anybody.data(MARK, input={"ids": [one, everyone]}))["markAlertsRead"]["marked"] == 2
+    assert await shown(anybody) == [("1", True), ("all", True)]

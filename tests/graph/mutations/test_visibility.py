@@ -1,0 +1,131 @@
+"""What was written is seen by the writer's next read, whatever caches hold; and nobody waits where nobody hears."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, text
+
+from cache.answers import AnswerCache
+from tests.graph.mutations.people import Person, people
+from tests.graph.mutations.test_candles import candle as candle_of
+from tests.graph.mutations.test_candles import recorded
+from tests.graph.mutations.test_trades import RECORD, TRADE
+
+TRADES = "{ trades { totalCount nodes { id quantity } } }"
+MINE = "{ viewer { username trades { totalCount } } }"
+COIN = '{ cryptocurrency(symbol: "BTC") { name latest { close } candles(interval: D1) { close } } }'
+RENAME = """mutation($input: UpdateCryptocurrencyInput!) {
+  updateCryptocurrency(input: $input) { userErrors { code } cryptocurrency { name } } }"""
+TIMES = 70
+
+
+async def warmed(person: Person) -> None:
+    """By POST and GET, so often that it is kept in whichever tier there is."""
+    for query in (TRADES, COIN, MINE):
+        for _ in range(3):
+            await person.data(query)
+            await person.get("/graphql", params={"query": query})
+
+
+async def seen(person: Person, query: str, *, by_get: bool) -> Any:
+    if not by_get:
+        return await person.data(query)
+    return (await person.get("/graphql", params={"query": query})).json()["data"]
+
+
+@pytest.mark.parametrize("mode", ["required", "open"])
+@pytest.mark.parametrize("tiers", ["memory", "redis"])
+async def test_a_write_is_seen_by_the_next_read(database_url: URL, redis_url: str, mode: str, tiers: str) -> None:
+    settings: dict[str, Any] = {} if mode == "required" else {"auth_mode": "open", "secret_key": None}
+    async with people(database_url, **settings, redis_url=redis_url if tiers == "redis" else None) as all_:
+        one = all_.ann if mode == "required" else all_.stranger
+        await warmed(one)
+        for number in range(1, TIMES + 1):
+            by_get = number % 2 == 0
+            quantity = f"0.{number:03}"
+            payload = (await one.data(RECORD, input={**TRADE, "quantity": quantity}))["recordTrade"]
+            trades = (await seen(one, TRADES, by_get=by_get))["trades"]
+            assert trades["totalCount"] == number
+            assert payload["trade"]["id"] in [node["id"] for node in trades["nodes"]] or number > 50
+            if mode == "required":
+                assert (await seen(one, MINE, by_get=by_get))["viewer"]["trades"]["totalCount"] == number
+            await one.data(RENAME, input={"symbol": "BTC", "name": f"n{number}"})
+            assert (await seen(one, COIN, by_get=by_get))["cryptocurrency"]["name"] == f"n{number}"
+            await recorded(one, candle_of(0, 2.0 + number))
+            coin = (await seen(one, COIN, by_get=by_get))["cryptocurrency"]
+            assert coin["latest"] == {"close": 2.0 + number}
+            assert coin["candles"] == [{"close": 2.0 + number}]
+        # The caches did answer, or this has shown nothing.
+        for _ in range(3):
+            response = await one.get("/graphql", params={"query": COIN})
+        assert response.headers["x-cache"].startswith("hit")
+
+
+async def test_where_nobody_listens_a_writer_does_not_wait(database_url: URL) -> None:
+    async with people(database_url, cache_enabled=False) as all_:
+        started = time.perf_counter()
+        for _ in range(3):
+            assert await all_.ann.errors(RECORD, input=TRADE) == []
+        assert time.perf_counter() - started < 1.5
+        assert (await all_.ann.data(TRADES))["trades"]["totalCount"] == 3
+
+
+LISTENERS = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND query ~* 'listen|pg_postmaster_start_time' AND pid <> pg_backend_pid()"""
+
+
+async def test_when_the_listener_is_cut_off_nothing_stale_is_served(database_url: URL) -> None:
+    async with people(database_url) as all_:
+        await warmed(all_.ann)
+        for number in range(1, 11):
+            async with all_.database.transaction() as connection:
+                assert (await connection.execute(text(LISTENERS))).scalar_one() >= 0
+            started = time.perf_counter()
+            assert await all_.ann.errors(RECORD, input=TRADE) == []
+            assert time.perf_counter() - started < 0.9
+            assert (await all_.ann.data(TRADES))["trades"]["totalCount"] == number
+
+
+def hearing() -> AnswerCache:
+    cache = AnswerCache()
+    cache.caught_up("home", "10:10:")
+    return cache
+
+
+async def test_whoever_waits_goes_on_when_nobody_hears_any_more() -> None:
+    cache = hearing()
+    waiting = asyncio.create_task(cache.until_heard(11))
+    await asyncio.sleep(0.01)
+    started = time.perf_counter()
+    cache.cut_off()
+    await waiting
+    assert time.perf_counter() - started < 0.5
+    await cache.until_heard(12)
+    assert cache._waited_for == {}
+
+
+async def test_what_was_heard_before_is_not_waited_for() -> None:
+    cache = hearing()
+    cache.heard_all(11)
+    started = time.perf_counter()
+    await cache.until_heard(11)
+    assert time.perf_counter() - started < 0.5
+
+
+async def test_whoever_leaves_is_not_waited_for_either() -> None:
+    cache = hearing()
+    waiting = asyncio.create_task(cache.until_heard(11))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert cache._waited_for == {}
+
+
+async def test_what_is_not_heard_in_time_is_taken_for_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cache.answers.HEARD_WITHIN_SECONDS", 0.05)
+    cache = hearing()
+    before = cache.stamp(["trades"])
+    await cache.until_heard(11)
+    assert cache.stamp(["trades"]) != before
