@@ -21,9 +21,10 @@ def too_expensive(cost: Cost, values: Values, limit: float) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "QUERY_TOO_EXPENSIVE", **details})
 
 
-def actual_cost(cost: Cost, body: bytes, values: Values) -> float:
-    """What an answer, as it is sent, has cost."""
-    return cost.actual(orjson.loads(body).get("data") or {}, values)
+def actual_cost(cost: Cost, body: bytes, values: Values, requested: float) -> float:
+    """What an answer, as it is sent, has cost. One with errors has cost all: nobody knows what ran before them."""
+    answer = orjson.loads(body)
+    return requested if "errors" in answer else cost.actual(answer["data"], values)
 
 
 def with_cost(body: bytes, requested: float, actual: float, limit: float) -> bytes:

@@ -140,7 +140,7 @@ class Operations:
     ) -> Answer:
         """Give back what was not needed; tell, where that is wanted, what it was."""
         is_kept = answer.source in (Source.MEMORY, Source.REDIS)
-        actual = KEPT_POINTS if is_kept else actual_cost(operation.cost, answer.body, values)
+        actual = KEPT_POINTS if is_kept else actual_cost(operation.cost, answer.body, values, requested)
         unused = max(0.0, requested - actual)
         self._context.meter.give_back(request.caller, unused)
         level = answer.level and answer.level.with_more(unused)
