@@ -39,8 +39,19 @@ def postgres() -> Iterator[URL]:
     # Not below pytest's own folder: each run closes that to other users, and the server runs as one for root.
     with tempfile.TemporaryDirectory(prefix="candlegraph-", ignore_cleanup_errors=True) as folder:
         embedded = EmbeddedPostgres(Path(folder))
-        yield embedded.open()
+        url = embedded.open()
+        asyncio.run(_hurried(url))
+        yield url
         embedded.close()
+
+
+async def _hurried(postgres: URL) -> None:
+    """Nothing has to outlive the machine: to write it all to disk takes longer than many of the tests."""
+    server = Database(postgres, pool_size=1)
+    async with server.engine.connect() as connection:
+        await connection.execute(text("ALTER SYSTEM SET fsync = off"))
+        await connection.execute(text("SELECT pg_reload_conf()"))
+    await server.close()
 
 
 @pytest.fixture(scope="session")

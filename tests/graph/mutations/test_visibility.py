@@ -18,7 +18,7 @@ MINE = "{ viewer { username trades { totalCount } } }"
 COIN = '{ cryptocurrency(symbol: "BTC") { name latest { close } candles(interval: D1) { close } } }'
 RENAME = """mutation($input: UpdateCryptocurrencyInput!) {
   updateCryptocurrency(input: $input) { userErrors { code } cryptocurrency { name } } }"""
-TIMES = 70
+TIMES = 50
 
 
 async def warmed(person: Person) -> None:
