@@ -21,9 +21,9 @@ LONGEST_WAIT_SECONDS = 1.0
 JUDGED_SECONDS = 0.002
 # So many may wait, however short: each takes memory.
 MOST_WAITING = 2_000
-# To refuse costs a fifth of a small answer. Beyond so many in a second, whoever comes back at once is not read for a
-# second: otherwise a flood leaves no time to answer anybody.
-MOST_REFUSED_PER_SECOND, PAUSE_SECONDS = 2_000, 1.0
+# To refuse costs something too, and a flood would leave no time to answer anybody: where the event loop is later than
+# this, whoever is refused and comes back at once is not read for so many seconds.
+LATE_SECONDS, PAUSE_SECONDS = 0.005, 1.0
 # Those who are refused together should not come back together.
 RETRY_AFTER_SECONDS = (1, 2, 3)
 
@@ -36,8 +36,6 @@ class Admission:
         self._longest_wait = min(request_timeout_seconds / 2, LONGEST_WAIT_SECONDS)
         self._is_full = False
         self._judged_until = 0.0
-        self._second = 0
-        self._refused = 0
 
     @property
     def is_full(self) -> bool:
@@ -48,13 +46,10 @@ class Admission:
             self._is_full = expected > self._longest_wait or self._turns.waiting >= MOST_WAITING
         return self._is_full
 
+    @property
     def is_flooded(self) -> bool:
-        """Note that one more is refused. Whether there were too many in this second."""
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._refused = second, 0
-        self._refused += 1
-        return self._refused > MOST_REFUSED_PER_SECOND
+        """Whether those who are refused, or anybody else, leave too little time."""
+        return self._turns.late_seconds > LATE_SECONDS
 
 
 class AdmissionMiddleware:
@@ -74,7 +69,7 @@ class AdmissionMiddleware:
 
     async def _refuse(self, scope: Scope, send: Send) -> None:
         started = time.perf_counter()
-        if self._admission.is_flooded() and not _is_shared(scope):
+        if self._admission.is_flooded and not _is_shared(scope):
             scope[PAUSE] = PAUSE_SECONDS
         # What the client likes best is not weighed: that would take longer than the refusal.
         is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
