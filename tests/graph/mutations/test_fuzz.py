@@ -80,7 +80,7 @@ SCALARS: dict[str, list[Any]] = {
     "Int": [0, -1, 2**31 - 1],
 }
 fuzzing = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -62,7 +62,8 @@ def session_of(user_id: int) -> UUID:
 
 
 def access_token(user_id: int) -> str:
-    return AccessTokens([SECRET]).issue(user_id, session_of(user_id))
+    # Made once, when the tests are collected: it outlives a slow run.
+    return AccessTokens([SECRET], lifetime_seconds=5 * 3600).issue(user_id, session_of(user_id))
 
 
 def by_token(user_id: int) -> Asker:
