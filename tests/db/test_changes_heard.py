@@ -340,10 +340,10 @@ async def test_a_database_that_is_not_there(unused_tcp_port: int, monkeypatch: p
 
     async def remember(seconds: float) -> None:
         # A server that an earlier test left to end in a thread of its own sleeps as well.
-        if asyncio.current_task() is not listening:
-            return await sleep(seconds)
-        pauses.append(seconds)
-        await sleep(0)
+        is_ours = asyncio.current_task() is listening
+        if is_ours:
+            pauses.append(seconds)
+        await sleep(0 if is_ours else seconds)
 
     url = URL.create("postgresql+asyncpg", "nobody", host="127.0.0.1", port=unused_tcp_port, database="none")
     database, recorder = Database(url, pool_size=1), Recorder()
