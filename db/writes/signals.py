@@ -7,7 +7,8 @@ from db.models import Signal
 from db.queries import predictions, strategies
 from db.queries.viewers import Viewer
 from db.writes import cryptocurrencies, models
-from db.writes.refusals import json_problem, missing, refuse, refuse_if, share_problem, time_problem
+from db.writes.references import referred
+from db.writes.refusals import json_problem, refuse_if, share_problem, time_problem
 
 SIGNAL = Signal.table()
 
@@ -37,11 +38,9 @@ async def record(
     coin = await cryptocurrencies.find(connection, symbol)
     model_id = None if model is None else await models.find(connection, *model)
     if strategy_id is not None:
-        await _seen(connection, strategies.by_id(viewer, strategy_id), "strategy_id", "strategy")
+        await referred(connection, strategies.by_id(viewer, strategy_id), "strategy_id")
     if prediction_id is not None:
-        prediction = await _seen(connection, predictions.by_id(prediction_id), "prediction_id", "prediction")
-        if prediction.cryptocurrency_id != coin.id:
-            raise refuse("MISMATCH", "prediction_id", f"This prediction is not about {coin.symbol}.")
+        prediction = await referred(connection, predictions.by_id(prediction_id), "prediction_id", about=coin)
         model_id = model_id or prediction.model_id
     statement = insert(SIGNAL).values(
         cryptocurrency_id=coin.id,
@@ -55,10 +54,3 @@ async def record(
     )
     key: int = (await connection.execute(statement.returning(SIGNAL.c.id))).scalar_one()
     return key
-
-
-async def _seen(connection: Connection, rows: Any, field: str, noun: str) -> Any:
-    found = (await connection.execute(rows)).one_or_none()
-    if found is None:
-        raise missing(field, noun)
-    return found

@@ -9,6 +9,7 @@ from db.queries import signals
 from db.queries.listings import met
 from db.queries.viewers import Viewer, own
 from db.writes import cryptocurrencies
+from db.writes.references import referred
 from db.writes.refusals import missing, money_problem, refuse, refuse_if, time_problem
 
 TRADE = Trade.table()
@@ -40,11 +41,7 @@ async def record(
         raise refuse("INVALID_STATUS", "pnl", "Only an executed trade has a profit or loss.")
     coin = await cryptocurrencies.find(connection, symbol)
     if signal_id is not None:
-        signal = (await connection.execute(signals.by_id(viewer, signal_id))).one_or_none()
-        if signal is None:
-            raise missing("signal_id", "signal")
-        if signal.cryptocurrency_id != coin.id:
-            raise refuse("MISMATCH", "signal_id", f"This signal is not about {coin.symbol}.")
+        await referred(connection, signals.by_id(viewer, signal_id), "signal_id", about=coin)
     statement = insert(TRADE).values(
         cryptocurrency_id=coin.id,
         user_id=user_id,

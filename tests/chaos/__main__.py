@@ -1,21 +1,14 @@
 """The command line of scripts/chaos."""
 
-import asyncio
-import signal
 import sys
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from db import migrate
-from db.embedded import EmbeddedPostgres
-from db.engine import Database
 from tests.chaos.run import Findings, Wanted, chaos
-from tests.conftest import create_database
+from tests.throwaway import end_tidily_on_sigterm, throwaway
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
@@ -48,32 +41,12 @@ def main(
 
 def _run(wanted: Wanted, console: Console) -> Findings:
     columns = (TextColumn("Recording trades"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        tempfile.TemporaryDirectory(prefix="candlegraph-", ignore_cleanup_errors=True) as folder,
-        Progress(*columns, console=console, transient=True) as bar,
-    ):
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("trades", total=wanted.trades)
-        embedded = EmbeddedPostgres(Path(folder))
-        try:
-            url = asyncio.run(create_database(embedded.open(), "chaos"))
-            asyncio.run(_migrated(Database(url, pool_size=1)))
-            return chaos(url, Path(folder), wanted, lambda done: bar.update(task, completed=done))
-        finally:
-            embedded.close()
-
-
-async def _migrated(database: Database) -> None:
-    try:
-        await migrate.upgrade(database)
-    finally:
-        await database.close()
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    # As Ctrl-C does: what was started is ended on the way out.
-    signal.raise_signal(signal.SIGINT)
+        with throwaway("chaos") as (url, folder):
+            return chaos(url, folder, wanted, lambda done: bar.update(task, completed=done))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
+    end_tidily_on_sigterm()
     app(prog_name="scripts/chaos")

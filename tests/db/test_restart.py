@@ -14,13 +14,13 @@ import psutil
 import pytest
 from sqlalchemy import URL, text
 
-from db import migrate
 from db.connecting import PAUSE_SECONDS
 from db.embedded import EmbeddedPostgres
 from db.engine import Database
 from db.errors import DatabaseUnavailable, Unconfirmed
 from tests.application import serving
 from tests.db.activity import watching
+from tests.throwaway import migrated
 
 READERS, WRITERS, POOL_SIZE = 12, 4, 4
 # As long as it is away, and as long as it may take after that until all is well.
@@ -57,12 +57,6 @@ def own() -> Iterator[Postgres]:
         asyncio.run(migrated(server.url))
         yield server
         server.close()
-
-
-async def migrated(url: URL) -> None:
-    database = Database(url, pool_size=1)
-    await migrate.upgrade(database)
-    await database.close()
 
 
 class Load:

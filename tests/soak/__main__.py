@@ -1,23 +1,16 @@
 """The command line of scripts/soak."""
 
-import asyncio
-import signal
 import sys
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from db import migrate
-from db.embedded import EmbeddedPostgres
-from db.engine import Database
-from tests.conftest import create_database
 from tests.soak.findings import Findings
 from tests.soak.report import table
 from tests.soak.run import Wanted, soak
+from tests.throwaway import end_tidily_on_sigterm, throwaway
 
 SHOWN = 5
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -44,30 +37,10 @@ def main(
 
 
 def _run(wanted: Wanted, console: Console) -> Findings:
-    with tempfile.TemporaryDirectory(prefix="candlegraph-", ignore_cleanup_errors=True) as folder:
-        embedded = EmbeddedPostgres(Path(folder))
-        with console.status("Creating a PostgreSQL …") as status:
-            try:
-                server = embedded.open()
-                url = asyncio.run(create_database(server, "soak"))
-                asyncio.run(_migrated(Database(url, pool_size=1)))
-                return soak(url, Path(folder), wanted, status.update)
-            finally:
-                embedded.close()
-
-
-async def _migrated(database: Database) -> None:
-    try:
-        await migrate.upgrade(database)
-    finally:
-        await database.close()
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    # As Ctrl-C does: what was started is ended on the way out.
-    signal.raise_signal(signal.SIGINT)
+    with console.status("Creating a PostgreSQL …") as status, throwaway("soak") as (url, folder):
+        return soak(url, folder, wanted, status.update)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
+    end_tidily_on_sigterm()
     app(prog_name="scripts/soak")
