@@ -8,9 +8,10 @@ from collections.abc import Awaitable
 from random import choice
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.turns import Turns
+from server.caching import Head
 from server.media_types import GRAPHQL_JSON, JSON
 from server.metrics import OTHER, RequestMetrics
 from server.protocol import PAUSE
@@ -73,9 +74,10 @@ class AdmissionMiddleware:
             scope[PAUSE] = PAUSE_SECONDS
         # What the client likes best is not weighed: that would take longer than the refusal.
         is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
-        start, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
-        await send(start)
-        await send(body)
+        headers, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
+        # Whoever stands before us may add to the list.
+        await send({"type": "http.response.start", "status": 503, "headers": [*headers]})
+        await send({"type": "http.response.body", "body": body})
         self._metrics.answered(None, "shed", OTHER, started)
 
 
@@ -89,7 +91,7 @@ def _is_shared(scope: Scope) -> bool:
     return any(name in (b"x-forwarded-for", b"forwarded", b"via") for name, _ in scope["headers"])
 
 
-def _refusal(media_type: str, seconds: int) -> tuple[Message, Message]:
+def _refusal(media_type: str, seconds: int) -> tuple[Head, bytes]:
     message = f"The server has more to do than it can: try again in {seconds} s."
     body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": "OVERLOADED"}}]})
     headers = [
@@ -98,8 +100,7 @@ def _refusal(media_type: str, seconds: int) -> tuple[Message, Message]:
         (b"retry-after", b"%d" % seconds),
         (b"cache-control", b"no-store"),
     ]
-    start = {"type": "http.response.start", "status": 503, "headers": headers}
-    return start, {"type": "http.response.body", "body": body}
+    return headers, body
 
 
 REFUSALS = {

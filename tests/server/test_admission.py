@@ -66,6 +66,14 @@ async def test_one_too_many_is_refused_at_once(crowded: Client) -> None:
     assert (await crowded.get("/graphql", params={"query": "{ __typename }"})).status_code == 503
 
 
+async def test_a_refusal_is_like_all_before_it(crowded: Client) -> None:
+    """Whatever adds headers to it, nothing of that stays."""
+    for _ in range(20):
+        response = await crowded.post("/graphql", content=b"{")
+        names = [name for name, _ in response.headers.multi_items()]
+        assert len(names) == len(set(names)), names
+
+
 async def test_what_needs_no_database_is_served_still(crowded: Client) -> None:
     answer = await crowded.post("/graphql", json={"query": COIN})
     assert (answer.status_code, answer.json()["data"]) == (200, {"cryptocurrency": {"name": "Bitcoin"}})
