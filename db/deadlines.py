@@ -13,9 +13,9 @@ HEAD_START_SECONDS = 0.2
 _ends_at: ContextVar[float] = ContextVar("ends_at", default=inf)
 
 
-def set_deadline(seconds: float) -> Token[float]:
-    """What is asked from now on has so many seconds, whatever it waits for."""
-    return _ends_at.set(time.monotonic() + seconds)
+def set_deadline(ends_at: float) -> Token[float]:
+    """What is asked from now on has until then, as time.perf_counter() tells, whatever it waits for."""
+    return _ends_at.set(ends_at)
 
 
 def drop_deadline(token: Token[float]) -> None:
@@ -26,7 +26,7 @@ def drop_deadline(token: Token[float]) -> None:
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
     """What is asked within the block has so many seconds."""
-    token = set_deadline(seconds)
+    token = set_deadline(time.perf_counter() + seconds)
     try:
         yield
     finally:
@@ -36,12 +36,12 @@ def deadline(seconds: float) -> Iterator[None]:
 def time_left() -> float | None:
     """The seconds until the end of the time; None where it has none."""
     ends_at = _ends_at.get()
-    return None if ends_at == inf else ends_at - time.monotonic()
+    return None if ends_at == inf else ends_at - time.perf_counter()
 
 
 def seconds_left(most: float) -> float:
     """How long it may take from now on, and no longer than most. Raises StatementTimeout where nothing is left."""
-    left = min(most, _ends_at.get() - time.monotonic())
+    left = min(most, _ends_at.get() - time.perf_counter())
     if left <= 0:
         raise StatementTimeout("The time for this request is over.")
     return left

@@ -28,8 +28,6 @@ class Turns:
         # When each began to wait, and until when it does; those who came first are first.
         self._waiting: OrderedDict[asyncio.Future[None], tuple[float, float]] = OrderedDict()
         self._is_looking = False
-        # How much later than it should this process came to its last look: its event loop has so much to do.
-        self.late_seconds = 0.0
         self._crowded_since = 0.0
         self._mean_seconds = 0.0
 
@@ -71,7 +69,7 @@ class Turns:
             self._waiting.move_to_end(turn, last=False)
         if not self._is_looking:
             self._is_looking = True
-            loop.call_later(LOOK_SECONDS, self._look, loop, now + LOOK_SECONDS)
+            loop.call_later(LOOK_SECONDS, self._look, loop)
         try:
             await turn
         except asyncio.CancelledError:
@@ -81,17 +79,16 @@ class Turns:
                 self._pass_on()
             raise
 
-    def _look(self, loop: asyncio.AbstractEventLoop, due_at: float) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Send those away who have waited for too long."""
         now = time.monotonic()
-        self.late_seconds = now - due_at
         for turn in [turn for turn, (_, until) in self._waiting.items() if until <= now]:
             del self._waiting[turn]
             if not turn.done():
                 turn.set_exception(Overloaded("Every connection to the database is busy: try again later."))
         self._is_looking = bool(self._waiting)
         if self._is_looking:
-            loop.call_later(LOOK_SECONDS, self._look, loop, now + LOOK_SECONDS)
+            loop.call_later(LOOK_SECONDS, self._look, loop)
 
     def give_back(self, held_seconds: float) -> None:
         self._mean_seconds += (held_seconds - self._mean_seconds) * NEWEST_SHARE

@@ -12,29 +12,34 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.turns import Turns
 from server.caching import Head
+from server.lobby import TURNED_AWAY
 from server.media_types import GRAPHQL_JSON, JSON
 from server.metrics import OTHER, RequestMetrics
 from server.protocol import PAUSE
 
-# Whoever would wait longer for a connection is refused; half of the time for a request, where that is less.
+# Whoever would wait longer is refused; half of the time for a request, where that is less.
 LONGEST_WAIT_SECONDS = 1.0
 # For so long one judgement holds: to reckon for each request would cost more than all else that is done here.
 JUDGED_SECONDS = 0.002
 # So many may wait, however short: each takes memory.
 MOST_WAITING = 2_000
-# To refuse costs something too, and a flood would leave no time to answer anybody: where the event loop is later than
-# this, whoever is refused and comes back at once is not read for so many seconds.
-LATE_SECONDS, PAUSE_SECONDS = 0.005, 1.0
+# To refuse costs something too, and a flood would leave no time to answer anybody: when so many have been refused in a
+# second, whoever else is, and comes back at once, is not read for so many seconds.
+REFUSALS_A_SECOND, PAUSE_SECONDS = 100, 1.0
 # Those who are refused together should not come back together.
 RETRY_AFTER_SECONDS = (1, 2, 3)
+
+
+def longest_wait(request_timeout_seconds: float) -> float:
+    return min(request_timeout_seconds / 2, LONGEST_WAIT_SECONDS)
 
 
 class Admission:
     """Whether there is room for one more who may need the database."""
 
-    def __init__(self, turns: Turns, request_timeout_seconds: float) -> None:
+    def __init__(self, turns: Turns, longest_wait_seconds: float) -> None:
         self._turns = turns
-        self._longest_wait = min(request_timeout_seconds / 2, LONGEST_WAIT_SECONDS)
+        self._longest_wait = longest_wait_seconds
         self._is_full = False
         self._judged_until = 0.0
 
@@ -47,11 +52,6 @@ class Admission:
             self._is_full = expected > self._longest_wait or self._turns.waiting >= MOST_WAITING
         return self._is_full
 
-    @property
-    def is_flooded(self) -> bool:
-        """Whether those who are refused, or anybody else, leave too little time."""
-        return self._turns.late_seconds > LATE_SECONDS
-
 
 class AdmissionMiddleware:
     """Answers for a path, with 503, while there is no room. It stands behind whatever answers from memory."""
@@ -61,16 +61,21 @@ class AdmissionMiddleware:
         self._path = path
         self._admission = admission
         self._metrics = metrics
+        # How many have been refused in this second.
+        self._second, self._refused = 0, 0
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # No coroutine of its own: almost everybody is let in.
-        if self._admission.is_full and scope["type"] == "http" and scope["path"] == self._path and _asks(scope):
+        if (TURNED_AWAY in scope or self._admission.is_full) and self._is_asked(scope):
             return self._refuse(scope, send)
         return self._app(scope, receive, send)
 
+    def _is_asked(self, scope: Scope) -> bool:
+        return scope["type"] == "http" and scope["path"] == self._path and _asks(scope)
+
     async def _refuse(self, scope: Scope, send: Send) -> None:
         started = time.perf_counter()
-        if self._admission.is_flooded and not _is_shared(scope):
+        if self._is_flooded(started) and not _is_shared(scope):
             scope[PAUSE] = PAUSE_SECONDS
         # What the client likes best is not weighed: that would take longer than the refusal.
         is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
@@ -79,6 +84,13 @@ class AdmissionMiddleware:
         await send({"type": "http.response.start", "status": 503, "headers": [*headers]})
         await send({"type": "http.response.body", "body": body})
         self._metrics.answered(None, "shed", OTHER, started)
+
+    def _is_flooded(self, now: float) -> bool:
+        """Whether one more refusal is one too many."""
+        if int(now) != self._second:
+            self._second, self._refused = int(now), 0
+        self._refused += 1
+        return self._refused > REFUSALS_A_SECOND
 
 
 def _asks(scope: Scope) -> bool:

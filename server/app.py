@@ -38,7 +38,7 @@ from graph.operations import Operations
 from graph.persisted import AllowList, PersistedQueries
 from graph.plans import Plans
 from graph.schema import create_schema
-from server.admission import Admission, AdmissionMiddleware
+from server.admission import Admission, AdmissionMiddleware, longest_wait
 from server.browsers import ProtectedStarlette, cors
 from server.callers import CallerMiddleware
 from server.details import PrivatePortMiddleware, for_admins
@@ -46,6 +46,7 @@ from server.endpoint import GraphQLEndpoint
 from server.exposure import check_secret
 from server.graphiql import graphiql_page
 from server.health import detail_routes, health_routes
+from server.lobby import LOBBY, Lobby
 from server.logging import configure_logging
 from server.metrics import Metrics
 from server.settings import Settings, read_settings
@@ -69,7 +70,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
     database = open_database(settings, metrics.statements, has_walls=not settings.is_open)
     context, operations = open_operations(settings, database)
     identities = Identities(database, context.cache, context.accounts.access_tokens)
-    admission = Admission(database.turns, settings.request_timeout_seconds)
+    longest = longest_wait(settings.request_timeout_seconds)
+    lobby = Lobby(PATH, database.most_connections, longest)
+    metrics.watch(lobby)
+    admission = Admission(database.turns, longest)
     shortcuts = Shortcuts(context.cache, context.meter, metrics.requests, admission)
     endpoint = GraphQLEndpoint(
         operations,
@@ -94,7 +98,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *_shortcuts(settings, shortcuts),
             Middleware(AdmissionMiddleware, path=PATH, admission=admission, metrics=metrics.requests),
         ],
-        lifespan=lambda _: _lifespan(context, operations, shortcuts, ANYBODY if settings.is_open else NOBODY),
+        lifespan=lambda _: _lifespan(context, operations, shortcuts, lobby, ANYBODY if settings.is_open else NOBODY),
     )
     app.is_production = settings.is_production
     return app
@@ -177,8 +181,8 @@ def open_cache(settings: Settings) -> AnswerCache:
 
 @asynccontextmanager
 async def _lifespan(
-    context: Context, operations: Operations, shortcuts: Shortcuts, stranger: Caller
-) -> AsyncIterator[None]:
+    context: Context, operations: Operations, shortcuts: Shortcuts, lobby: Lobby, stranger: Caller
+) -> AsyncIterator[dict[str, Any]]:
     cache = context.cache
     work = [_settle_for_ever(context.database)]
     if cache.is_enabled:
@@ -188,7 +192,7 @@ async def _lifespan(
         work += [warm_memory(operations, cache, hottest, stranger), record_for_ever(shortcuts, hottest)]
     tasks = [asyncio.create_task(part) for part in work]
     try:
-        yield
+        yield {LOBBY: lobby}
     finally:
         for task in tasks:
             await _end(task)

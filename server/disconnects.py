@@ -43,22 +43,22 @@ class Watch:
 class WhileAwaited:
     """What is done within the block is cancelled when the client leaves, and ClientGone is raised at its end.
 
-    Its statements have so many seconds. The body of the request must have been read: the server tells in the same way
-    that the client has left. One object for both: it is on the way of every request.
+    Its statements have until ends_at, as time.perf_counter() tells. The body of the request must have been read: the
+    server tells in the same way that the client has left. One object for both: it is on the way of every request.
     """
 
-    __slots__ = ("_is_gone", "_receive", "_seconds", "_task", "_token", "_watch", "_watching")
+    __slots__ = ("_ends_at", "_is_gone", "_receive", "_task", "_token", "_watch", "_watching")
 
-    def __init__(self, watch: Watch, receive: Receive, seconds: float) -> None:
+    def __init__(self, watch: Watch, receive: Receive, ends_at: float) -> None:
         self._watch = watch
         self._receive = receive
-        self._seconds = seconds
+        self._ends_at = ends_at
 
     def __enter__(self) -> None:
         self._task = asyncio.current_task()
         self._watching: asyncio.Task[None] | None = None
         self._watch.begin(self)
-        self._token = set_deadline(self._seconds)
+        self._token = set_deadline(self._ends_at)
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         drop_deadline(self._token)

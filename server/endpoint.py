@@ -24,6 +24,7 @@ from server.caching import VARY, head_of, send_entry
 from server.callers import CALLER
 from server.disconnects import ClientGone, Watch, WhileAwaited
 from server.graphiql import policy_of
+from server.lobby import CAME_AT
 from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
 from server.rate_limits import headers_of, refusal
@@ -69,12 +70,12 @@ class GraphQLEndpoint:
         self._watch = Watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        told = await self._respond(Request(scope, receive), send)
+        started = scope.get(CAME_AT) or time.perf_counter()
+        told = await self._respond(Request(scope, receive), send, started)
         if told is not None:
             self._metrics.answered(*told, started)
 
-    async def _respond(self, request: Request, send: Send) -> tuple[str | None, Outcome, str] | None:
+    async def _respond(self, request: Request, send: Send, started: float) -> tuple[str | None, Outcome, str] | None:
         """Answer; return the operation's name, what became of it, and where its answer was found.
 
         None of GraphiQL, and where nobody waits for an answer.
@@ -94,7 +95,7 @@ class GraphQLEndpoint:
             max_body = MAX_BODY_OF_WRITERS if caller.may(Permission.WRITE) else MAX_BODY
             asked = await read_operation(request, max_body=max_body)
             asked = asked._replace(caller=caller, tells_cost=COST in dict(scope["headers"]))
-            with WhileAwaited(self._watch, receive, self._timeout_seconds):
+            with WhileAwaited(self._watch, receive, started + self._timeout_seconds):
                 answer = await self._execute(asked, request.method)
         except RateLimited as error:
             await refusal(error, media_type)(scope, receive, send)

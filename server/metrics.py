@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     PlatformCollector,
     ProcessCollector,
@@ -24,6 +25,7 @@ from starlette.routing import Route
 from cache.answers import Source
 from db.errors import DatabaseUnavailable, Overloaded, Refused, StatementTimeout, Unconfirmed
 from graph.context import Context
+from server.lobby import Lobby
 from server.scrape import Scraper
 
 # Clients choose the names of operations: so many get series of their own, in the order in which they come.
@@ -135,6 +137,15 @@ class Metrics:
         PlatformCollector(registry=self._registry)
         self.requests = RequestMetrics(self._registry)
         self.statements = StatementMetrics(self._registry)
+
+    def watch(self, lobby: Lobby) -> None:
+        """Tell how many wait there."""
+        waiting = Gauge(
+            "candlegraph_requests_waiting",
+            "Requests that were sent and are not read yet, as enough others are under way.",
+            registry=self._registry,
+        )
+        waiting.set_function(lambda: lobby.waiting)
 
     def route(self, context: Context) -> Route:
         """GET /metrics, in the text format of Prometheus."""

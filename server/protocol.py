@@ -1,16 +1,56 @@
-"""HTTP as uvicorn speaks it, but for connections that are to be read more slowly."""
+"""HTTP as uvicorn speaks it, but for what keeps a flood from drowning everybody: the lobby, and pauses."""
 
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.lobby import CAME_AT, LOBBY, TURNED_AWAY, Lobby
 
 # Where a scope says for how many seconds its connection is not read after the answer. It must not be shared by clients.
 PAUSE = "candlegraph.pause"
 
 
 class Protocol(HttpToolsProtocol):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lobby: Lobby = self.app_state[LOBBY]
+        # How much of what was sent waits there.
+        self._held = 0
+
+    def data_received(self, data: bytes) -> None:
+        if not self._held and not self._lobby.must_wait(data, len(self.tasks)):
+            super().data_received(data)
+        elif not self._held and self._lobby.is_late:
+            super().data_received(data)
+            self._note(TURNED_AWAY, True)
+        else:
+            self._unset_keepalive_if_required()
+            if self._held:
+                # No client fills the memory while it waits.
+                self.flow.pause_reading()
+            self._held += 1
+            self._lobby.hold(self, data)
+
+    def come_in(self, data: bytes, came_at: float) -> bool:
+        self._held -= 1
+        if self.parser is None or self.transport.is_closing():
+            return False
+        if not self._held:
+            self.flow.resume_reading()
+        super().data_received(data)
+        self._note(CAME_AT, came_at)
+        return True
+
+    def _note(self, name: str, value: Any) -> None:
+        """In the scope of the request that was sent: its task has yet to begin."""
+        scope: Any = self.scope
+        if scope is not None:
+            scope.setdefault(name, value)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._lobby.waiting and self.scope["path"] == self._lobby.path:
+            self._lobby.left(self)
         seconds: Any = self.scope.get(PAUSE)
         if seconds is not None and not self.transport.is_closing():
             self.flow.pause_reading()
@@ -19,3 +59,8 @@ class Protocol(HttpToolsProtocol):
     def _read_on(self) -> None:
         if not self.transport.is_closing():
             self.flow.resume_reading()
+
+    def shutdown(self) -> None:
+        # Whoever waits has sent a request before, so it is answered.
+        self._lobby.empty()
+        super().shutdown()

@@ -18,6 +18,7 @@ from server.admission import Admission
 from server.browsers import is_preflighted
 from server.caching import Head, head_of, send_entry
 from server.callers import CALLER, viewer_of
+from server.lobby import CAME_AT
 from server.metrics import RequestMetrics
 from server.rate_limits import headers_of
 from server.requests import COST
@@ -100,7 +101,7 @@ class Shortcuts:
 
     async def answer(self, key: Key, scope: Scope, send: Send) -> bool:
         """Send the answer to a request that came before, if it is kept; return whether."""
-        started = time.perf_counter()
+        started = scope.get(CAME_AT) or time.perf_counter()
         found = await self._find(key)
         if found is None:
             return False

@@ -107,19 +107,6 @@ async def test_where_nothing_moves_the_longest_wait_tells() -> None:
     await task
 
 
-async def test_how_late_the_process_is() -> None:
-    turns = Turns(1)
-    async with turns.taken(60):
-        task = asyncio.create_task(hold(turns, 0))
-        await asyncio.sleep(0)
-        time.sleep(0.1)  # noqa: ASYNC251 - as busy as a process can be
-        await asyncio.sleep(0.001)
-        assert turns.late_seconds > 0.05
-        await asyncio.sleep(0.1)
-        assert turns.late_seconds < 0.05
-    await task
-
-
 async def test_a_probe_of_the_database_goes_first(database_url: URL) -> None:
     database = Database(database_url, pool_size=1)
     reads = [asyncio.create_task(database.fetch_value(text("SELECT pg_sleep(0.1)"))) for _ in range(15)]

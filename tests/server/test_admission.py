@@ -115,7 +115,7 @@ async def test_only_so_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MOST_WAITING", 5)
     monkeypatch.setattr(admission, "JUDGED_SECONDS", 0)
     turns = Turns(1)
-    gate = Admission(turns, 10)
+    gate = Admission(turns, 1)
     async with turns.taken(60):
         for number in range(1, 6):
             asyncio.ensure_future(turns.take(60))  # noqa: RUF006 - given away below
@@ -127,18 +127,18 @@ async def test_only_so_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not gate.is_full
 
 
-async def refused(gate: Admission, headers: list[tuple[bytes, bytes]]) -> Any:
+async def never(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError
+
+
+async def refused(middleware: AdmissionMiddleware, *headers: tuple[bytes, bytes]) -> Any:
     """The scope of a request that was refused."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def never(scope: Scope, receive: Receive, send: Send) -> None:
-        raise AssertionError
-
-    middleware = AdmissionMiddleware(never, "/graphql", gate, RequestMetrics(CollectorRegistry()))
-    scope = {"type": "http", "path": "/graphql", "method": "POST", "query_string": b"", "headers": headers}
+    scope = {"type": "http", "path": "/graphql", "method": "POST", "query_string": b"", "headers": [*headers]}
     await middleware(scope, None, send)  # type: ignore[arg-type]
     assert sent[0]["status"] == 503
     return scope
@@ -146,10 +146,13 @@ async def refused(gate: Admission, headers: list[tuple[bytes, bytes]]) -> Any:
 
 async def test_a_flood_is_not_read_as_fast_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Admission, "is_full", True)
-    turns = Turns(1)
-    gate = Admission(turns, 10)
-    assert PAUSE not in await refused(gate, [])
-    turns.late_seconds = 0.2
-    assert (await refused(gate, []))[PAUSE] > 0
+    monkeypatch.setattr(admission, "REFUSALS_A_SECOND", 2)
+    middleware = AdmissionMiddleware(never, "/graphql", Admission(Turns(1), 1), RequestMetrics(CollectorRegistry()))
+    # From the beginning of a second on.
+    await asyncio.sleep(1 - time.perf_counter() % 1)
+    paused = [PAUSE in await refused(middleware) for _ in range(4)]
+    assert paused == [False, False, True, True]
     # Others may come by the same connection.
-    assert PAUSE not in await refused(gate, [(b"x-forwarded-for", b"192.0.2.1")])
+    assert PAUSE not in await refused(middleware, (b"x-forwarded-for", b"192.0.2.1"))
+    await asyncio.sleep(1)
+    assert PAUSE not in await refused(middleware)

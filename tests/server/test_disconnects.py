@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 from urllib.parse import urlsplit
 
 import httpx
@@ -103,20 +104,20 @@ class Receive:
 async def test_what_is_quick_is_not_watched() -> None:
     receive, watch = Receive(0), Watch()
     for _ in range(3):
-        with WhileAwaited(watch, receive, 10):
+        with WhileAwaited(watch, receive, inf):
             await asyncio.sleep(0.001)
     await asyncio.sleep(0.1)
     assert (receive.calls, watch.unwatched) == (0, {})
 
 
 async def test_the_end_of_the_client_is_told_from_other_ends() -> None:
-    with pytest.raises(ClientGone), WhileAwaited(Watch(), Receive(0), 10):
+    with pytest.raises(ClientGone), WhileAwaited(Watch(), Receive(0), inf):
         await asyncio.sleep(10)
-    with pytest.raises(TimeoutError), WhileAwaited(Watch(), Receive(10), 10):
+    with pytest.raises(TimeoutError), WhileAwaited(Watch(), Receive(10), inf):
         await asyncio.wait_for(asyncio.sleep(10), 0.1)
 
     async def watched() -> None:
-        with WhileAwaited(Watch(), Receive(10), 10):
+        with WhileAwaited(Watch(), Receive(10), inf):
             await asyncio.sleep(10)
 
     task = asyncio.create_task(watched())

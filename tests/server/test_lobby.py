@@ -1,0 +1,305 @@
+"""Requests that come while enough others are under way: they wait, in order, and nothing of them is lost."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+import uvicorn
+from sqlalchemy import URL, text
+
+from db.engine import Database
+from server import admission, lobby
+from server.lobby import Lobby
+from server.protocol import Protocol
+from tests.application import application
+from tests.server.keep_alive import Broken, Connection, asked
+from tests.server.test_metrics import Figures
+
+COIN = b"POST /graphql HTTP/1.1"
+SLOW = "{ signals(first: 1) { nodes { type } } }"
+QUICK = "{ __typename }"
+
+
+class Guest:
+    """A connection that notes what comes in."""
+
+    def __init__(self, name: str, tasks: list[Any], came_in: list[str]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.name, self.tasks, self.came_in = name, tasks, came_in
+        self.is_gone = False
+
+    def come_in(self, _data: bytes, _came_at: float) -> bool:
+        if not self.is_gone:
+            self.came_in.append(self.name)
+            self.tasks.append(self)
+        return not self.is_gone
+
+
+class Crowd:
+    """A lobby with room for four, all of it taken."""
+
+    def __init__(self) -> None:
+        self.lobby = Lobby("/graphql", 1, 10)
+        self.tasks: list[Any] = ["under way"] * 4
+        self.came_in: list[str] = []
+
+    def guest(self, name: str) -> Guest:
+        guest = Guest(name, self.tasks, self.came_in)
+        assert self.lobby.must_wait(COIN, len(self.tasks))
+        self.lobby.hold(guest, COIN)
+        return guest
+
+    async def leave(self) -> None:
+        guest = Guest("", self.tasks, [])
+        self.tasks.pop()
+        self.lobby.left(guest)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
+    monkeypatch.setattr(lobby, "UNDER_WAY", 4)
+    monkeypatch.setattr(lobby, "LOOK_SECONDS", 60)
+    return Crowd()
+
+
+async def test_they_are_let_in_by_batches_and_in_order(crowd: Crowd) -> None:
+    assert not crowd.lobby.must_wait(COIN, 3)
+    for name in "abc":
+        crowd.guest(name)
+    # However few are under way, nobody comes before those who wait.
+    assert crowd.lobby.must_wait(COIN, 0)
+    await crowd.leave()
+    assert crowd.came_in == []
+    await crowd.leave()
+    assert crowd.came_in == ["a", "b"]
+    await crowd.leave()
+    await crowd.leave()
+    assert (crowd.came_in, crowd.lobby.waiting) == (["a", "b", "c"], 0)
+
+
+async def test_who_has_gone_is_nobody(crowd: Crowd) -> None:
+    guests = [crowd.guest(name) for name in "abcd"]
+    guests[0].is_gone = guests[2].is_gone = True
+    await crowd.leave()
+    await crowd.leave()
+    assert crowd.came_in == ["b", "d"]
+
+
+async def test_other_paths_do_not_wait(crowd: Crowd) -> None:
+    crowd.guest("a")
+    assert crowd.lobby.must_wait(b"GET /graphql?query=", 4)
+    assert not crowd.lobby.must_wait(b"GET /livez HTTP/1.1", 4)
+
+
+async def test_those_who_stay_keep_nobody_out(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lobby, "LOOK_SECONDS", 0.02)
+    # As busy as can be; but nobody leaves.
+    monkeypatch.setattr(lobby, "BUSY_SHARE", 0)
+    for name in "abcdef":
+        crowd.guest(name)
+    await asyncio.sleep(0.03)
+    assert crowd.came_in == ["a", "b"]
+    # From now on, it is enough that some of the later ones leave.
+    monkeypatch.setattr(lobby, "LOOK_SECONDS", 60)
+    await asyncio.sleep(0.02)
+    before = len(crowd.came_in)
+    await crowd.leave()
+    await crowd.leave()
+    assert len(crowd.came_in) == before + 2
+
+
+async def test_nobody_waits_for_a_process_that_has_time(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lobby, "LOOK_SECONDS", 0.02)
+    crowd.guest("a")
+    await asyncio.sleep(0.03)
+    assert crowd.came_in == ["a"]
+    assert not crowd.lobby.must_wait(COIN, len(crowd.tasks))
+    crowd.tasks.clear()
+    await asyncio.sleep(0.03)
+    # It is asked anew the next time.
+    assert crowd.lobby.must_wait(COIN, 4)
+
+
+async def test_who_would_wait_for_too_long_is_told(crowd: Crowd) -> None:
+    crowd.lobby._longest_wait_seconds = 0.1
+    crowd.guest("a")
+    assert not crowd.lobby.is_late
+    # A batch takes a second, by the last one.
+    crowd.lobby._mean_seconds = 1
+    assert crowd.lobby.is_late
+    crowd.lobby._mean_seconds = 0
+    await asyncio.sleep(0.11)
+    assert crowd.lobby.is_late
+    crowd.lobby.empty()
+    assert not crowd.lobby.is_late
+
+
+class Listening:
+    def __init__(self, server: uvicorn.Server, address: str) -> None:
+        self.server, self.address = server, address
+
+    async def told(self) -> Figures:
+        connection = await Connection.opened(self.address)
+        answer = await connection.get("/metrics")
+        await connection.close()
+        return Figures(answer.body.decode())
+
+    async def until_waiting(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while (await self.told())("requests_waiting") != number:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.01)
+
+
+@contextmanager
+def listening(url: URL, **settings: Any) -> Iterator[Listening]:
+    """A server in a thread of its own."""
+    app = application(url, cache_enabled=False, **settings)
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=Protocol, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    )
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        thread = Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        host, port = bound.getsockname()
+        try:
+            yield Listening(server, f"http://{host}:{port}")
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request may be under way; those who wait are let in by who leaves alone."""
+    monkeypatch.setattr(lobby, "UNDER_WAY", 2)
+    monkeypatch.setattr(lobby, "UNDER_WAY_BY_CONNECTION", 0)
+    monkeypatch.setattr(lobby, "LOOK_SECONDS", 60)
+
+
+class Lock:
+    """While it is held, whoever reads signals waits."""
+
+    def __init__(self, url: URL) -> None:
+        self._database = Database(url, pool_size=1)
+
+    async def __aenter__(self) -> None:
+        self._transaction = self._database.transaction()
+        connection = await self._transaction.__aenter__()
+        await connection.execute(text("LOCK TABLE signals"))
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._transaction.__aexit__(None, None, None)
+        await self._database.close()
+
+
+async def test_a_request_waits_and_is_answered(small: None, demo_url: URL) -> None:
+    with listening(demo_url) as served:
+        async with Lock(demo_url):
+            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
+            await asyncio.sleep(0.3)
+            began = time.perf_counter()
+            later = [asyncio.create_task(asked(served.address, QUICK)) for _ in range(3)]
+            # What balancers ask for does not wait.
+            await served.until_waiting(3)
+            await asyncio.sleep(0.2)
+            assert not any(task.done() for task in later)
+        answers = await asyncio.gather(*first, *later)
+        assert {answer.status for answer in answers} == {200}
+        assert not any(b"errors" in answer.body for answer in answers)
+        told = await served.told()
+        assert told("requests_waiting") == 0
+        # Their wait is part of how long they took.
+        assert 0.6 < (told("request_seconds_sum", source="bypass") or 0) < 5 * (time.perf_counter() - began + 0.4)
+
+
+async def test_who_leaves_holds_up_nobody(small: None, demo_url: URL) -> None:
+    with listening(demo_url) as served:
+        async with Lock(demo_url):
+            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
+            await asyncio.sleep(0.3)
+            leaving = [await Connection.opened(served.address) for _ in range(3)]
+            asking = [asyncio.create_task(connection.ask(QUICK)) for connection in leaving]
+            await served.until_waiting(3)
+            later = asyncio.create_task(asked(served.address, QUICK))
+            await served.until_waiting(4)
+            for connection in leaving:
+                await connection.close()
+            for task in asking:
+                with pytest.raises(Broken):
+                    await task
+        assert {answer.status for answer in await asyncio.gather(*first, later)} == {200}
+
+
+async def test_a_request_in_parts_waits_in_order(small: None, demo_url: URL) -> None:
+    with listening(demo_url) as served:
+        async with Lock(demo_url):
+            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
+            await asyncio.sleep(0.3)
+            url = urlsplit(served.address)
+            reader, writer = await asyncio.open_connection(url.hostname, url.port)
+            body = orjson.dumps({"query": QUICK})
+            head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            parts = [COIN + b"\r\n", head, body[:5], body[5:]]
+            # The first two wait; what comes later stays where it is, so that nobody fills the memory.
+            for number, part in enumerate(parts, 1):
+                writer.write(part)
+                await writer.drain()
+                await served.until_waiting(min(number, 2))
+                await asyncio.sleep(0.05)
+                await served.until_waiting(min(number, 2))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        await asyncio.gather(*first)
+
+
+async def test_one_too_many_is_turned_away(small: None, demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "LONGEST_WAIT_SECONDS", 0.2)
+    with listening(demo_url) as served:
+        async with Lock(demo_url):
+            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
+            await asyncio.sleep(0.3)
+            waiting = asyncio.create_task(asked(served.address, QUICK))
+            await served.until_waiting(1)
+            await asyncio.sleep(0.25)
+            began = time.perf_counter()
+            refused = await asked(served.address, QUICK)
+            assert (refused.status, time.perf_counter() - began < 0.05) == (503, True)
+            assert not waiting.done()
+        assert {answer.status for answer in await asyncio.gather(*first, waiting)} == {200}
+
+
+async def test_who_waits_is_answered_before_the_end(small: None, demo_url: URL) -> None:
+    with listening(demo_url) as served:
+        async with Lock(demo_url):
+            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
+            await asyncio.sleep(0.3)
+            waiting = asyncio.create_task(asked(served.address, QUICK))
+            await served.until_waiting(1)
+            served.server.should_exit = True
+            assert (await waiting).status == 200
+        assert {answer.status for answer in await asyncio.gather(*first)} == {200}
+
+
+async def test_the_wait_counts_towards_the_deadline(small: None, demo_url: URL) -> None:
+    with listening(demo_url, request_timeout_seconds=1) as served:
+        async with Lock(demo_url):
+            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
+            await asyncio.sleep(0.6)
+            began = time.perf_counter()
+            waiting = asyncio.create_task(asked(served.address, SLOW))
+            # It is let in when the first are given up, and has half of its time left.
+            assert b"STATEMENT_TIMEOUT" in (await waiting).body
+            assert time.perf_counter() - began < 1.3
+            await asyncio.gather(*first)
