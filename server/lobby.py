@@ -19,7 +19,7 @@ LOBBY = "lobby"
 CAME_AT, TURNED_AWAY = "candlegraph.came_at", "candlegraph.turned_away"
 # So many may be under way, and more where there are many connections to the database.
 UNDER_WAY, UNDER_WAY_BY_CONNECTION = 64, 4
-# Where there are more than that, so many come in for one that leaves. Some may stay for long, and keep nobody out.
+# Where more are, so many come in for one that leaves: some may stay for long, and keep nobody out.
 SHRINKING = 0.75
 # What a batch counts for, beside all before it, in the mean of how soon one comes after the other.
 NEWEST_SHARE = 0.2
@@ -49,7 +49,7 @@ class Lobby:
         self.path = path
         self._what = f"POST {path}".encode(), f"GET {path}".encode()
         self._room = max(UNDER_WAY, UNDER_WAY_BY_CONNECTION * connections)
-        # When so many have left, as many are let in: one by one, they would be slower.
+        # When so many have left, others are let in: one by one, they would be slower.
         self._batch = self._room // 2
         self._longest_wait_seconds = longest_wait_seconds
         self._waiting: deque[tuple[Guest, bytes, float]] = deque()
@@ -108,7 +108,7 @@ class Lobby:
         self._is_opening = False
         now = time.perf_counter()
         self._mean_seconds += (now - self._opened_at - self._mean_seconds) * NEWEST_SHARE
-        self._let_in(self._batch if len(guest.tasks) <= self._room else ceil(self._batch * SHRINKING))
+        self._let_in(max(self._room - len(guest.tasks), ceil(self._batch * SHRINKING)))
         self._opens_at, self._opened_at = self._left + self._batch, now
 
     def _look_later(self, guest: Guest) -> None:

@@ -239,6 +239,8 @@ async def test_who_leaves_holds_up_nobody(small: None, demo_url: URL) -> None:
             for task in asking:
                 with pytest.raises(Broken):
                     await task
+            # The server notices.
+            await asyncio.sleep(0.1)
         assert {answer.status for answer in await asyncio.gather(*first, later)} == {200}
 
 
