@@ -17,7 +17,7 @@ from db import walls
 from db.connecting import Connector
 from db.deadlines import HEAD_START_SECONDS, seconds_left
 from db.errors import DatabaseError, DatabaseUnavailable, translate
-from db.observer import Nobody, Observer, ends_told_to
+from db.observer import EndsToldTo, Nobody, Observer
 from db.prepared import DRIVER_SETTINGS, PreparedReads
 from db.transactions import transaction_on
 from db.turns import Turns
@@ -165,7 +165,7 @@ class Database:
 
         Raises a db.errors.DatabaseError.
         """
-        with ends_told_to(self._observer):
+        with EndsToldTo(self._observer):
             try:
                 return await self._read(statement, viewer, first)
             except Exception as error:

@@ -1,7 +1,6 @@
 """Who is told how long statements wait and run, and how they end."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Protocol
 
 
@@ -26,11 +25,16 @@ class Nobody:
     def ended(self, error: Exception | None, /) -> None: ...
 
 
-@contextmanager
-def ends_told_to(observer: Observer) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        observer.ended(error)
-        raise
-    observer.ended(None)
+class EndsToldTo:
+    """Of what is done within the block. No generator: it is on the way of every statement."""
+
+    __slots__ = ("_observer",)
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if error is None or isinstance(error, Exception):
+            self._observer.ended(error)

@@ -19,7 +19,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from db.deadlines import HEAD_START_SECONDS, seconds_left
 from db.errors import DatabaseUnavailable, Overloaded, ends_connection, translate
-from db.observer import Nobody, Observer, ends_told_to
+from db.observer import EndsToldTo, Nobody, Observer
 from db.turns import Turns
 from db.walls import show_to
 
@@ -71,7 +71,7 @@ class PreparedReads:
         """
         if self._echo:
             log.debug("statement", statement=statement)
-        with ends_told_to(self._observer):
+        with EndsToldTo(self._observer):
             return await self._fetch_in_turn(statement, values, keep, viewer)
 
     async def _fetch_in_turn(

@@ -87,7 +87,9 @@ class Operations:
     async def answer(self, request: Request, *, queries_only: bool = False) -> Answer:
         """The answer, whatever goes wrong. Raises nothing but NotAQuery and RateLimited."""
         try:
-            sent, request = request, await self._with_text(request)
+            sent = request
+            if request.sha256 is not None or not self._documents.takes_any:
+                request = request._replace(query=await self._documents.text_of(request.query, request.sha256))
             operation = self._operation(request, queries_only=queries_only)
         except DocumentRefused as refusal:
             return await self._refused(request, refusal.errors, refusal.code)
@@ -101,16 +103,13 @@ class Operations:
         if requested > self._rules.max_cost:
             return await self._refused(request, [too_expensive(operation.cost, values, self._rules.max_cost)], "")
         level = await self._context.meter.charge(request.caller, requested)
-        answer = await self._answered(request, operation, values)
+        # Who asks is one more variable: its name is none that a document can have.
+        values[VIEWER] = request.caller.user_id
+        answer = await self._planned(request, operation, values) if operation.is_query else None
+        answer = answer or await self._unplanned(request, operation)
         if level is None and not request.tells_cost:
             return answer
         return self._accounted(request, operation, values, answer._replace(level=level), requested)
-
-    async def _answered(self, request: Request, operation: Operation, values: dict[str, Any]) -> Answer:
-        # Who asks is one more variable: its name is none that a document can have.
-        values[VIEWER] = request.caller.user_id
-        planned = await self._planned(request, operation, values) if operation.is_query else None
-        return planned or await self._unplanned(request, operation)
 
     def prepare(self, texts: Collection[tuple[str, str | None]]) -> int:
         """Compile these operations, each a text and a name, so that not even the first request waits for it.
@@ -148,10 +147,6 @@ class Operations:
             return answer._replace(level=level)
         body = with_cost(answer.body, requested, requested - unused, self._rules.max_cost)
         return answer._replace(level=level, body=body, entry=None)
-
-    async def _with_text(self, request: Request) -> Request:
-        """The request with its text, where it came with a hash. Raises DocumentRefused."""
-        return request._replace(query=await self._documents.text_of(request.query, request.sha256))
 
     def _operation(self, request: Request, *, queries_only: bool) -> Operation:
         assert request.query is not None, "a request has its text by now"

@@ -57,7 +57,12 @@ class Store(Protocol):
 
 
 class PersistedQueries:
-    """Automatic persisted queries, in a store. Without one they are off, and clients are told to send texts."""
+    """Automatic persisted queries, in a store. Without one they are off, and clients are told to send texts.
+
+    takes_any: a text without a hash is what it is.
+    """
+
+    takes_any = True
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
@@ -103,6 +108,8 @@ class TrustedDocument(NamedTuple):
 
 class AllowList:
     """The documents that are answered; a text is one of them whatever white space is around it."""
+
+    takes_any = False
 
     def __init__(self, documents: Iterable[TrustedDocument]) -> None:
         self._documents: dict[str, TrustedDocument] = {}

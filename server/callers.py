@@ -1,5 +1,6 @@
 """Who sends a request: told by its Authorization header, before anything else, and noted for all who come after."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -32,23 +33,30 @@ class CallerMiddleware:
         stranger = ANYBODY if is_open else NOBODY
         self._stranger_at = lru_cache(REMEMBERED)(lambda host: replace(stranger, client=address_of(host)))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        given: list[bytes] = []
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                given.append(value)
+            elif name == b"host" and self._is_open and not is_of_this_network(value):
+                return refusal(421, "MISDIRECTED", OTHER_NAME)(scope, receive, send)
+        if given:
+            return self._identified(given, scope, receive, send)
+        # No coroutine for those who show nothing.
+        scope[CALLER] = self._stranger_at(scope["client"][0] if scope.get("client") else "")
+        return self._app(scope, receive, send)
+
+    async def _identified(self, given: list[bytes], scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            scope[CALLER] = await self._caller(scope)
+            scope[CALLER] = await self._caller(given)
         except _Refused as refused:
             await refusal(refused.status, refused.code, str(refused))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    async def _caller(self, scope: Scope) -> Caller:
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if self._is_open and not all(is_of_this_network(value) for name, value in scope["headers"] if name == b"host"):
-            raise _Refused(421, "MISDIRECTED", OTHER_NAME)
-        if not given:
-            return self._stranger_at(scope["client"][0] if scope.get("client") else "")
+    async def _caller(self, given: list[bytes]) -> Caller:
         kind, _, token = given[0].decode("latin-1").partition(" ")
         if len(given) > 1 or kind.lower() != "bearer" or len(token) > MAX_TOKEN:
             raise _Refused(401, "UNAUTHENTICATED", "Send one token: Authorization: Bearer …")

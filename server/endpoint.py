@@ -13,14 +13,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from cache.answers import Source
-from graph import operations
 from graph.documents import NotAQuery
-from graph.identity.callers import Caller
-from graph.identity.scopes import Scope as Permission
 from graph.metering import RateLimited
 from graph.operations import Answer, Operations
 from server.browsers import POLICY
-from server.caching import VARY, head_of, send_entry
+from server.caching import VARY, Head, head_of, send_entry
 from server.callers import CALLER
 from server.disconnects import ClientGone, Watch, WhileAwaited
 from server.graphiql import policy_of
@@ -29,9 +26,7 @@ from server.media_types import GRAPHQL_JSON, HTML, JSON
 from server.metrics import OTHER, Outcome, RequestMetrics
 from server.rate_limits import headers_of, refusal
 from server.requests import (
-    COST,
-    MAX_BODY,
-    MAX_BODY_OF_WRITERS,
+    NOT_BY_GET,
     RequestError,
     answer_type,
     check_method,
@@ -40,8 +35,13 @@ from server.requests import (
 )
 from server.shortcuts import Shortcuts
 
-HEADERS = {
-    media_type: {"Content-Type": f"{media_type}; charset=utf-8", "Vary": VARY.decode(), "Cache-Control": "no-store"}
+# Of what is not kept.
+HEADS: dict[str, Head] = {
+    media_type: [
+        (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        (b"vary", VARY),
+        (b"cache-control", b"no-store"),
+    ]
     for media_type in (JSON, GRAPHQL_JSON)
 }
 
@@ -91,39 +91,38 @@ class GraphQLEndpoint:
                 return None
             if self._needs_preflight:
                 check_preflight(request)
-            caller: Caller = scope[CALLER]
-            max_body = MAX_BODY_OF_WRITERS if caller.may(Permission.WRITE) else MAX_BODY
-            asked = await read_operation(request, max_body=max_body)
-            asked = asked._replace(caller=caller, tells_cost=COST in dict(scope["headers"]))
+            asked = await read_operation(request, scope[CALLER])
             with WhileAwaited(self._watch, receive, started + self._timeout_seconds):
-                answer = await self._execute(asked, request.method)
+                answer = await self._operations.answer(asked, queries_only=request.method != "POST")
         except RateLimited as error:
             await refusal(error, media_type)(scope, receive, send)
             return asked.name, "limited", OTHER
+        except NotAQuery:
+            await _refusal(media_type, NOT_BY_GET)(scope, receive, send)
+            return None, "rejected", OTHER
         except RequestError as error:
-            await _refuse(media_type, error)(scope, receive, send)
+            await _refusal(media_type, error)(scope, receive, send)
             return None, "rejected", OTHER
         except ClientGone:
             return None
         source = OTHER if answer.is_request_error else answer.source.value
         if answer.entry is None or answer.source is Source.BYPASS:
-            status = _status(media_type, is_request_error=answer.is_request_error)
-            headers = HEADERS[media_type] if answer.entry is None else {**HEADERS[media_type], "X-Cache": "bypass"}
-            response = Response(answer.body, status, headers)
-            response.raw_headers += headers_of(answer.level)
-            await response(scope, receive, send)
+            await _send(answer, media_type, send)
             return asked.name, _outcome(answer), source
         self._shortcuts.keep(scope, answer.entry, media_type, asked.name)
         head = [*head_of(answer.entry, media_type, answer.source), *headers_of(answer.level)]
         await send_entry(answer.entry, head, scope, send)
         return asked.name, "ok", source
 
-    async def _execute(self, sent: operations.Request, method: str) -> Answer:
-        try:
-            return await self._operations.answer(sent, queries_only=method != "POST")
-        except NotAQuery:
-            headers = {"Allow": "POST"}
-            raise RequestError(405, "METHOD_NOT_ALLOWED", "Only queries may be sent by GET.", headers) from None
+
+async def _send(answer: Answer, media_type: str, send: Send) -> None:
+    """An answer that is not kept."""
+    status = _status(media_type, is_request_error=answer.is_request_error)
+    head = [*HEADS[media_type], (b"content-length", b"%d" % len(answer.body)), *headers_of(answer.level)]
+    if answer.entry is not None:
+        head.append((b"x-cache", b"bypass"))
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 def _outcome(answer: Answer) -> Outcome:
@@ -138,6 +137,8 @@ def _status(media_type: str, *, is_request_error: bool) -> int:
     return 400 if is_request_error and media_type == GRAPHQL_JSON else 200
 
 
-def _refuse(media_type: str, error: RequestError) -> Response:
+def _refusal(media_type: str, error: RequestError) -> Response:
     body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
-    return Response(orjson.dumps(body), error.status, {**HEADERS[media_type], **error.headers})
+    response = Response(orjson.dumps(body), error.status, error.headers)
+    response.raw_headers += HEADS[media_type]
+    return response

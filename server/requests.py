@@ -8,6 +8,8 @@ import orjson
 from starlette.requests import Request
 
 from graph import operations
+from graph.identity.callers import NOBODY, Caller
+from graph.identity.scopes import Scope
 from server.browsers import NOT_PREFLIGHTED, is_preflighted
 from server.media_types import GRAPHQL_JSON, HTML, JSON, is_json, preferred
 
@@ -35,6 +37,9 @@ class RequestError(Exception):
         self.status = status
         self.code = code
         self.headers = headers or {}
+
+
+NOT_BY_GET = RequestError(405, "METHOD_NOT_ALLOWED", "Only queries may be sent by GET.", {"Allow": "POST"})
 
 
 def check_method(request: Request) -> None:
@@ -67,13 +72,17 @@ def answer_type(request: Request, *, has_page: bool) -> str:
     return media_type
 
 
-async def read_operation(request: Request, *, max_body: int = MAX_BODY) -> operations.Request:
-    """Raises RequestError."""
-    return _operation(await _sent(request, max_body) if request.method == "POST" else _parameters(request))
-
-
-async def _sent(request: Request, max_body: int) -> dict[str, Any]:
+async def read_operation(request: Request, caller: Caller = NOBODY) -> operations.Request:
+    """What the caller sends. Raises RequestError."""
     headers: dict[bytes, bytes] = dict(request.scope["headers"])
+    if request.method == "POST":
+        sent = await _sent(request, headers, MAX_BODY_OF_WRITERS if caller.may(Scope.WRITE) else MAX_BODY)
+    else:
+        sent = _parameters(request)
+    return _operation(sent, caller, tells_cost=COST in headers)
+
+
+async def _sent(request: Request, headers: Mapping[bytes, bytes], max_body: int) -> dict[str, Any]:
     if not is_json(headers.get(b"content-type", b"").decode("latin-1")):
         message = "Send the request as application/json, in UTF-8."
         raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", message, {"Accept": JSON})
@@ -150,10 +159,9 @@ def _is_deeper(value: Any, limit: int) -> bool:
     return True
 
 
-def _operation(sent: Mapping[str, Any]) -> operations.Request:
-    query, variables, name, extensions = (
-        sent.get(parameter) for parameter in ("query", "variables", "operationName", "extensions")
-    )
+def _operation(sent: Mapping[str, Any], caller: Caller, *, tells_cost: bool) -> operations.Request:
+    query, variables = sent.get("query"), sent.get("variables")
+    name, extensions = sent.get("operationName"), sent.get("extensions")
     if not isinstance(extensions, dict | None):
         raise RequestError(400, "BAD_REQUEST", "The extensions must be an object.")
     sha256 = _named(sent.get("documentId"), (extensions or {}).get("persistedQuery"))
@@ -165,7 +173,7 @@ def _operation(sent: Mapping[str, Any]) -> operations.Request:
         raise RequestError(400, "BAD_REQUEST", "The variables must be an object.")
     if not isinstance(name, str | None):
         raise RequestError(400, "BAD_REQUEST", "The operationName must be a text.")
-    return operations.Request(query or None, variables or {}, name or None, sha256)
+    return operations.Request(query or None, variables or {}, name or None, sha256, caller, tells_cost)
 
 
 def _named(document_id: Any, persisted_query: Any) -> str | None:
