@@ -5,6 +5,8 @@ from collections.abc import Awaitable
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.media_types import JSON, is_json
@@ -13,16 +15,17 @@ from server.media_types import JSON, is_json
 POLICY = "candlegraph.policy"
 CONTENT_SECURITY_POLICY = b"content-security-policy"
 # Of all answers. Each takes half a microsecond to send, so there are no more than data needs.
-ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
+ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 # A browser that is made to show data as a page loads nothing for it, runs nothing of it, and frames it nowhere.
 OF_DATA = (CONTENT_SECURITY_POLICY, b"default-src 'none'; frame-ancestors 'none'")
 # Beside its policy, a page says whom it tells where people come from, and the same to browsers that are old.
 OF_PAGE = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-# Two years.
+# Two years. Said by HTTPS alone: RFC 6797 wants it so.
 ONLY_BY_HTTPS = (b"strict-transport-security", b"max-age=63072000")
 
 # A page of another site can send none of these before its browser has asked us whether it may.
@@ -37,32 +40,52 @@ PREFLIGHT_SECONDS = 7_200
 
 
 class Protected:
-    """An application whose every answer carries the headers. On the way of all: no coroutine of its own."""
+    """An application whose every answer carries the headers, that to a fault of ours too.
+
+    In place of Starlette's ServerErrorMiddleware, for which every message is one more coroutine.
+    """
 
     def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
         self._app = app
-        always = (*ALWAYS, ONLY_BY_HTTPS) if is_production else ALWAYS
-        self._of_data = (*always, OF_DATA)
-        self._of_page = (*always, *OF_PAGE)
+        # Without HTTPS, and with it.
+        always = ALWAYS, (*ALWAYS, ONLY_BY_HTTPS) if is_production else ALWAYS
+        self._of_data = [(*those, OF_DATA) for those in always]
+        self._of_page = [(*those, *OF_PAGE) for those in always]
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
         def sent(message: Message) -> Awaitable[None]:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
-                policy = scope.get(POLICY)
-                ours = self._of_data if policy is None else (*self._of_page, (CONTENT_SECURITY_POLICY, policy))
+                has_begun = True
+                is_https = scope["scheme"] == "https"
+                if POLICY in scope:
+                    ours = (*self._of_page[is_https], (CONTENT_SECURITY_POLICY, scope[POLICY]))
+                else:
+                    ours = self._of_data[is_https]
                 message["headers"] = [*message.get("headers", ()), *ours]
             return send(message)
 
-        return self._app(scope, receive, sent)
+        try:
+            await self._app(scope, receive, sent)
+        except Exception:
+            if scope["type"] == "http" and not has_begun:
+                await PlainTextResponse("Internal Server Error", 500)(scope, receive, sent)
+            # The server logs it.
+            raise
 
 
 class ProtectedStarlette(Starlette):
-    """With the headers on what Starlette answers by itself, too, such as to a fault of ours."""
+    """With the headers on what Starlette answers by itself, too."""
 
     is_production = False
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Protected(super().build_middleware_stack(), is_production=self.is_production)
+        app: ASGIApp = ExceptionMiddleware(self.router)
+        for middleware, args, kwargs in reversed(self.user_middleware):
+            app = middleware(app, *args, **kwargs)
+        return Protected(app, is_production=self.is_production)
 
 
 def is_preflighted(scope: Scope) -> bool:

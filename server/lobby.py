@@ -48,11 +48,12 @@ class Lobby:
         """
         self.path = path
         self._what = f"POST {path}".encode(), f"GET {path}".encode()
-        self._room = max(UNDER_WAY, UNDER_WAY_BY_CONNECTION * connections)
+        # So many may be under way before anybody has to wait.
+        self.room = max(UNDER_WAY, UNDER_WAY_BY_CONNECTION * connections)
         # When so many have left, others are let in: one by one, they would be slower.
-        self._batch = self._room // 2
+        self._batch = self.room // 2
         self._longest_wait_seconds = longest_wait_seconds
-        self._waiting: deque[tuple[Guest, bytes, float]] = deque()
+        self.waiting: deque[tuple[Guest, bytes, float]] = deque()
         self._is_looking = self._is_opening = False
         # Nobody knows before the first look.
         self._is_busy = True
@@ -63,27 +64,23 @@ class Lobby:
         self._context = copy_context()
 
     @property
-    def waiting(self) -> int:
-        return len(self._waiting)
-
-    @property
     def is_late(self) -> bool:
         """Whether whoever comes now would wait for too long: as the others move, or as the first has waited already."""
-        if not self._waiting:
+        if not self.waiting:
             return False
-        waited = time.perf_counter() - self._waiting[0][2]
-        expected = len(self._waiting) / self._batch * self._mean_seconds
+        waited = time.perf_counter() - self.waiting[0][2]
+        expected = len(self.waiting) / self._batch * self._mean_seconds
         return max(waited, expected) > self._longest_wait_seconds
 
-    def must_wait(self, data: bytes, under_way: int) -> bool:
-        is_full = under_way >= self._room or bool(self._waiting)
-        return is_full and self._is_busy and data.startswith(self._what)
+    def must_wait(self, data: bytes) -> bool:
+        """Where there is no room, or others wait."""
+        return self._is_busy and data.startswith(self._what)
 
     def hold(self, guest: Guest, data: bytes) -> None:
         now = time.perf_counter()
-        if not self._waiting:
+        if not self.waiting:
             self._opens_at, self._opened_at = self._left + self._batch, now
-        self._waiting.append((guest, data, now))
+        self.waiting.append((guest, data, now))
         if not self._is_looking:
             self._is_looking = True
             self._look_later(guest)
@@ -97,18 +94,18 @@ class Lobby:
 
     def empty(self) -> None:
         """Let everybody in."""
-        self._let_in(len(self._waiting))
+        self._let_in(len(self.waiting))
 
     def _let_in(self, number: int) -> None:
-        while number > 0 and self._waiting:
-            guest, data, came_at = self._waiting.popleft()
+        while number > 0 and self.waiting:
+            guest, data, came_at = self.waiting.popleft()
             number -= guest.come_in(data, came_at)
 
     def _open(self, guest: Guest) -> None:
         self._is_opening = False
         now = time.perf_counter()
         self._mean_seconds += (now - self._opened_at - self._mean_seconds) * NEWEST_SHARE
-        self._let_in(max(self._room - len(guest.tasks), ceil(self._batch * SHRINKING)))
+        self._let_in(max(self.room - len(guest.tasks), ceil(self._batch * SHRINKING)))
         self._opens_at, self._opened_at = self._left + self._batch, now
 
     def _look_later(self, guest: Guest) -> None:
@@ -120,7 +117,7 @@ class Lobby:
         self._is_busy = spent >= BUSY_SHARE * took
         if not self._is_busy or self._left == left_before:
             self._open(guest)
-        self._is_looking = bool(self._waiting) or len(guest.tasks) >= self._room
+        self._is_looking = bool(self.waiting) or len(guest.tasks) >= self.room
         if self._is_looking:
             self._look_later(guest)
         else:

@@ -145,7 +145,7 @@ class Metrics:
             "Requests that were sent and are not read yet, as enough others are under way.",
             registry=self._registry,
         )
-        waiting.set_function(lambda: lobby.waiting)
+        waiting.set_function(lambda: len(lobby.waiting))
 
     def route(self, context: Context) -> Route:
         """GET /metrics, in the text format of Prometheus."""

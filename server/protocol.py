@@ -18,18 +18,25 @@ class Protocol(HttpToolsProtocol):
         self._held = 0
 
     def data_received(self, data: bytes) -> None:
-        if not self._held and not self._lobby.must_wait(data, len(self.tasks)):
+        lobby = self._lobby
+        # On the way of every request: nothing is called before there is no room.
+        is_full = lobby.waiting or len(self.tasks) >= lobby.room
+        if self._held or (is_full and lobby.must_wait(data)):
+            self._wait(data)
+        else:
             super().data_received(data)
-        elif not self._held and self._lobby.is_late:
+
+    def _wait(self, data: bytes) -> None:
+        if not self._held and self._lobby.is_late:
             super().data_received(data)
             self._note(TURNED_AWAY, True)
-        else:
-            self._unset_keepalive_if_required()
-            if self._held:
-                # No client fills the memory while it waits.
-                self.flow.pause_reading()
-            self._held += 1
-            self._lobby.hold(self, data)
+            return
+        self._unset_keepalive_if_required()
+        if self._held:
+            # No client fills the memory while it waits.
+            self.flow.pause_reading()
+        self._held += 1
+        self._lobby.hold(self, data)
 
     def come_in(self, data: bytes, came_at: float) -> bool:
         self._held -= 1
@@ -51,8 +58,8 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._lobby.waiting and self.scope["path"] == self._lobby.path:
             self._lobby.left(self)
-        seconds: Any = self.scope.get(PAUSE)
-        if seconds is not None and not self.transport.is_closing():
+        if PAUSE in self.scope and not self.transport.is_closing():
+            seconds: Any = self.scope[PAUSE]  # type: ignore[literal-required]
             self.flow.pause_reading()
             self.loop.call_later(seconds, self._read_on)
 

@@ -82,39 +82,32 @@ class Shortcuts:
         self._metrics = metrics
         self._shortcuts = _Shortcuts(max_entries=MAX_SHORTCUTS, max_bytes=MAX_SHORTCUT_BYTES)
 
-    async def _find(self, key: Key) -> tuple[Entry, Head, Source, str | None] | None:
-        """The answer to a request that came before, its head, where it was found, and the name of the operation."""
-        shortcut = self._shortcuts.get(key)
-        if shortcut is None:
-            return None
-        shortcut.asked += 1
-        entry = self._cache.find(shortcut.key)
-        if entry is not None:
-            # What is fading goes the long way, where it is made anew; unless nobody is let in there.
-            if self._cache.is_fading(entry) and not self._admission.is_full:
-                return None
-            return entry, shortcut.head_of(entry), Source.MEMORY, shortcut.operation
-        entry = await self._cache.find_shared(shortcut.key, shortcut.tags)
-        if entry is None:
-            return None
-        return entry, head_of(entry, shortcut.media_type, Source.REDIS), Source.REDIS, shortcut.operation
-
     async def answer(self, key: Key, scope: Scope, send: Send) -> bool:
         """Send the answer to a request that came before, if it is kept; return whether."""
         started = scope.get(CAME_AT) or time.perf_counter()
-        found = await self._find(key)
-        if found is None:
+        shortcut = self._shortcuts.get(key)
+        if shortcut is None:
             return False
-        entry, head, source, operation = found
-        try:
-            level = await self._meter.charge(scope[CALLER], KEPT_POINTS)
-        except RateLimited:
-            # The long way tells.
+        shortcut.asked += 1
+        entry, source = self._cache.find(shortcut.key), Source.MEMORY
+        if entry is None:
+            entry, source = await self._cache.find_shared(shortcut.key, shortcut.tags), Source.REDIS
+        elif self._cache.is_fading(entry) and not self._admission.is_full:
+            # The long way, where it is made anew; unless nobody is let in there.
             return False
-        if level is not None:
+        if entry is None:
+            return False
+        head = shortcut.head_of(entry) if source is Source.MEMORY else head_of(entry, shortcut.media_type, source)
+        caller = scope[CALLER]
+        if self._meter.limits(caller):
+            try:
+                level = await self._meter.charge(caller, KEPT_POINTS)
+            except RateLimited:
+                # The long way tells.
+                return False
             head = [*head, *headers_of(level)]
         await send_entry(entry, head, scope, send)
-        self._metrics.answered(operation, "ok", source.value, started)
+        self._metrics.answered(shortcut.operation, "ok", source.value, started)
         return True
 
     def keep(self, scope: Scope, entry: Entry, media_type: str, operation: str | None) -> None:
@@ -146,43 +139,44 @@ class ShortcutMiddleware:
         self._needs_preflight = needs_preflight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == self._path:
-            if self._needs_preflight and scope["method"] != "POST" and not is_preflighted(scope):
-                await self._app(scope, receive, send)
-                return
-            key, receive = await _sent(scope, receive)
-            if key is not None and await self._shortcuts.answer(key, scope, send):
-                return
-            scope[KEY] = key
+        decisive = self._decisive(scope)
+        if decisive is not None:
+            key: Key | None = (b"GET", scope["query_string"], *decisive)
+            if scope["method"] == "POST":
+                message = await receive()
+                receive = _replayed(message, receive)
+                key = None if message.get("more_body") else (b"POST", message.get("body", b""), *decisive)
+            if key is not None:
+                if await self._shortcuts.answer(key, scope, send):
+                    return
+                scope[KEY] = key
         await self._app(scope, receive, send)
 
+    def _decisive(self, scope: Scope) -> list[tuple[bytes, bytes]] | None:
+        """What tells the request from others, beside its body or query string; None where there is no shortcut."""
+        if scope["type"] != "http" or scope["path"] != self._path:
+            return None
+        method, decisive, size, length = scope["method"], [], 0, b""
+        if self._needs_preflight and method != "POST" and not is_preflighted(scope):
+            return None
+        for pair in scope["headers"]:
+            name, value = pair
+            if name in DECISIVE:
+                decisive.append(pair)
+                size += len(value)
+            elif name == b"content-length":
+                length = value
+            elif name == COST:
+                return None
+        if size > MAX_HEADERS or not (_is_short(length) if method == "POST" else method in ("GET", "HEAD")):
+            return None
+        if (viewer := viewer_of(scope[CALLER])) is not None:
+            decisive.append((VIEWER, viewer))
+        return decisive
 
-async def _sent(scope: Scope, receive: Receive) -> tuple[Key | None, Receive]:
-    """What tells the request from others, if it is short; and how to read it from its beginning."""
-    decisive = [pair for pair in scope["headers"] if pair[0] in DECISIVE]
-    if any(name == COST for name, _ in scope["headers"]):
-        return None, receive
-    if (viewer := viewer_of(scope[CALLER])) is not None:
-        decisive.append((VIEWER, viewer))
-    if sum([len(value) for _, value in decisive]) > MAX_HEADERS:
-        return None, receive
-    if scope["method"] in ("GET", "HEAD"):
-        return (b"GET", scope["query_string"], *decisive), receive
-    if scope["method"] != "POST" or not _is_short(scope):
-        return None, receive
-    message = await receive()
-    replayed = _replayed(message, receive)
-    body = message.get("body")
-    if not body or message.get("more_body"):
-        return None, replayed
-    return (b"POST", body, *decisive), replayed
 
-
-def _is_short(scope: Scope) -> bool:
-    for name, length in scope["headers"]:
-        if name == b"content-length":
-            return len(length) < 6 and length.isdigit() and int(length) <= MAX_BODY
-    return False
+def _is_short(length: bytes) -> bool:
+    return len(length) < 6 and length.isdigit() and int(length) <= MAX_BODY
 
 
 def _replayed(message: Message, receive: Receive) -> Receive:

@@ -59,8 +59,15 @@ async def test_every_answer_tells_browsers_to_be_strict(demo_url: URL, monkeypat
 
 
 async def test_in_production_browsers_stay_with_https(production: Client) -> None:
-    assert carries_all(await production.get("/health"), https=True)
-    assert carries_all(await production.post("/graphql", json=QUERY), https=True)
+    assert carries_all(await production.get("https://test/health"), https=True)
+    assert carries_all(await production.post("https://test/graphql", json=QUERY), https=True)
+    # What comes by HTTP may have been changed on its way, so browsers take no such word from it.
+    assert carries_all(await production.get("/health"))
+
+
+async def test_elsewhere_browsers_may_stay_with_http(demo_url: URL) -> None:
+    async with serving(demo_url) as client:
+        assert carries_all(await client.get("https://test/health"))
 
 
 # GETs that a page of another site can make a browser send
