@@ -5,8 +5,8 @@ from collections.abc import Awaitable
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.media_types import JSON, is_json
@@ -40,10 +40,7 @@ PREFLIGHT_SECONDS = 7_200
 
 
 class Protected:
-    """An application whose every answer carries the headers, that to a fault of ours too.
-
-    In place of Starlette's ServerErrorMiddleware, for which every message is one more coroutine.
-    """
+    """An application whose every answer carries the headers. On the way of all: no coroutine of its own."""
 
     def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
         self._app = app
@@ -52,13 +49,9 @@ class Protected:
         self._of_data = [(*those, OF_DATA) for those in always]
         self._of_page = [(*those, *OF_PAGE) for those in always]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
-
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         def sent(message: Message) -> Awaitable[None]:
-            nonlocal has_begun
             if message["type"] == "http.response.start":
-                has_begun = True
                 is_https = scope["scheme"] == "https"
                 if POLICY in scope:
                     ours = (*self._of_page[is_https], (CONTENT_SECURITY_POLICY, scope[POLICY]))
@@ -67,22 +60,19 @@ class Protected:
                 message["headers"] = [*message.get("headers", ()), *ours]
             return send(message)
 
-        try:
-            await self._app(scope, receive, sent)
-        except Exception:
-            if scope["type"] == "http" and not has_begun:
-                await PlainTextResponse("Internal Server Error", 500)(scope, receive, sent)
-            # The server logs it.
-            raise
+        return self._app(scope, receive, sent)
 
 
 class ProtectedStarlette(Starlette):
-    """With the headers on what Starlette answers by itself, too."""
+    """With the headers on what Starlette answers by itself, too, such as to a fault of ours.
+
+    Its middleware stands outside of what answers faults, where each message costs one more coroutine.
+    """
 
     is_production = False
 
     def build_middleware_stack(self) -> ASGIApp:
-        app: ASGIApp = ExceptionMiddleware(self.router)
+        app: ASGIApp = ServerErrorMiddleware(ExceptionMiddleware(self.router))
         for middleware, args, kwargs in reversed(self.user_middleware):
             app = middleware(app, *args, **kwargs)
         return Protected(app, is_production=self.is_production)

@@ -14,12 +14,11 @@ VARY = b"Accept, Authorization"
 
 
 def head_of(entry: Entry, media_type: str, source: Source) -> Head:
-    """The headers of an answer, but for its age."""
+    """The headers of an answer, but for its age and tag."""
     return [
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
         (b"content-length", b"%d" % len(entry.body)),
         (b"vary", VARY),
-        (b"etag", entry.etag),
         (b"cache-control", b"max-age=%d, %s" % (entry.lifetime, _audience(entry))),
         (b"x-cache", f"{source.value}; tier={entry.tier.name}".encode()),
     ]
@@ -32,11 +31,13 @@ def _audience(entry: Entry) -> bytes:
 async def send_entry(entry: Entry, head: Head, scope: Scope, send: Send) -> None:
     """Send an answer; or tell that the client has it already."""
     headers = [*head, (b"age", b"%d" % entry.age)]
-    if scope["method"] != "POST" and _is_known(entry.etag, scope):
-        # The first two tell of the body.
-        await send({"type": "http.response.start", "status": 304, "headers": headers[2:]})
-        await send({"type": "http.response.body", "body": b""})
-        return
+    if scope["method"] != "POST":
+        headers.append((b"etag", entry.etag))
+        if _is_known(entry.etag, scope):
+            # The first two tell of the body.
+            await send({"type": "http.response.start", "status": 304, "headers": headers[2:]})
+            await send({"type": "http.response.body", "body": b""})
+            return
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": entry.body})
 
