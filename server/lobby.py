@@ -36,8 +36,8 @@ class Guest(Protocol):
     @property
     def tasks(self) -> Collection[Any]: ...
 
-    def come_in(self, data: bytes, came_at: float, /) -> bool:
-        """Begin with what it sent. Returns whether it is still there."""
+    def come_in(self, came_at: float, /) -> bool:
+        """Begin with what was sent. Returns whether anybody is still there."""
 
 
 class Lobby:
@@ -53,7 +53,8 @@ class Lobby:
         # When so many have left, others are let in: one by one, they would be slower.
         self._batch = self.room // 2
         self._longest_wait_seconds = longest_wait_seconds
-        self.waiting: deque[tuple[Guest, bytes, float]] = deque()
+        # Since when, too.
+        self.waiting: deque[tuple[Guest, float]] = deque()
         self._is_looking = self._is_opening = False
         # Nobody knows before the first look.
         self._is_busy = True
@@ -68,7 +69,7 @@ class Lobby:
         """Whether whoever comes now would wait for too long: as the others move, or as the first has waited already."""
         if not self.waiting:
             return False
-        waited = time.perf_counter() - self.waiting[0][2]
+        waited = time.perf_counter() - self.waiting[0][1]
         expected = len(self.waiting) / self._batch * self._mean_seconds
         return max(waited, expected) > self._longest_wait_seconds
 
@@ -76,13 +77,12 @@ class Lobby:
         """Where there is no room, or others wait."""
         return self._is_busy and data.startswith(self._what)
 
-    def hold(self, guest: Guest, data: bytes) -> None:
+    def hold(self, guest: Guest) -> None:
         now = time.perf_counter()
         if not self.waiting:
             self._opens_at, self._opened_at = self._left + self._batch, now
-        self.waiting.append((guest, data, now))
+        self.waiting.append((guest, now))
         if not self._is_looking:
-            self._is_looking = True
             self._look_later(guest)
 
     def left(self, guest: Guest) -> None:
@@ -98,27 +98,29 @@ class Lobby:
 
     def _let_in(self, number: int) -> None:
         while number > 0 and self.waiting:
-            guest, data, came_at = self.waiting.popleft()
-            number -= guest.come_in(data, came_at)
+            guest, came_at = self.waiting.popleft()
+            number -= guest.come_in(came_at)
 
     def _open(self, guest: Guest) -> None:
         self._is_opening = False
+        if not self.waiting:
+            return
         now = time.perf_counter()
         self._mean_seconds += (now - self._opened_at - self._mean_seconds) * NEWEST_SHARE
         self._let_in(max(self.room - len(guest.tasks), ceil(self._batch * SHRINKING)))
         self._opens_at, self._opened_at = self._left + self._batch, now
 
     def _look_later(self, guest: Guest) -> None:
+        self._is_looking = True
         began = time.perf_counter(), time.thread_time(), self._left
         guest.loop.call_later(LOOK_SECONDS, self._look, guest, *began, context=self._context)
 
     def _look(self, guest: Guest, began_at: float, spent_before: float, left_before: int) -> None:
         took, spent = time.perf_counter() - began_at, time.thread_time() - spent_before
-        self._is_busy = spent >= BUSY_SHARE * took
+        self._is_looking, self._is_busy = False, spent >= BUSY_SHARE * took
         if not self._is_busy or self._left == left_before:
             self._open(guest)
-        self._is_looking = bool(self.waiting) or len(guest.tasks) >= self.room
-        if self._is_looking:
+        if self.waiting or len(guest.tasks) >= self.room:
             self._look_later(guest)
         else:
             self._is_busy = True

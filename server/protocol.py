@@ -14,8 +14,8 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lobby: Lobby = self.app_state[LOBBY]
-        # How much of what was sent waits there.
-        self._held = 0
+        # What was sent while it waits there.
+        self._held: list[bytes] = []
 
     def data_received(self, data: bytes) -> None:
         lobby = self._lobby
@@ -35,15 +35,15 @@ class Protocol(HttpToolsProtocol):
         if self._held:
             # No client fills the memory while it waits.
             self.flow.pause_reading()
-        self._held += 1
-        self._lobby.hold(self, data)
+        else:
+            self._lobby.hold(self)
+        self._held.append(data)
 
-    def come_in(self, data: bytes, came_at: float) -> bool:
-        self._held -= 1
+    def come_in(self, came_at: float) -> bool:
+        data, self._held = b"".join(self._held), []
         if self.parser is None or self.transport.is_closing():
             return False
-        if not self._held:
-            self.flow.resume_reading()
+        self.flow.resume_reading()
         super().data_received(data)
         self._note(CAME_AT, came_at)
         return True
@@ -56,7 +56,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._lobby.waiting and self.scope["path"] == self._lobby.path:
+        # Of a request that came with the one before, and has only begun, there may be no path yet.
+        if self._lobby.waiting and self.scope.get("path") == self._lobby.path:
             self._lobby.left(self)
         if PAUSE in self.scope and not self.transport.is_closing():
             seconds: Any = self.scope[PAUSE]  # type: ignore[literal-required]

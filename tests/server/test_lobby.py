@@ -16,7 +16,7 @@ from sqlalchemy import URL, text
 
 from db.engine import Database
 from server import admission, lobby
-from server.lobby import Lobby
+from server.lobby import LOBBY, Lobby
 from server.protocol import Protocol
 from tests.application import application
 from tests.server.keep_alive import Broken, Connection, asked
@@ -35,7 +35,7 @@ class Guest:
         self.name, self.tasks, self.came_in = name, tasks, came_in
         self.is_gone = False
 
-    def come_in(self, _data: bytes, _came_at: float) -> bool:
+    def come_in(self, _came_at: float) -> bool:
         if not self.is_gone:
             self.came_in.append(self.name)
             self.tasks.append(self)
@@ -53,7 +53,7 @@ class Crowd:
     def guest(self, name: str) -> Guest:
         guest = Guest(name, self.tasks, self.came_in)
         assert self.lobby.must_wait(COIN)
-        self.lobby.hold(guest, COIN)
+        self.lobby.hold(guest)
         return guest
 
     async def leave(self) -> None:
@@ -142,6 +142,10 @@ async def test_who_would_wait_for_too_long_is_told(crowd: Crowd) -> None:
 class Listening:
     def __init__(self, server: uvicorn.Server, address: str) -> None:
         self.server, self.address = server, address
+
+    @property
+    def waiting(self) -> Any:
+        return self.server.lifespan.state[LOBBY].waiting
 
     async def told(self) -> Figures:
         connection = await Connection.opened(self.address)
@@ -251,16 +255,36 @@ async def test_a_request_in_parts_waits_in_order(small: None, demo_url: URL) -> 
             body = orjson.dumps({"query": QUICK})
             head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             parts = [COIN + b"\r\n", head, body[:5], body[5:]]
-            # The first two wait; what comes later stays where it is, so that nobody fills the memory.
-            for number, part in enumerate(parts, 1):
+            # The first two are read; what comes later stays where it is, so that nobody fills the memory.
+            for part in parts:
                 writer.write(part)
                 await writer.drain()
-                await served.until_waiting(min(number, 2))
                 await asyncio.sleep(0.05)
-                await served.until_waiting(min(number, 2))
+                await served.until_waiting(1)
+            [(guest, _)] = served.waiting
+            assert guest._held == parts[:2]
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         writer.close()
         await asyncio.gather(*first)
+
+
+async def test_a_request_that_has_only_begun_harms_none_before_it(small: None, demo_url: URL) -> None:
+    with listening(demo_url) as served:
+        url = urlsplit(served.address)
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        async with Lock(demo_url):
+            body = orjson.dumps({"query": SLOW})
+            head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            writer.write(COIN + b"\r\n" + head + body + COIN + b"\r\n")
+            first = asyncio.create_task(asked(served.address, SLOW))
+            await asyncio.sleep(0.3)
+            waiting = asyncio.create_task(asked(served.address, QUICK))
+            await served.until_waiting(1)
+        assert {answer.status for answer in await asyncio.gather(first, waiting)} == {200}
+        writer.write(head + body)
+        for _ in range(2):
+            assert (await reader.readuntil(b"}]}}}")).startswith(b"HTTP/1.1 200")
+        writer.close()
 
 
 async def test_one_too_many_is_turned_away(small: None, demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
