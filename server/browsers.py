@@ -35,6 +35,8 @@ NOT_PREFLIGHTED = (
     "A GET needs a header that no page of another site can send unasked:"
     f" GraphQL-Preflight: 1, or Content-Type: {JSON}."
 )
+# What our answers say of what a caller may spend.
+RATE_LIMIT = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
 # Browsers ask again after this; some do so sooner, whatever they are told.
 PREFLIGHT_SECONDS = 7_200
 
@@ -94,7 +96,7 @@ def cors(origins: list[str]) -> Middleware:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", *PREFLIGHTED],
-        expose_headers=["etag", "retry-after", "www-authenticate", "x-cache"],
+        allow_headers=["authorization", "content-type", "graphql-cost", *PREFLIGHTED],
+        expose_headers=["etag", "retry-after", "www-authenticate", "x-cache", *RATE_LIMIT],
         max_age=PREFLIGHT_SECONDS,
     )

@@ -106,12 +106,16 @@ async def test_only_pages_of_these_origins_may_ask(demo_url: URL) -> None:
         preflight = await client.options("/graphql", headers={"origin": OURS, **asks})
         assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == OURS
-        assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+        allowed = preflight.headers["access-control-allow-headers"].lower()
+        assert "authorization" in allowed
+        assert "graphql-cost" in allowed
         assert int(preflight.headers["access-control-max-age"]) >= 3_600
         assert carries_all(preflight)
         answer = await client.post("/graphql", json=QUERY, headers={"origin": OURS})
         assert answer.headers["access-control-allow-origin"] == OURS
-        assert "retry-after" in answer.headers["access-control-expose-headers"].lower()
+        exposed = answer.headers["access-control-expose-headers"].lower()
+        assert "retry-after" in exposed
+        assert "ratelimit-remaining" in exposed
         refused = await client.options("/graphql", headers={"origin": THEIRS, **asks})
         assert refused.status_code == 400
         for other in (refused, await client.post("/graphql", json=QUERY, headers={"origin": THEIRS})):
