@@ -29,8 +29,9 @@ FLOOD_PAUSE_SECONDS = 0.1
 # Requests may take so long, and wait for half of that: a short flood is then more than can be borne.
 TIMEOUT_SECONDS = 2.0
 MOST_CLIENTS = 2_000
-# Beside the flood, so many send a request now and then, and take the time.
-WITNESSES, WITNESS_PAUSE_SECONDS = 8, 0.05
+# Beside the flood, so many send a request now and then, and take the time. They come back when they are told to: whoever
+# does so sooner is kept waiting, as all of the flood are.
+WITNESSES, WITNESS_PAUSE_SECONDS = 16, 0.05
 
 
 class Load(NamedTuple):
@@ -118,7 +119,8 @@ def _witnesses(server: Server, query: Query) -> Iterator[Witnessed]:
 def _witness(server: Server, query: Query, seen: Witnessed, stop: threading.Event) -> None:
     body, headers = _body(server, query), {"Content-Type": "application/json"}
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    while not stop.wait(WITNESS_PAUSE_SECONDS):
+    pause = WITNESS_PAUSE_SECONDS
+    while not stop.wait(pause):
         started = time.perf_counter()
         with suppress(http.client.HTTPException, OSError):
             connection.request("POST", "/graphql", body, headers)
@@ -126,6 +128,7 @@ def _witness(server: Server, query: Query, seen: Witnessed, stop: threading.Even
             response.read()
             kept = seen.answers if response.status == 200 else seen.refusals
             kept.append((time.perf_counter() - started) * 1000)
+            pause = float(response.headers.get("Retry-After", WITNESS_PAUSE_SECONDS))
             continue
         connection.close()
     connection.close()

@@ -24,8 +24,8 @@ JUDGED_SECONDS = 0.002
 # So many may wait, however short: each takes memory.
 MOST_WAITING = 2_000
 # To refuse costs something too, and a flood would leave no time to answer anybody: when so many have been refused in a
-# second, whoever else is, and comes back at once, is not read for so many seconds.
-REFUSALS_A_SECOND, PAUSE_SECONDS = 100, 1.0
+# second, whoever else is, and comes back sooner than it was told to, is not read before.
+REFUSALS_A_SECOND = 100
 # Those who are refused together should not come back together.
 RETRY_AFTER_SECONDS = (1, 2, 3)
 
@@ -75,11 +75,11 @@ class AdmissionMiddleware:
 
     async def _refuse(self, scope: Scope, send: Send) -> None:
         started = time.perf_counter()
-        if self._is_flooded(started) and not _is_shared(scope):
-            scope[PAUSE] = PAUSE_SECONDS
         # What the client likes best is not weighed: that would take longer than the refusal.
         is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
-        headers, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
+        seconds, headers, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
+        if self._is_flooded(started) and not _is_shared(scope):
+            scope[PAUSE] = seconds
         # Whoever stands before us may add to the list.
         await send({"type": "http.response.start", "status": 503, "headers": [*headers]})
         await send({"type": "http.response.body", "body": body})
@@ -103,7 +103,8 @@ def _is_shared(scope: Scope) -> bool:
     return any(name in (b"x-forwarded-for", b"forwarded", b"via") for name, _ in scope["headers"])
 
 
-def _refusal(media_type: str, seconds: int) -> tuple[Head, bytes]:
+def _refusal(media_type: str, seconds: int) -> tuple[int, Head, bytes]:
+    """When to come back, and what is sent."""
     message = f"The server has more to do than it can: try again in {seconds} s."
     body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": "OVERLOADED"}}]})
     headers = [
@@ -112,7 +113,7 @@ def _refusal(media_type: str, seconds: int) -> tuple[Head, bytes]:
         (b"retry-after", b"%d" % seconds),
         (b"cache-control", b"no-store"),
     ]
-    return headers, body
+    return seconds, headers, body
 
 
 REFUSALS = {
