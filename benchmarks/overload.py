@@ -29,8 +29,8 @@ FLOOD_PAUSE_SECONDS = 0.1
 # Requests may take so long, and wait for half of that: a short flood is then more than can be borne.
 TIMEOUT_SECONDS = 2.0
 MOST_CLIENTS = 2_000
-# Beside the flood, so many send a request now and then, and take the time. They come back when they are told to: whoever
-# does so sooner is kept waiting, as all of the flood are.
+# Beside the flood, so many send a request now and then, and take the time. They come back when they are told to:
+# whoever does so sooner is kept waiting, as all of the flood are.
 WITNESSES, WITNESS_PAUSE_SECONDS = 16, 0.05
 
 
