@@ -1,11 +1,9 @@
 """Requests that come while enough others are under way: they wait, in order, and nothing of them is lost."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +17,8 @@ from server import admission, lobby
 from server.lobby import LOBBY, Lobby
 from server.protocol import Protocol
 from tests.application import application
-from tests.server.keep_alive import Broken, Connection, asked
+from tests.server.keep_alive import Answer, Broken, Connection, asked
+from tests.server.listening import listening
 from tests.server.test_metrics import Figures
 
 COIN = b"POST /graphql HTTP/1.1"
@@ -160,30 +159,15 @@ class Listening:
 
 
 @contextmanager
-def listening(url: URL, **settings: Any) -> Iterator[Listening]:
-    """A server in a thread of its own."""
+def serving(url: URL, **settings: Any) -> Iterator[Listening]:
     app = application(url, cache_enabled=False, **settings)
-    server = uvicorn.Server(
-        uvicorn.Config(app, http=Protocol, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    )
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        thread = Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        host, port = bound.getsockname()
-        try:
-            yield Listening(server, f"http://{host}:{port}")
-        finally:
-            server.should_exit = True
-            thread.join()
+    with listening(app, http=Protocol) as (server, address):
+        yield Listening(server, address)
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One request may be under way; those who wait are let in by who leaves alone."""
+    """Two requests may be under way; those who wait are let in by who leaves alone."""
     monkeypatch.setattr(lobby, "UNDER_WAY", 2)
     monkeypatch.setattr(lobby, "UNDER_WAY_BY_CONNECTION", 0)
     monkeypatch.setattr(lobby, "LOOK_SECONDS", 60)
@@ -205,11 +189,23 @@ class Lock:
         await self._database.close()
 
 
+def parts_of(query: str) -> tuple[bytes, bytes]:
+    """The headers of a request, after its first line, and its body."""
+    body = orjson.dumps({"query": query})
+    return f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode(), body
+
+
+async def fill(served: Listening) -> list[asyncio.Task[Answer]]:
+    """Two requests that wait for the lock, so that there is no room for more."""
+    first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
+    await asyncio.sleep(0.3)
+    return first
+
+
 async def test_a_request_waits_and_is_answered(small: None, demo_url: URL) -> None:
-    with listening(demo_url) as served:
+    with serving(demo_url) as served:
         async with Lock(demo_url):
-            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
-            await asyncio.sleep(0.3)
+            first = await fill(served)
             began = time.perf_counter()
             later = [asyncio.create_task(asked(served.address, QUICK)) for _ in range(3)]
             # What balancers ask for does not wait.
@@ -226,10 +222,9 @@ async def test_a_request_waits_and_is_answered(small: None, demo_url: URL) -> No
 
 
 async def test_who_leaves_holds_up_nobody(small: None, demo_url: URL) -> None:
-    with listening(demo_url) as served:
+    with serving(demo_url) as served:
         async with Lock(demo_url):
-            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
-            await asyncio.sleep(0.3)
+            first = await fill(served)
             leaving = [await Connection.opened(served.address) for _ in range(3)]
             asking = [asyncio.create_task(connection.ask(QUICK)) for connection in leaving]
             await served.until_waiting(3)
@@ -246,14 +241,12 @@ async def test_who_leaves_holds_up_nobody(small: None, demo_url: URL) -> None:
 
 
 async def test_a_request_in_parts_waits_in_order(small: None, demo_url: URL) -> None:
-    with listening(demo_url) as served:
+    with serving(demo_url) as served:
         async with Lock(demo_url):
-            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
-            await asyncio.sleep(0.3)
+            first = await fill(served)
             url = urlsplit(served.address)
             reader, writer = await asyncio.open_connection(url.hostname, url.port)
-            body = orjson.dumps({"query": QUICK})
-            head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            head, body = parts_of(QUICK)
             parts = [COIN + b"\r\n", head, body[:5], body[5:]]
             # The first two are read; what comes later stays where it is, so that nobody fills the memory.
             for part in parts:
@@ -269,12 +262,11 @@ async def test_a_request_in_parts_waits_in_order(small: None, demo_url: URL) -> 
 
 
 async def test_a_request_that_has_only_begun_harms_none_before_it(small: None, demo_url: URL) -> None:
-    with listening(demo_url) as served:
+    with serving(demo_url) as served:
         url = urlsplit(served.address)
         reader, writer = await asyncio.open_connection(url.hostname, url.port)
         async with Lock(demo_url):
-            body = orjson.dumps({"query": SLOW})
-            head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            head, body = parts_of(SLOW)
             writer.write(COIN + b"\r\n" + head + body + COIN + b"\r\n")
             first = asyncio.create_task(asked(served.address, SLOW))
             await asyncio.sleep(0.3)
@@ -289,10 +281,9 @@ async def test_a_request_that_has_only_begun_harms_none_before_it(small: None, d
 
 async def test_one_too_many_is_turned_away(small: None, demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "LONGEST_WAIT_SECONDS", 0.2)
-    with listening(demo_url) as served:
+    with serving(demo_url) as served:
         async with Lock(demo_url):
-            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
-            await asyncio.sleep(0.3)
+            first = await fill(served)
             waiting = asyncio.create_task(asked(served.address, QUICK))
             await served.until_waiting(1)
             await asyncio.sleep(0.25)
@@ -304,10 +295,9 @@ async def test_one_too_many_is_turned_away(small: None, demo_url: URL, monkeypat
 
 
 async def test_who_waits_is_answered_before_the_end(small: None, demo_url: URL) -> None:
-    with listening(demo_url) as served:
+    with serving(demo_url) as served:
         async with Lock(demo_url):
-            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
-            await asyncio.sleep(0.3)
+            first = await fill(served)
             waiting = asyncio.create_task(asked(served.address, QUICK))
             await served.until_waiting(1)
             served.server.should_exit = True
@@ -316,10 +306,10 @@ async def test_who_waits_is_answered_before_the_end(small: None, demo_url: URL) 
 
 
 async def test_the_wait_counts_towards_the_deadline(small: None, demo_url: URL) -> None:
-    with listening(demo_url, request_timeout_seconds=1) as served:
+    with serving(demo_url, request_timeout_seconds=1) as served:
         async with Lock(demo_url):
-            first = [asyncio.create_task(asked(served.address, SLOW)) for _ in range(2)]
-            await asyncio.sleep(0.6)
+            first = await fill(served)
+            await asyncio.sleep(0.3)
             began = time.perf_counter()
             waiting = asyncio.create_task(asked(served.address, SLOW))
             # It is let in when the first are given up, and has half of its time left.
