@@ -1,9 +1,23 @@
 """What every table shares: naming, time and identity."""
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, DateTime, Double, FromClause, Identity, MetaData, Table, Text, func
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnClause,
+    DateTime,
+    Double,
+    FromClause,
+    Identity,
+    MetaData,
+    Table,
+    TableClause,
+    Text,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -16,6 +30,22 @@ NAMING = {
 }
 
 
+class Read(TableClause):
+    """A stored table, as far as those need it who read it: an alias copies all that its columns know."""
+
+    inherit_cache = True
+
+    def __init__(self, stored: Table) -> None:
+        super().__init__(stored.name, *map(_read, stored.columns))
+        self.stored = stored
+
+
+def _read(stored: Column[Any]) -> ColumnClause[Any]:
+    column = ColumnClause(stored.name, stored.type)
+    column.key = stored.key
+    return column
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map = {datetime: DateTime(timezone=True), float: Double, str: Text, dict[str, Any]: JSONB}
@@ -26,7 +56,12 @@ class Base(DeclarativeBase):
 
         SQLAlchemy's aliased() would do as much, at ten times the cost: statements are built while clients wait.
         """
-        return cls.__table__.alias()
+        return cls._read().alias()
+
+    @classmethod
+    @cache
+    def _read(cls) -> Read:
+        return Read(cls.table())
 
     @classmethod
     def table(cls) -> Table:

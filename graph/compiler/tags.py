@@ -21,6 +21,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     Table,
+    TableClause,
 )
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.functions import Function
@@ -103,7 +104,7 @@ def _column(expression: Any) -> Any:
 
 
 def _is_table(part: Any) -> TypeGuard[Alias]:
-    return isinstance(part, Alias) and isinstance(part.element, Table)
+    return isinstance(part, Alias) and isinstance(part.element, TableClause)
 
 
 def _is_key(column: Any) -> bool:
@@ -116,8 +117,10 @@ def _is_key(column: Any) -> bool:
 
 
 def _table(alias: Alias) -> Table:
-    assert isinstance(alias.element, Table)
-    return alias.element
+    """The table as it is stored. What is read of it may be less."""
+    stored = getattr(alias.element, "stored", alias.element)
+    assert isinstance(stored, Table)
+    return stored
 
 
 def _announced_as(alias: Alias) -> str:
@@ -128,7 +131,7 @@ def _announced_as(alias: Alias) -> str:
 
 def _tables(froms: Iterable[FromClause]) -> Iterator[Alias]:
     for part in froms:
-        assert not isinstance(part, Table), f"{part} is read without a name of its own"
+        assert not isinstance(part, TableClause), f"{part} is read without a name of its own"
         if isinstance(part, Join):
             yield from _tables([part.left, part.right])
         elif _is_table(part):
