@@ -81,12 +81,16 @@ class Fit(NamedTuple):
 
 @dataclass(eq=False)
 class _Place:
-    """Fields of one response key, and what they select. by_type: below it, for each type that it may be."""
+    """Fields of one response key, and what they select. by_type: below it, for each type that it may be.
+
+    What costs nothing whatever it returns is left out.
+    """
 
     weight: Weight
     arguments: Read
     is_list: bool
     by_type: list[dict[str, "_Place"]]
+    is_shared: bool = False
 
     def below(self) -> dict[str, "_Place"]:
         """Of whichever type."""
@@ -181,9 +185,12 @@ class _Sum:
 
     def below(self, places: dict[str, _Place], rows: float | None) -> float:
         """rows: how many each list among these may hold, where what encloses them says so."""
-        return sum([self._place(place, rows) for place in places.values()])
+        points = 0.0
+        for place in places.values():
+            points += self._known_or_counted(place, rows) if place.is_shared else self._counted(place, rows)
+        return points
 
-    def _place(self, place: _Place, rows: float | None) -> float:
+    def _known_or_counted(self, place: _Place, rows: float | None) -> float:
         key = place, rows
         if key not in self._known:
             self._known[key] = self._counted(place, rows)
@@ -202,6 +209,8 @@ class _Sum:
         return weight.own + self._dearest(place, rows)
 
     def _dearest(self, place: _Place, rows: float | None) -> float:
+        if len(place.by_type) == 1:
+            return self.below(place.by_type[0], rows)
         return max([self.below(places, rows) for places in place.by_type], default=0.0)
 
 
@@ -231,9 +240,7 @@ class _Found:
     def _rows(self, place: _Place, rows: Sequence[Any]) -> float:
         places = place.below()
         # What selects no rows below itself needs no look at each.
-        if all(inner.weight is FREE and not inner.by_type for inner in places.values()):
-            return 0
-        return sum([self.below(places, row) for row in rows if isinstance(row, dict)])
+        return sum([self.below(places, row) for row in rows if isinstance(row, dict)]) if places else 0
 
 
 class _Builder:
@@ -252,7 +259,14 @@ class _Builder:
         nodes: dict[str, list[FieldNode]] = {}
         for node in self._fields(type_, sets, set()):
             nodes.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
-        return {key: self._place(type_, same) for key, same in nodes.items() if not same[0].name.value.startswith("__")}
+        return {key: self._place(type_, same) for key, same in nodes.items() if self._costs(type_, same[0])}
+
+    def _costs(self, type_: GraphQLObjectType, node: FieldNode) -> bool:
+        """Not where it is a leaf that is free: most are, and the sum is none the larger."""
+        name = node.name.value
+        if name.startswith("__"):
+            return False
+        return node.selection_set is not None or _weight(type_.fields[name]) is not FREE
 
     def _fields(
         self, type_: GraphQLObjectType, sets: Sequence[SelectionSetNode], spread: set[str]
@@ -277,11 +291,13 @@ class _Builder:
 
     def _place(self, type_: GraphQLObjectType, nodes: Sequence[FieldNode]) -> _Place:
         key = type_.name, tuple([id(node) for node in nodes])
-        if key not in self._places:
-            if len(self._places) >= MAX_PLACES:
-                raise TooManyPlaces
-            self._places[key] = self._made(type_.fields[nodes[0].name.value], nodes)
-        return self._places[key]
+        if (known := self._places.get(key)) is not None:
+            known.is_shared = True
+            return known
+        if len(self._places) >= MAX_PLACES:
+            raise TooManyPlaces
+        self._places[key] = place = self._made(type_.fields[nodes[0].name.value], nodes)
+        return place
 
     def _made(self, field: GraphQLField, nodes: Sequence[FieldNode]) -> _Place:
         named: Any = get_named_type(field.type)
@@ -309,7 +325,9 @@ def _arguments(node: FieldNode, field: GraphQLField) -> Read:
         for name, argument in field.args.items()
         if name not in reads and argument.default_value is not Undefined
     }
-    return lambda values: {**defaults, **{name: read(values) for name, read in reads.items()}}
+    if not reads:
+        return lambda _: defaults
+    return lambda values: defaults | {name: read(values) for name, read in reads.items()}
 
 
 def _value(node: ValueNode) -> Read:
