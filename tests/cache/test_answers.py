@@ -49,13 +49,13 @@ def data() -> Data:
 
 @pytest.fixture
 async def process(redis_url: str) -> AsyncIterator[Callable[[], AnswerCache]]:
-    """Makes processes that share a Redis with nothing in it."""
+    """Makes processes that share a Redis with nothing in it, and wait for it on a busy machine too."""
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         await client.flushdb()
     made: list[AnswerCache] = []
 
     def make(**settings: Any) -> AnswerCache:
-        cache = AnswerCache(SharedCache(redis_url), **settings)
+        cache = AnswerCache(SharedCache(redis_url, timeout_seconds=5), **settings)
         cache.caught_up(HOME, "1:1:")
         made.append(cache)
         return cache
