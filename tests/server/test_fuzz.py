@@ -60,9 +60,13 @@ class Server:
         self, body: bytes, path: str, method: str, headers: list[tuple[bytes, bytes]], query_string: bytes
     ) -> Answered:
         sent: list[Message] = []
+        to_come: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
+            if not to_come:
+                # The client waits for its answer, however long that takes.
+                await asyncio.Event().wait()
+            return to_come.pop()
 
         async def send(message: Message) -> None:
             sent.append(message)
