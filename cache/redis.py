@@ -139,10 +139,6 @@ class SharedCache:
         task = self._link.start(self._run(script, key, arguments))
         return await asyncio.shield(task)
 
-    def run_later(self, script: str, key: str, *arguments: str) -> None:
-        """Run a script soon, whatever it answers; not where Redis is unwell or has much to write."""
-        self._writes.add("EVAL", script, 1, key, *arguments)
-
     async def count(self, pattern: str) -> int:
         """About how many keys match: Redis may tell one twice. Raises CacheUnavailable."""
         return sum([len(keys) async for keys in self._scan(pattern)])

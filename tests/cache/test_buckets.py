@@ -79,6 +79,40 @@ async def test_many_at_once_get_no_more_than_there_is(redis_url: str, key: str) 
         await cache.close()
 
 
+@pytest.fixture
+async def two(redis_url: str) -> AsyncIterator[list[Buckets]]:
+    """Two processes that share a Redis."""
+    shared = [SharedCache(redis_url, timeout_seconds=2) for _ in range(2)]
+    yield [Buckets(cache) for cache in shared]
+    for cache in shared:
+        await cache.close()
+
+
+async def test_who_has_plenty_waits_for_nobody_and_redis_is_told(two: list[Buckets], key: str) -> None:
+    spender, other = two
+    large = Rate(capacity=1_000, per_second=0.001)
+    await spender.take(key, 100, large)
+    assert [round((await spender.take(key, 4, large)).remaining) for _ in range(2)] == [896, 892]
+    spender.give_back(key, 1, large)
+    assert round((await other.look(key, large)).remaining) == 900
+    await asyncio.sleep(0.2)
+    assert round((await other.look(key, large)).remaining) == 893
+    # What is looked at is what Redis says.
+    await other.take(key, 3, large)
+    await spender.take(key, 2, large)
+    assert round((await spender.look(key, large)).remaining) == 891
+    assert round((await other.look(key, large)).remaining) == 888
+
+
+async def test_on_trust_no_more_is_spent_than_there_is(two: list[Buckets], key: str) -> None:
+    large = Rate(capacity=1_000, per_second=0.001)
+    allowed = 0
+    for number in range(600):
+        levels = await asyncio.gather(*(two[number % 2].take(key, 1, large) for _ in range(5)))
+        allowed += sum(level.allowed for level in levels)
+    assert allowed == 1_000
+
+
 async def test_a_redis_that_hangs_is_done_without(redis_url: str, key: str) -> None:
     with Proxy(redis_url) as proxy:
         shared = SharedCache(proxy.url)
