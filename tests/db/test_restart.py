@@ -2,12 +2,13 @@
 
 import asyncio
 import itertools
+import math
 import os
 import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psutil
@@ -24,7 +25,7 @@ from tests.throwaway import migrated
 
 READERS, WRITERS, POOL_SIZE = 12, 4, 4
 # As long as it is away, and as long as it may take after that until all is well.
-AWAY_SECONDS, SOON = 0.7, 5.0
+AWAY_SECONDS, SOON = 1.5, 5.0
 # So long an answer may take while it is away.
 AT_ONCE = 1.0
 
@@ -69,7 +70,10 @@ class Load:
         self.ended = Counter[str]()
         self.confirmed: set[str] = set()
         self.refused: set[str] = set()
-        self.slowest_failure = 0.0
+        # Since when PostgreSQL is away, until when, and how long anybody waited for an answer in between. While it
+        # stops or starts, it may keep them waiting for its disk.
+        self.gone_at, self.called_at = math.inf, math.inf
+        self.longest_wait = 0.0
         # When a read failed last, or a transaction.
         self.failed_at = 0.0
 
@@ -101,12 +105,19 @@ class Load:
     def _failed(self, what: str, started: float) -> None:
         self.ended[what] += 1
         self.failed_at = time.monotonic()
-        self.slowest_failure = max(self.slowest_failure, self.failed_at - started)
+        waited = min(self.failed_at, self.called_at) - max(started, self.gone_at)
+        self.longest_wait = max(self.longest_wait, waited)
+
+
+@pytest.fixture
+async def database(own: Postgres) -> AsyncIterator[Database]:
+    database = Database(own.url, pool_size=POOL_SIZE)
+    yield database
+    await database.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGINT], ids=["crash", "fast"])
-async def test_a_restart_under_load(own: Postgres, how: signal.Signals) -> None:
-    database = Database(own.url, pool_size=POOL_SIZE)
+async def test_a_restart_under_load(own: Postgres, database: Database, how: signal.Signals) -> None:
     load = Load(database)
     tasks = [asyncio.create_task(load.read()) for _ in range(READERS)]
     tasks += [asyncio.create_task(load.write()) for _ in range(WRITERS)]
@@ -116,9 +127,11 @@ async def test_a_restart_under_load(own: Postgres, how: signal.Signals) -> None:
     assert backends == POOL_SIZE
     assert load.ended.keys() == {"read"}
     await asyncio.to_thread(own.stop, how)
+    load.gone_at = time.monotonic()
     before, confirmed = load.ended["unread"], len(load.confirmed)
     await asyncio.sleep(AWAY_SECONDS)
     assert load.ended["unread"] > before
+    load.called_at = time.monotonic()
     await asyncio.to_thread(own.start)
     back_at = time.monotonic()
     await asyncio.sleep(2)
@@ -127,7 +140,7 @@ async def test_a_restart_under_load(own: Postgres, how: signal.Signals) -> None:
         await asyncio.gather(*tasks)
     assert load.failed_at - back_at < SOON - 3
     assert len(load.confirmed) > confirmed
-    assert load.slowest_failure < AT_ONCE
+    assert load.longest_wait < AT_ONCE
     assert database.pool_in_use == 0
     async with watching(own.url) as activity:
         assert await activity.backends() <= backends
@@ -135,7 +148,6 @@ async def test_a_restart_under_load(own: Postgres, how: signal.Signals) -> None:
     there = {row[0] for row in await database.fetch_rows(text("SELECT version FROM models WHERE name = 'm'"))}
     assert load.confirmed <= there
     assert not load.refused & there
-    await database.close()
 
 
 async def test_clients_are_told_so_while_it_is_away(own: Postgres) -> None:
