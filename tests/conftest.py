@@ -1,6 +1,7 @@
 """A real PostgreSQL for the whole run, and a freshly copied, migrated database for every test that asks for one."""
 
 import asyncio
+import gc
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,16 @@ TEMPLATE, DEMO_TEMPLATE = "template_candlegraph", "template_demo"
 DEMO_NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 redis_url = redis_server.redis_url
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_long_collections() -> None:
+    """What is there stays, and is looked through no more.
+
+    Late in a run, a full collection would stop a worker for two seconds: longer than what many tests wait for.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
