@@ -93,9 +93,8 @@ async def test_an_answer_that_fades_is_served_while_nobody_can_make_it_anew(
 
 
 async def test_a_burst_is_served(demo_url: URL) -> None:
-    # So few that they are served in time on a busy machine too: whoever would wait longer is refused with right.
     async with serving(demo_url, database_pool_size=2, cache_enabled=False) as client:
-        asked = [client.post("/graphql", json={"query": COIN}) for _ in range(40)]
+        asked = [client.post("/graphql", json={"query": COIN}) for _ in range(400)]
         answers = await asyncio.gather(*asked)
         assert {answer.status_code for answer in answers} == {200}
         assert all("errors" not in answer.json() for answer in answers)
