@@ -3,8 +3,9 @@
 In Redis, where processes share one bucket, by its clock; in this process, where Redis is missing or unwell.
 
 The way to Redis takes longer than an answer that is kept, so nobody goes it who has plenty: of a bucket that is half
-full, as Redis told a moment ago, each process spends a hundredth on trust, and tells of it soon. Fifty processes that
-do so at once spend no more than there is; where less is left, Redis decides over each point.
+full, as Redis told a moment ago, each process spends a hundredth on trust, and tells of it soon. With another hundredth
+on its way to Redis, 25 processes that do so at once spend no more than there is; where less is left, Redis decides over
+each point.
 """
 
 import asyncio
