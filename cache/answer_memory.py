@@ -14,7 +14,7 @@ MAX_ENTRIES = 10_000
 
 class AnswerMemory(MemoryCache[Entry]):
     # An answer is of use from its second request on, where there is room.
-    least_sightings = 1
+    min_uses = 1
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(max_entries=MAX_ENTRIES, max_bytes=max_bytes)

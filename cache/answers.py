@@ -17,8 +17,8 @@ import structlog
 from cache.answer_memory import AnswerMemory
 from cache.changes import Change, Changes, Snapshot, Tag
 from cache.entries import Entry
-from cache.flights import Flights
 from cache.redis import CacheProbe, SharedCache
+from cache.single_flight import SingleFlight
 from cache.tiers import Tier, jittered
 
 # Before everything of ours in Redis; a new number where the meaning of what is stored changes.
@@ -44,7 +44,7 @@ class Source(Enum):
     BYPASS = "bypass"
 
 
-class Question(NamedTuple):
+class CachedQuery(NamedTuple):
     """What is asked for: key names the answer, tags say what it depends on."""
 
     key: str
@@ -81,31 +81,31 @@ class AnswerCache:
         self.changes = Changes()
         self.stats = {tier: TierStats() for tier in Tier}
         # By table; under None, those that may be of any.
-        self.changes_heard = Counter[str | None]()
+        self.changes_seen = Counter[str | None]()
         # Transactions of which all has been heard lately, and those that somebody waits for.
         self._heard_last = deque[int](maxlen=HEARD_LAST)
         self._waited_for: dict[int, asyncio.Future[None]] = {}
         # How often hearing has begun: what was announced between is unknown.
         self._begun = 0
-        self._flights = Flights[tuple[Any, Source]]()
+        self._single_flight = SingleFlight[tuple[Any, Source]]()
         self._refreshing: dict[str, asyncio.Task[None]] = {}
         # Keys of what could not be kept when it was computed last: an error, or too large.
         self._unkept: set[str] = set()
         self._home = ""
 
-    async def get(self, question: Question, compute: Compute) -> tuple[Any, Source]:
+    async def get(self, query: CachedQuery, compute: Compute) -> tuple[Any, Source]:
         """The answer, as an Entry; or, where it cannot be kept, whatever compute gave instead of a Computed."""
-        entry = self.find(question.key)
+        entry = self.find(query.key)
         if entry is not None:
-            self._refresh_in_time(entry, question, compute)
+            self._refresh_in_time(entry, query, compute)
             return entry, Source.MEMORY
-        if not self.changes.are_heard:
-            return await self._computed(question, compute)
-        return await self._flights.join(question.key, question.tags, lambda: self._fetched(question, compute))
+        if not self.changes.is_listening:
+            return await self._computed(query, compute)
+        return await self._single_flight.run(query.key, query.tags, lambda: self._fetched(query, compute))
 
     def find(self, key: str) -> Entry | None:
         """The answer from memory. What is touched by a change is dropped from there at once."""
-        entry = self.memory.find(key) if self.changes.are_heard else None
+        entry = self.memory.find(key) if self.changes.is_listening else None
         if entry is not None:
             self.stats[entry.tier].memory_hits += 1
         return entry
@@ -123,79 +123,77 @@ class AnswerCache:
 
     def stamp(self, tables: Collection[str]) -> Hashable | None:
         """Equal to an earlier one if nothing in these tables has changed since; None while nobody can tell."""
-        if not self.changes.are_heard:
+        if not self.changes.is_listening:
             return None
-        return self._begun, self.changes_heard[None], *(self.changes_heard[table] for table in tables)
+        return self._begun, self.changes_seen[None], *(self.changes_seen[table] for table in tables)
 
-    async def until_heard(self, transaction: int) -> None:
+    async def wait_until_seen(self, transaction: int) -> None:
         """Wait until all changes of a transaction that was committed have been heard; not where nobody hears anyway."""
-        if not self.changes.are_heard or transaction in self._heard_last:
+        if not self.changes.is_listening or transaction in self._heard_last:
             return
         waiting = self._waited_for.setdefault(transaction, asyncio.get_running_loop().create_future())
         try:
             await asyncio.wait({waiting}, timeout=HEARD_WITHIN_SECONDS)
         finally:
             self._waited_for.pop(transaction, None)
-        if not waiting.done() and self.changes.are_heard:
+        if not waiting.done() and self.changes.is_listening:
             # Whatever it changed, nothing older is served from here on.
-            self.heard(transaction, None, None)
+            self.on_change(transaction, None, None)
 
     def is_fading(self, entry: Entry) -> bool:
         """Whether the next to ask should have it made anew."""
         return time.monotonic() > entry.fades_at
 
-    async def _fetched(self, question: Question, compute: Compute) -> tuple[Any, Source]:
+    async def _fetched(self, query: CachedQuery, compute: Compute) -> tuple[Any, Source]:
         if self.shared is None:
-            return await self._computed(question, compute)
-        entry = await self.find_shared(question.key, question.tags)
+            return await self._computed(query, compute)
+        entry = await self.find_shared(query.key, query.tags)
         if entry is not None:
             return entry, Source.REDIS
-        if question.key in self._unkept:
+        if query.key in self._unkept:
             # Nobody would find what is computed, so nobody should wait for it.
-            return await self._computed(question, compute)
-        claim = self._stored_under(f"claim:{question.key}")
+            return await self._computed(query, compute)
+        claim = self._stored_under(f"claim:{query.key}")
         if not await self.shared.claim(claim, CLAIM_SECONDS):
-            entry = await self._awaited(question, claim)
+            entry = await self._awaited(query, claim)
             if entry is not None:
                 return entry, Source.REDIS
         try:
-            return await self._computed(question, compute)
+            return await self._computed(query, compute)
         finally:
             self.shared.release(claim)
 
-    async def _awaited(self, question: Question, claim: str) -> Entry | None:
+    async def _awaited(self, query: CachedQuery, claim: str) -> Entry | None:
         """What another process is computing; None where this one should do it after all."""
         assert self.shared is not None
         until, pause = time.monotonic() + PATIENCE_SECONDS, FIRST_LOOK_SECONDS
         # What cannot be trusted need not be waited for.
-        while self.changes.are_heard and (left := until - time.monotonic()) > 0:
+        while self.changes.is_listening and (left := until - time.monotonic()) > 0:
             await asyncio.sleep(min(pause, left))
             pause *= 2
-            entry = await self.find_shared(question.key, question.tags)
+            entry = await self.find_shared(query.key, query.tags)
             if entry is not None or await self.shared.claim(claim, CLAIM_SECONDS):
                 return entry
         return None
 
-    async def _computed(self, question: Question, compute: Compute) -> tuple[Any, Source]:
-        self.stats[question.tier].misses += 1
+    async def _computed(self, query: CachedQuery, compute: Compute) -> tuple[Any, Source]:
+        self.stats[query.tier].misses += 1
         changes = self.changes
         found = await compute()
         if isinstance(found, Computed):
-            found = self._entry(question, found)
+            found = self._entry(query, found)
             if len(found.body) <= MAX_ANSWER_BYTES and self._is_current(found, changes):
                 self._keep(found)
                 return found, Source.MISS
         if len(self._unkept) >= MAX_UNKEPT:
             self._unkept.clear()
-        self._unkept.add(question.key)
+        self._unkept.add(query.key)
         return found, Source.BYPASS
 
     @staticmethod
-    def _entry(question: Question, computed: Computed) -> Entry:
+    def _entry(query: CachedQuery, computed: Computed) -> Entry:
         snapshot = Snapshot.read(computed.snapshot)
-        return Entry.made(
-            question.key, computed.body, question.tags, snapshot, computed.tier, jittered(computed.seconds)
-        )
+        return Entry.made(query.key, computed.body, query.tags, snapshot, computed.tier, jittered(computed.seconds))
 
     def _keep(self, entry: Entry) -> None:
         self._unkept.discard(entry.key)
@@ -207,25 +205,25 @@ class AnswerCache:
         """Whether an answer has seen all. changes: what was known when it was asked for, be it of another database."""
         return changes is self.changes and changes.has_seen(entry.snapshot, entry.tags)
 
-    def _refresh_in_time(self, entry: Entry, question: Question, compute: Compute) -> None:
-        if self.is_fading(entry) and question.key not in self._refreshing:
+    def _refresh_in_time(self, entry: Entry, query: CachedQuery, compute: Compute) -> None:
+        if self.is_fading(entry) and query.key not in self._refreshing:
             entry.fades_at = entry.ends_at
-            self._refreshing[question.key] = asyncio.create_task(self._refresh(entry, question, compute))
+            self._refreshing[query.key] = asyncio.create_task(self._refresh(entry, query, compute))
 
-    async def _refresh(self, entry: Entry, question: Question, compute: Compute) -> None:
+    async def _refresh(self, entry: Entry, query: CachedQuery, compute: Compute) -> None:
         """Compute an answer anew, unless another process just has."""
         try:
-            newer = await self.find_shared(question.key, question.tags)
+            newer = await self.find_shared(query.key, query.tags)
             if newer is None or self.is_fading(newer):
-                await self._computed(question, compute)
+                await self._computed(query, compute)
         except Exception as error:
             log.warning("refresh_failed", key=entry.key, error=type(error).__name__)
         finally:
-            del self._refreshing[question.key]
+            del self._refreshing[query.key]
 
     # What follows is told by whoever listens to the database (db/changes.py).
 
-    def caught_up(self, home: str, snapshot: str) -> None:
+    def on_resync(self, home: str, snapshot: str) -> None:
         """Changes are heard from now on; those that the snapshot sees may have been missed."""
         if home != self._home:
             self.forget()
@@ -235,37 +233,37 @@ class AnswerCache:
         self.changes.begin(baseline)
         self.memory.drop_unless(lambda entry: entry.snapshot.covers(baseline))
 
-    def heard(self, transaction: int, table: str | None, members: Collection[str] | None) -> None:
+    def on_change(self, transaction: int, table: str | None, members: Collection[str] | None) -> None:
         change = Change(transaction, table, None if members is None else frozenset(members))
         self.changes.note(change)
-        self.changes_heard[table] += 1
+        self.changes_seen[table] += 1
         self.memory.drop_touched(change)
-        self._flights.leave_touched(change)
+        self._single_flight.detach_affected(change)
 
-    def heard_all(self, transaction: int) -> None:
+    def on_transaction_end(self, transaction: int) -> None:
         self._heard_last.append(transaction)
         if (waiting := self._waited_for.get(transaction)) is not None and not waiting.done():
             waiting.set_result(None)
 
-    def still_listening(self, since: float) -> None:
+    def on_heartbeat(self, since: float) -> None:
         self.changes.confirm(since)
 
-    def cut_off(self) -> None:
+    def on_disconnect(self) -> None:
         self.changes.stop()
-        self._flights.leave_all()
+        self._single_flight.detach_all()
         # Nothing older is served until the next who listens has caught up, which is later than what they wait for.
         for waiting in self._waited_for.values():
             if not waiting.done():
                 waiting.set_result(None)
 
-    def told_to_clear(self, pattern: str) -> None:
+    def on_clear(self, pattern: str) -> None:
         self.memory.drop_matching(pattern)
 
     def forget(self) -> None:
         """Another database: nothing that was heard of the one before means anything."""
         self.changes = Changes()
         self.memory.drop_unless(lambda _: False)
-        self._flights.leave_all()
+        self._single_flight.detach_all()
 
     def _stored_under(self, key: str) -> str:
         return f"{PREFIX}:{self._home}:{key}"

@@ -75,7 +75,7 @@ class Changes:
         self._forgotten = 0
 
     @property
-    def are_heard(self) -> bool:
+    def is_listening(self) -> bool:
         """Whether every change is heard within moments. Where not, no stored answer may be served."""
         return self._clock() < self._trusted_until
 
@@ -110,7 +110,7 @@ class Changes:
 
     def has_seen(self, snapshot: Snapshot, tags: Collection[Tag]) -> bool:
         """Whether an answer with these tags has seen every change that is known, and none can be unknown."""
-        if self._baseline is None or not self.are_heard or not snapshot.covers(self._baseline):
+        if self._baseline is None or not self.is_listening or not snapshot.covers(self._baseline):
             return False
         return all(self._latest_of(tag) < snapshot.end for tag in tags) and not any(
             self._was_heard(transaction, tags) for transaction in snapshot.running

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
 from cache.breaker import Breaker
-from cache.patience import Patience
+from cache.loop_timeout import LoopTimeout
 
 Result = TypeVar("Result")
 Command = tuple[str | bytes | int, ...]
@@ -58,7 +58,7 @@ class Link:
         self._timeout = timeout_seconds
         # The pool of redis-py that waits for a connection loses it where the wait is cancelled; this does not.
         self._places = asyncio.Semaphore(self.redis.connection_pool.max_connections)
-        self._patience = Patience()
+        self._loop_timeout = LoopTimeout()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._recovery: asyncio.Task[None] | None = None
         self._closed = False
@@ -96,7 +96,7 @@ class Link:
     async def close(self) -> None:
         self._closed = True
         # Calls are not cancelled, but fail, and tell their callers.
-        self._patience.end()
+        self._loop_timeout.end()
         if self._recovery is not None:
             self._recovery.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -105,39 +105,39 @@ class Link:
     async def _in_time(self, work: Callable[[], Awaitable[Result]]) -> Result:
         if not self.usable:
             raise CacheUnavailable
-        started = self._patience.now()
+        started = self._loop_timeout.now()
         try:
-            async with self._patience.within(self._timeout), self._places:
+            async with self._loop_timeout.within(self._timeout), self._places:
                 result = await work()
         except Exception as error:
             self.failures += 1
             self.timeouts += isinstance(error, TimeoutError)
             self._called(None, error)
             raise CacheUnavailable from None
-        self._called(self._patience.now() - started)
+        self._called(self._loop_timeout.now() - started)
         return result
 
     def _called(self, seconds: float | None, error: Exception | None = None) -> None:
         if not self._closed and self.breaker.called(seconds):
             self.log("redis_unwell", error=type(error).__name__ if error else "slow")
             # Those who wait now would wait in vain.
-            self._patience.end()
+            self._loop_timeout.end()
             self._recovery = self.start(self._recover())
 
     async def _recover(self) -> None:
         # Connections that nobody uses may be as dead as those that failed.
         with suppress(Exception):
-            async with self._patience.within(self._timeout):
+            async with self._loop_timeout.within(self._timeout):
                 await self.redis.connection_pool.disconnect(inuse_connections=False)
         while self.breaker.state != "closed":
             await asyncio.sleep(self.breaker.wait())
             self.breaker.looked(await self._look())
 
     async def _look(self) -> float | None:
-        started = self._patience.now()
+        started = self._loop_timeout.now()
         try:
-            async with self._patience.within(self._timeout), self._places:
+            async with self._loop_timeout.within(self._timeout), self._places:
                 await self.redis.execute_command("PING")  # type: ignore[no-untyped-call]
         except Exception:
             return None
-        return self._patience.now() - started
+        return self._loop_timeout.now() - started

@@ -30,14 +30,14 @@ class MemoryCacheStats:
 
 class MemoryCache(Generic[Value]):
     # Sightings of a key before its value is kept.
-    least_sightings = 2
+    min_uses = 2
 
     def __init__(self, *, max_entries: int, max_bytes: int) -> None:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._entries: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
         # By hash: two keys that share one are counted together, which does no harm.
-        self._sightings: dict[int, int] = {}
+        self._uses: dict[int, int] = {}
         self._counted = 0
         self.stats = MemoryCacheStats()
 
@@ -52,31 +52,31 @@ class MemoryCache(Generic[Value]):
         self.stats.hits += 1
         return entry[0]
 
-    def sight(self, key: Hashable) -> None:
+    def record_use(self, key: Hashable) -> None:
         """Count a sighting of a key that is only known now."""
         self._count(hash(key))
 
     def put(self, key: Hashable, value: Value, size: int) -> bool:
         """Keep the value, of about this many bytes, if the key has earned it; return whether."""
-        sightings = self._sightings.get(hash(key), 0)
-        if sightings < self.least_sightings or size > self._max_bytes // LARGEST_SHARE:
+        uses = self._uses.get(hash(key), 0)
+        if uses < self.min_uses or size > self._max_bytes // LARGEST_SHARE:
             return False
         self._drop(key)
-        if not self._make_room(size, sightings):
+        if not self._make_room(size, uses):
             return False
         self._entries[key] = value, size
         self.stats.entries += 1
         self.stats.bytes += size
         return True
 
-    def _make_room(self, size: int, sightings: int) -> bool:
+    def _make_room(self, size: int, uses: int) -> bool:
         """Push out what was seen less often; nothing, if that would not do."""
         entries, free = len(self._entries), self._max_bytes - self.stats.bytes
         leaving = []
         for key, (value, its_size) in self._entries.items():
             if entries < self._max_entries and size <= free:
                 break
-            if self._sightings.get(hash(key), 0) >= sightings and not self._is_spent(value):
+            if self._uses.get(hash(key), 0) >= uses and not self._is_spent(value):
                 return False
             leaving.append(key)
             entries, free = entries - 1, free + its_size
@@ -99,10 +99,10 @@ class MemoryCache(Generic[Value]):
         return entry[0]
 
     def _count(self, hashed: int) -> None:
-        count = self._sightings.get(hashed, 0)
+        count = self._uses.get(hashed, 0)
         if count < MOST_COUNTED:
-            self._sightings[hashed] = count + 1
+            self._uses[hashed] = count + 1
         self._counted += 1
         if self._counted >= COUNTED_PER_ENTRY * self._max_entries:
-            self._sightings = {hashed: count // 2 for hashed, count in self._sightings.items() if count > 1}
+            self._uses = {hashed: count // 2 for hashed, count in self._uses.items() if count > 1}
             self._counted //= 2

@@ -11,7 +11,7 @@ MAX_BYTES = 16 * 2**20
 
 class _Memory(MemoryCache[bytes]):
     # Whoever sends a text expects to find it.
-    least_sightings = 1
+    min_uses = 1
 
 
 class Texts:
@@ -30,7 +30,7 @@ class Texts:
         return text
 
     def put(self, key: str, text: bytes) -> None:
-        self._memory.sight(key)
+        self._memory.record_use(key)
         self._memory.put(key, text, len(text))
         if self._shared is not None:
             self._shared.put(f"{PREFIX}:{key}", text, KEPT_SECONDS)

@@ -1,6 +1,6 @@
 """Importing candles: a CSV file goes into the table in one transaction, or not at all.
 
-ImportRefused   what was asked for, or the file as a whole, makes no sense
+ImportRejected   what was asked for, or the file as a whole, makes no sense
 └── BadRows     rows of the file were refused; carries the report
 """
 
@@ -50,11 +50,11 @@ class ImportReport:
         self.refusals += refusals[: KEPT_REFUSALS - len(self.refusals)]
 
 
-class ImportRefused(Exception):
+class ImportRejected(Exception):
     """Nothing was imported; the message is written for the person who asked."""
 
 
-class BadRows(ImportRefused):
+class BadRows(ImportRejected):
     """Rows were refused, so nothing was imported. The report says which, and why."""
 
     def __init__(self, report: ImportReport) -> None:
@@ -87,7 +87,7 @@ async def import_candles(
     """Insert the candles of a CSV file or update those that differ, then settle the predictions that they touch.
 
     The cryptocurrency is created if it is missing; only then its name counts. progress is told the bytes that were read
-    and those of the whole file. Raises ImportRefused or a db.errors.DatabaseError, and then nothing has changed.
+    and those of the whole file. Raises ImportRejected or a db.errors.DatabaseError, and then nothing has changed.
     """
     series = _series(symbol.strip(), interval, name, source)
     try:
@@ -95,31 +95,31 @@ async def import_candles(
             async with database.transaction() as connection:
                 return await _Import(connection, series, file, skip_bad_rows, progress).run()
     except CandleFileError as error:
-        raise ImportRefused(str(error)) from error
+        raise ImportRejected(str(error)) from error
     except (SQLAlchemyError, OSError) as error:
         raise translate(error) from error
 
 
 def _series(symbol: str, interval: str, name: str | None, source: str) -> _Series:
     if not _SYMBOL.fullmatch(symbol):
-        raise ImportRefused(f"{symbol!r} is no symbol: 1 to 20 letters, digits, dots, hyphens or underscores.")
+        raise ImportRejected(f"{symbol!r} is no symbol: 1 to 20 letters, digits, dots, hyphens or underscores.")
     if interval not in INTERVALS:
-        raise ImportRefused(f"{interval!r} is no interval: it is one of {', '.join(INTERVALS)}.")
+        raise ImportRejected(f"{interval!r} is no interval: it is one of {', '.join(INTERVALS)}.")
     series = _Series(symbol.upper(), interval, name or symbol.upper(), source)
     for what, value, longest in (("name", series.name, LONGEST_NAME), ("source", source, LONGEST_SOURCE)):
         if not (value.strip() and len(value) <= longest and value.isprintable()):
-            raise ImportRefused(f"{value!r} is no {what}: 1 to {longest} printable characters.")
+            raise ImportRejected(f"{value!r} is no {what}: 1 to {longest} printable characters.")
     return series
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     if path.exists() and not path.is_file():
-        raise ImportRefused(f"{path} is not a file.")
+        raise ImportRejected(f"{path} is not a file.")
     try:
         file = path.open("rb")
     except OSError as error:
-        raise ImportRefused(f"{path} cannot be read: {error.strerror}.") from error
+        raise ImportRejected(f"{path} cannot be read: {error.strerror}.") from error
     with file:
         yield file
 
@@ -152,7 +152,7 @@ class _Import:
         cryptocurrency_id: int
         cryptocurrency_id, base_interval = found.one()
         if base_interval != self.series.interval:
-            raise ImportRefused(
+            raise ImportRejected(
                 f"{self.series.symbol} has {base_interval} candles, and these are {self.series.interval}:"
                 " one series holds one interval. Import them under another symbol."
             )

@@ -30,44 +30,44 @@ LOGGED_CHARACTERS = 100
 log = structlog.get_logger("candlegraph.db")
 
 
-class Hearer(Protocol):
+class ChangeSubscriber(Protocol):
     """What is told of changes, in the order in which they were committed. None of these may wait, or raise.
 
     PostgreSQL delivers what a transaction announced once others see what it wrote: a statement that starts after
     heard() sees the change, on whatever connection to the same server. Some may see it a moment before it is heard.
     """
 
-    def caught_up(self, home: str, snapshot: str, /) -> None:
+    def on_resync(self, home: str, snapshot: str, /) -> None:
         """Listening has begun: changes that this snapshot sees may never have been heard, all others will be.
 
         snapshot is the text of a pg_snapshot. Snapshots and transactions can be compared where home is the same: it
         names the database, its schema, and the run of its server.
         """
 
-    def heard(self, xid: int, table: str | None, coins: Collection[str] | None, /) -> None:
+    def on_change(self, xid: int, table: str | None, coins: Collection[str] | None, /) -> None:
         """A transaction changed rows of this table (None: anything), of these coins (None: any)."""
 
-    def heard_all(self, xid: int, /) -> None:
+    def on_transaction_end(self, xid: int, /) -> None:
         """Whatever this transaction announced has been heard. Only those say so that somebody waits for."""
 
-    def still_listening(self, since: float, /) -> None:
+    def on_heartbeat(self, since: float, /) -> None:
         """Everything whose commit was confirmed before time.monotonic() was this has been heard."""
 
-    def told_to_clear(self, pattern: str, /) -> None:
+    def on_clear(self, pattern: str, /) -> None:
         """Somebody asks to drop what has such a name."""
 
-    def cut_off(self) -> None:
-        """Changes are no longer heard, until caught_up() is called again."""
+    def on_disconnect(self) -> None:
+        """Changes are no longer heard, until on_resync() is called again."""
 
 
-async def listen(database: Database, hearer: Hearer) -> None:
-    """Tell the hearer of all changes, for ever: a connection that is lost is replaced.
+async def listen(database: Database, subscriber: ChangeSubscriber) -> None:
+    """Tell the subscriber of all changes, for ever: a connection that is lost is replaced.
 
     The connection is no part of the pool. It needs a session of its own, which a pooler between must not share.
     """
     pause, is_known = SHORTEST_PAUSE_SECONDS, False
     while True:
-        listener = _Listener(hearer)
+        listener = _Listener(subscriber)
         try:
             async with database.connect_alone() as driver:
                 await listener.listen(driver)
@@ -89,8 +89,8 @@ def _reason(error: Exception) -> str:
 class _Listener:
     """One connection that listens."""
 
-    def __init__(self, hearer: Hearer) -> None:
-        self._hearer = hearer
+    def __init__(self, subscriber: ChangeSubscriber) -> None:
+        self._subscriber = subscriber
         self._is_behind = True
         self._woken = asyncio.Event()
         # What is said before it has caught up is told after: the snapshot may not have seen it.
@@ -117,7 +117,7 @@ class _Listener:
             with _patience(driver):
                 home, snapshot = await driver.fetchrow(_WHERE_WE_ARE)
         self._is_behind = False
-        self._hearer.caught_up(home, snapshot)
+        self._subscriber.on_resync(home, snapshot)
         early, self._early = self._early, []
         for payload in early:
             self._hear_now(payload)
@@ -129,7 +129,7 @@ class _Listener:
             if not await driver.fetchval(_IS_LISTENING):
                 raise DatabaseError("The session no longer listens.")
         if not self._is_behind:
-            self._hearer.still_listening(since)
+            self._subscriber.on_heartbeat(since)
         if not self.has_listened:
             self.has_listened = True
             log.info("changes_heard")
@@ -139,7 +139,7 @@ class _Listener:
         self._woken.set()
         if not self._is_behind:
             self._is_behind = True
-            self._hearer.cut_off()
+            self._subscriber.on_disconnect()
 
     def _hear(self, _driver: object, _pid: int, _channel: str, payload: str) -> None:
         if self._is_behind:
@@ -158,13 +158,13 @@ class _Listener:
     def _tell(self, payload: str) -> None:
         match json.loads(payload):
             case {"xid": str(xid), "table": str() | None as table, "coins": None}:
-                self._hearer.heard(int(xid), table, None)
+                self._subscriber.on_change(int(xid), table, None)
             case {"xid": str(xid), "table": str() | None as table, "coins": [*coins]} if _are_texts(coins):
-                self._hearer.heard(int(xid), table, coins)
+                self._subscriber.on_change(int(xid), table, coins)
             case {"xid": str(xid), "end": True}:
-                self._hearer.heard_all(int(xid))
+                self._subscriber.on_transaction_end(int(xid))
             case {"clear": str(pattern)}:
-                self._hearer.told_to_clear(pattern)
+                self._subscriber.on_clear(pattern)
             case _:
                 raise ValueError
 

@@ -13,14 +13,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 
-from db import walls
+from db import row_security
 from db.connecting import Connector
+from db.connection_queue import ConnectionQueue
 from db.deadlines import HEAD_START_SECONDS, seconds_left
 from db.errors import DatabaseError, DatabaseUnavailable, translate
-from db.observer import EndsToldTo, Nobody, Observer
+from db.observer import NullObserver, Observer, StatementOutcome
 from db.prepared import DRIVER_SETTINGS, PreparedReads
 from db.transactions import transaction_on
-from db.turns import Turns
 
 DatabaseUrl: TypeAlias = URL
 Connection: TypeAlias = AsyncConnection
@@ -83,7 +83,7 @@ def driver_url(url: str) -> URL:
 
 @dataclass(frozen=True)
 class Reader:
-    """The database as one viewer sees it. viewer is what db.walls.setting_of() says."""
+    """The database as one viewer sees it. viewer is what db.row_security.viewer_setting() says."""
 
     database: "Database"
     viewer: str
@@ -108,20 +108,20 @@ class Database:
         max_overflow: int = 0,
         timeout_seconds: float = TIMEOUT_SECONDS,
         embedded: bool = False,
-        has_walls: bool = False,
+        rls_enabled: bool = False,
         observer: Observer | None = None,
         echo: bool = False,
     ) -> None:
         """timeout_seconds: for a statement, and as much for its wait, unless db/deadlines.py says less.
 
-        has_walls: whether sessions see the private rows of one viewer only; the tables must have been migrated.
+        rls_enabled: whether sessions see the private rows of one viewer only; the tables must have been migrated.
         """
         self.embedded = embedded
-        self.has_walls = has_walls
+        self.rls_enabled = rls_enabled
         self.most_connections = pool_size + max_overflow
-        self._observer = observer or Nobody()
+        self._observer = observer or NullObserver()
         self._timeout_seconds = timeout_seconds
-        self.turns = Turns(self.most_connections)
+        self.queue = ConnectionQueue(self.most_connections)
         self._looks: set[asyncio.Task[DatabaseProbe]] = set()
         self._session = {**SERVER_SETTINGS, "statement_timeout": f"{round(timeout_seconds * 1000)}ms"}
         self.engine: AsyncEngine = create_async_engine(
@@ -131,13 +131,13 @@ class Database:
             echo=echo,
             # Neither the log nor an error tells them: they may be hashes of passwords.
             hide_parameters=True,
-            # Whoever has a turn finds a connection; see db/turns.py.
+            # Whoever has a turn finds a connection; see db/connection_queue.py.
             pool_timeout=timeout_seconds,
             # A read is one statement: no BEGIN before it, and no ROLLBACK when its connection goes back.
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             connect_args={
-                "server_settings": {**self._session, **({"role": walls.ROLE} if has_walls else {})},
+                "server_settings": {**self._session, **({"role": row_security.ROLE} if rls_enabled else {})},
                 "timeout": CONNECT_TIMEOUT_SECONDS,
                 "async_creator_fn": Connector(),
                 **DRIVER_SETTINGS,
@@ -145,9 +145,9 @@ class Database:
         )
         self.prepared = PreparedReads(
             self.engine,
-            turns=self.turns,
+            queue=self.queue,
             timeout_seconds=timeout_seconds,
-            has_walls=has_walls,
+            rls_enabled=rls_enabled,
             observer=observer,
             echo=echo,
         )
@@ -165,7 +165,7 @@ class Database:
 
         Raises a db.errors.DatabaseError.
         """
-        with EndsToldTo(self._observer):
+        with StatementOutcome(self._observer):
             try:
                 return await self._read(statement, viewer, first)
             except Exception as error:
@@ -188,8 +188,8 @@ class Database:
             started_at = time.perf_counter()
             self._observer.waited(started_at - asked_at)
             try:
-                if viewer is not None and self.has_walls:
-                    await walls.show_to(
+                if viewer is not None and self.rls_enabled:
+                    await row_security.set_viewer(
                         viewer, connection.info, (await connection.get_raw_connection()).driver_connection
                     )
                 return list((await connection.execute(statement)).all())
@@ -202,7 +202,7 @@ class Database:
 
         Raises a db.errors.DatabaseError where there is none to be had.
         """
-        async with self.turns.taken(seconds_left(self._timeout_seconds), first=first), AsyncExitStack() as stack:
+        async with self.queue.slot(seconds_left(self._timeout_seconds), first=first), AsyncExitStack() as stack:
             try:
                 connection = await stack.enter_async_context(self.engine.connect())
             except TimeoutError as error:
@@ -235,8 +235,8 @@ class Database:
         """
         try:
             async with self._begun() as connection, transaction_on(connection):
-                if self.has_walls:
-                    await connection.execute(*walls.for_transaction(viewer))
+                if self.rls_enabled:
+                    await connection.execute(*row_security.set_transaction_viewer(viewer))
                 yield connection
         except DBAPIError as error:
             raise translate(error) from error

@@ -6,7 +6,7 @@ DatabaseError
 ├── Overloaded            every connection is busy for too long
 ├── StatementTimeout      the statement was cancelled: it ran, or waited for a lock, too long
 ├── Conflict              others wrote the same rows at the same time, see db/retries.py
-└── Refused               the statement itself refused, see db/refusals.py
+└── Refused               the statement itself refused, see db/rejection.py
 """
 
 import json
@@ -51,7 +51,7 @@ class StatementTimeout(DatabaseError):
     """The statement took too long and was cancelled."""
 
 
-class Refused(DatabaseError):
+class Rejected(DatabaseError):
     """The statement refused what it was asked for; message and details are written for the client."""
 
     def __init__(self, code: str, message: str, details: dict[str, Any]) -> None:
@@ -95,11 +95,11 @@ def _translated(error: BaseException | None, *, lost: bool) -> DatabaseError | N
     state: str = getattr(error, "sqlstate", None) or ""
     if error is not None and state == REFUSED:
         details = json.loads(getattr(error, "detail", None) or "{}")
-        return Refused(details.pop("code"), str(error.args[0]), details)
+        return Rejected(details.pop("code"), str(error.args[0]), details)
     if state == OVERFLOW:
-        return Refused("NUMBER_TOO_LARGE", "A number in the answer is larger than a float can hold.", {})
+        return Rejected("NUMBER_TOO_LARGE", "A number in the answer is larger than a float can hold.", {})
     if state in NOT_A_CHARACTER:
-        return Refused("INVALID_TEXT", "A text may not hold the character U+0000.", {})
+        return Rejected("INVALID_TEXT", "A text may not hold the character U+0000.", {})
     if state in CONFLICTS:
         return Conflict("Others changed the same rows at the same time: try again.")
     if state in TIMEOUTS or isinstance(error, TimeoutError):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from db import changes, migrate, rollups, walls
+from db import changes, migrate, rollups, row_security
 from db.engine import Database
 from db.models import Base
 from db.settle import allow_time
@@ -121,8 +121,8 @@ _CHECKS = {
         WHERE s.user_id IS NOT NULL AND t.user_id IS DISTINCT FROM s.user_id""",
     # Another policy would show more.
     "tables with private rows have their walls, and one policy": f"""
-        SELECT count(*) FROM unnest(ARRAY{sorted(walls.WALLED_TABLES)}) AS walled (name)
-        WHERE ARRAY['{walls.ROLE}'::name] IS DISTINCT FROM (
+        SELECT count(*) FROM unnest(ARRAY{sorted(row_security.RLS_TABLES)}) AS walled (name)
+        WHERE ARRAY['{row_security.ROLE}'::name] IS DISTINCT FROM (
             SELECT array_agg(r.rolname) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid AND c.relrowsecurity
             LEFT JOIN pg_roles r ON p.polroles = ARRAY[r.oid] WHERE c.oid = to_regclass(walled.name))""",  # noqa: S608 - our own names
 }

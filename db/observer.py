@@ -17,7 +17,7 @@ class Observer(Protocol):
         """A statement ended, by this error if it failed. One that is cancelled tells nothing."""
 
 
-class Nobody:
+class NullObserver:
     def waited(self, seconds: float, /) -> None: ...
 
     def ran(self, seconds: float, /) -> None: ...
@@ -25,7 +25,7 @@ class Nobody:
     def ended(self, error: Exception | None, /) -> None: ...
 
 
-class EndsToldTo:
+class StatementOutcome:
     """Of what is done within the block. No generator: it is on the way of every statement."""
 
     __slots__ = ("_observer",)

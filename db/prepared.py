@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
+from db.connection_queue import ConnectionQueue
 from db.deadlines import HEAD_START_SECONDS, seconds_left
 from db.errors import DatabaseUnavailable, Overloaded, ends_connection, translate
-from db.observer import EndsToldTo, Nobody, Observer
-from db.turns import Turns
-from db.walls import show_to
+from db.observer import NullObserver, Observer, StatementOutcome
+from db.row_security import set_viewer
 
 log = structlog.get_logger("candlegraph.db")
 # What is noted of a connection. JSON stays bytes only on those that have served here: SQLAlchemy reads it itself, when
@@ -46,17 +46,17 @@ class PreparedReads:
         self,
         engine: AsyncEngine,
         *,
-        turns: Turns,
+        queue: ConnectionQueue,
         timeout_seconds: float,
-        has_walls: bool = False,
+        rls_enabled: bool = False,
         observer: Observer | None = None,
         echo: bool = False,
     ) -> None:
         self._engine = engine.sync_engine
-        self._observer = observer or Nobody()
+        self._observer = observer or NullObserver()
         self._echo = echo
-        self._has_walls = has_walls
-        self._turns = turns
+        self._rls_enabled = rls_enabled
+        self._queue = queue
         self._timeout_seconds = timeout_seconds
         self._lost_at = 0.0
         event.listen(self._engine, "connect", _note_opening)
@@ -71,14 +71,14 @@ class PreparedReads:
         """
         if self._echo:
             log.debug("statement", statement=statement)
-        with EndsToldTo(self._observer):
+        with StatementOutcome(self._observer):
             return await self._fetch_in_turn(statement, values, keep, viewer)
 
     async def _fetch_in_turn(
         self, statement: str, values: Sequence[Any], keep: bool, viewer: str | None
     ) -> Sequence[bytes | None]:
         asked_at = time.perf_counter()
-        if not self._turns.take_if_free():
+        if not self._queue.acquire_nowait():
             await self._wait_for_turn(asked_at)
         taken_at = time.perf_counter()
         try:
@@ -91,11 +91,11 @@ class PreparedReads:
         except Exception as error:
             raise translate(error) from error
         finally:
-            self._turns.give_back(time.perf_counter() - taken_at)
+            self._queue.release(time.perf_counter() - taken_at)
 
     async def _wait_for_turn(self, asked_at: float) -> None:
         try:
-            await self._turns.take(seconds_left(self._timeout_seconds))
+            await self._queue.acquire(seconds_left(self._timeout_seconds))
         except Overloaded:
             self._observer.waited(time.perf_counter() - asked_at)
             raise
@@ -113,8 +113,8 @@ class PreparedReads:
                 await driver.set_type_codec("json", **JSON_AS_IT_CAME)
                 connection.info[JSON_IS_BYTES] = True
             is_asking = True
-            if viewer is not None and self._has_walls:
-                await show_to(viewer, connection.info, driver)
+            if viewer is not None and self._rls_enabled:
+                await set_viewer(viewer, connection.info, driver)
             timeout = seconds_left(self._timeout_seconds) + HEAD_START_SECONDS
             if keep:
                 row = await driver.fetchrow(statement, *values, timeout=timeout)

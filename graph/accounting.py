@@ -6,7 +6,7 @@ import orjson
 from graphql import GraphQLError
 
 from graph.compiler.cost import Cost
-from graph.compiler.later import Values
+from graph.compiler.deferred import Values
 
 
 def too_expensive(cost: Cost, values: Values, limit: float) -> GraphQLError:

@@ -9,11 +9,11 @@ import strawberry
 from cache.answers import AnswerCache
 from db.engine import Database, Reader
 from db.queries.viewers import Viewer
-from db.walls import setting_of
+from db.row_security import viewer_setting
 from graph.identity.accounts import Accounts
-from graph.identity.callers import NOBODY, Caller
+from graph.identity.callers import ANONYMOUS, Caller
 from graph.metering import Meter
-from graph.plans import Plans
+from graph.plan_cache import PlanCache
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Context:
     service: Service
     accounts: Accounts
     meter: Meter
-    plans: Plans = field(default_factory=Plans)
-    caller: Caller = NOBODY
+    plans: PlanCache = field(default_factory=PlanCache)
+    caller: Caller = ANONYMOUS
     viewer_id: Any = None
 
     @property
@@ -51,7 +51,7 @@ class Context:
     @property
     def reader(self) -> Reader:
         """The database, as the caller sees it."""
-        return self.database.seen_by(setting_of(self.caller.user_id, sees_all=self.caller.sees_all))
+        return self.database.seen_by(viewer_setting(self.caller.user_id, sees_all=self.caller.sees_all))
 
     def of(self, caller: Caller) -> "Context":
         return replace(self, caller=caller, viewer_id=caller.user_id)

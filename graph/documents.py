@@ -39,7 +39,7 @@ HIDDEN = "The document does not fit the schema."
 TOKEN_BYTES = 350
 
 
-class DocumentRefused(Exception):
+class DocumentRejected(Exception):
     """The text holds no operation that may be executed. code is for the errors that name none."""
 
     def __init__(self, code: str, errors: list[GraphQLError]) -> None:
@@ -70,7 +70,7 @@ class Operation:
 def read_operation(
     schema: GraphQLSchema, text: str, name: str | None, *, queries_only: bool = False, rules: Rules = USUAL
 ) -> Operation:
-    """The operation of this name; of none, if there is only one. Raises DocumentRefused and NotAQuery."""
+    """The operation of this name; of none, if there is only one. Raises DocumentRejected and NotAQuery."""
     document = _parsed(text, rules.limits)
     node = _chosen(document, name)
     if queries_only and node.operation is not OperationType.QUERY:
@@ -87,32 +87,32 @@ def read_operation(
 
 
 def _check(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode, rules: Rules) -> None:
-    """Raises DocumentRefused."""
+    """Raises DocumentRejected."""
     try:
         check(document, node, rules.limits)
     except OverLimit as error:
         extensions = {"code": "QUERY_TOO_LARGE", "limit": error.what, "allowed": error.allowed}
-        raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(str(error), extensions=extensions)]) from None
+        raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(str(error), extensions=extensions)]) from None
     shows = rules.shows_schema
     checked = SHOWING_SCHEMA if shows else HIDING_SCHEMA
     errors = validate(schema, document, checked, max_errors=MAX_ERRORS, hide_suggestions=not shows)
     if any(error.message == ABORTED for error in errors):
         message = "The operation selects fields of the same names too often to compare them all."
-        raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(message)])
+        raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(message)])
     if errors and not shows:
         # Even where the error is would tell which of many names there is.
-        raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [GraphQLError(HIDDEN)])
+        raise DocumentRejected("GRAPHQL_VALIDATION_FAILED", [GraphQLError(HIDDEN)])
     if errors:
-        raise DocumentRefused("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
+        raise DocumentRejected("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
 
 
 def _cost(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> Cost:
-    """Raises DocumentRefused."""
+    """Raises DocumentRejected."""
     try:
         return Cost(schema, document, node)
     except TooManyPlaces:
         message = "The operation selects too much at once: split it."
-        raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(message)]) from None
+        raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(message)]) from None
 
 
 def _parsed(text: str, limits: Limits) -> DocumentNode:
@@ -121,8 +121,8 @@ def _parsed(text: str, limits: Limits) -> DocumentNode:
     except GraphQLError as error:
         if error.message.startswith(TOO_LONG):
             extensions = {"code": "QUERY_TOO_LARGE"}
-            raise DocumentRefused("QUERY_TOO_LARGE", [GraphQLError(error.message, extensions=extensions)]) from error
-        raise DocumentRefused("GRAPHQL_PARSE_FAILED", [error]) from error
+            raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(error.message, extensions=extensions)]) from error
+        raise DocumentRejected("GRAPHQL_PARSE_FAILED", [error]) from error
 
 
 def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -136,7 +136,7 @@ def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode
         message = "The document holds several operations: say which by operationName."
     else:
         message = "The document holds no operation."
-    raise DocumentRefused("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message)])
+    raise DocumentRejected("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message)])
 
 
 def _with_argument(error: GraphQLError, document: DocumentNode) -> GraphQLError:

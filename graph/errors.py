@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 
-from db.errors import Conflict, DatabaseUnavailable, Overloaded, Refused, StatementTimeout
+from db.errors import Conflict, DatabaseUnavailable, Overloaded, Rejected, StatementTimeout
 from graph.compiler.statement import TooLarge
 
 MAX_ERRORS = 10
@@ -58,7 +58,7 @@ def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
     match list(_causes(error)):
         case [*_, (InputError() | Forbidden()) as cause]:
             return _formatted(error, error.message, {**cause.extensions, **(error.extensions or {})})
-        case [*_, Refused() as cause]:
+        case [*_, Rejected() as cause]:
             details = {key: value for key, value in cause.details.items() if key != "path"}
             shown = _formatted(error, str(cause), {"code": cause.code, **details})
             return {**shown, "path": cause.details.get("path", error.path)}

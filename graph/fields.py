@@ -9,9 +9,9 @@ import strawberry
 from cache.tiers import Tier
 from db.queries.listings import Span
 from graph.compiler.cost import WEIGHT, Weight
+from graph.compiler.deferred import derive
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import InvalidGlobalId, global_id, read_global_id
-from graph.compiler.later import worked_out
 from graph.compiler.policy import EXCEPTIONALLY, CacheControl, CacheControlScope, Exceptionally
 from graph.compiler.symbols import Row
 from graph.errors import InputError
@@ -71,7 +71,7 @@ class Node:
 
 def key_of(type_name: str, id_: str | None, argument: Sequence[str]) -> Any:
     """The primary key behind a global id of this type. Raises InputError."""
-    return None if id_ is None else worked_out(_key, type_name, id_, argument)
+    return None if id_ is None else derive(_key, type_name, id_, argument)
 
 
 def _key(type_name: str, id_: str, argument: Sequence[str]) -> int:
@@ -98,7 +98,7 @@ def span_of(range_: TimeRange | None, argument: Sequence[str]) -> Span:
 def checked_span(since: datetime | None, until: datetime | None, argument: Sequence[str] = ()) -> Span:
     """The span between two instants. Raises InputError where it ends before it begins."""
     if since is not None and until is not None:
-        until = worked_out(_end, since, until, argument)
+        until = derive(_end, since, until, argument)
     return Span(since, until)
 
 

@@ -21,11 +21,11 @@ class RateLimited(Exception):
 class Meter:
     """Charges callers before their operations run, and gives back what these did not need."""
 
-    def __init__(self, buckets: Buckets, *, signed_in: float | None = None, strangers: float | None = None) -> None:
+    def __init__(self, buckets: Buckets, *, signed_in: float | None = None, anonymous: float | None = None) -> None:
         """Points a minute: for each key or user, and for each address; None: as many as they like."""
         self._buckets = buckets
         self._signed_in = _rate(signed_in)
-        self._strangers = _rate(strangers)
+        self._anonymous = _rate(anonymous)
 
     def limits(self, caller: Caller) -> bool:
         return self._rate_of(caller) is not None
@@ -54,7 +54,7 @@ class Meter:
         if not caller.client:
             # The server itself, which asks before others do.
             return None
-        return self._strangers if caller.user_id is None else self._signed_in
+        return self._anonymous if caller.user_id is None else self._signed_in
 
 
 def _rate(per_minute: float | None) -> Rate | None:

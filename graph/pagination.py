@@ -14,8 +14,8 @@ from strawberry.types.field import StrawberryField
 from db.queries.listings import Listing
 from graph.compiler.cost import WEIGHT, Arguments, Weight
 from graph.compiler.cursors import InvalidCursor, position_in
+from graph.compiler.deferred import derive
 from graph.compiler.executor import RELATION
-from graph.compiler.later import worked_out
 from graph.compiler.pages import Page
 from graph.compiler.symbols import Row, columns_of
 from graph.errors import InputError
@@ -135,7 +135,7 @@ def _argument(name: str, type_: type, description: str) -> StrawberryArgument:
 def _limit(first: int | None, last: int | None) -> Any:
     if first is None and last is None:
         return DEFAULT_PAGE
-    return worked_out(_size, "first", first) if last is None else worked_out(_size, "last", last)
+    return derive(_size, "first", first) if last is None else derive(_size, "last", last)
 
 
 def _size(argument: str, size: int) -> int:

@@ -26,7 +26,7 @@ from graphql import (
 )
 
 from graph.compiler.global_ids import global_id
-from graph.documents import DocumentRefused, Operation, read_operation
+from graph.documents import DocumentRejected, Operation, read_operation
 from graph.limits import USUAL
 
 # What is longer is not kept.
@@ -68,7 +68,7 @@ class PersistedQueries:
         self._store = store
 
     async def text_of(self, query: str | None, sha256: str | None) -> str:
-        """The query that was sent, or the text that its hash stands for. Raises DocumentRefused."""
+        """The query that was sent, or the text that its hash stands for. Raises DocumentRejected."""
         if query is not None:
             if sha256 is not None:
                 _check_hash(query, sha256)
@@ -126,7 +126,7 @@ class AllowList:
         return cls(documents)
 
     async def text_of(self, query: str | None, sha256: str | None) -> str:
-        """The text of a trusted document, by its text, its hash or its id. Raises DocumentRefused."""
+        """The text of a trusted document, by its text, its hash or its id. Raises DocumentRejected."""
         named = self._texts.get(_plain(sha256)) if sha256 is not None else None
         text = named if query is None else query.strip()
         if text is None or text not in self._documents:
@@ -223,7 +223,7 @@ def _operation_names(document: TrustedDocument, schema: GraphQLSchema) -> list[s
             read_operation(schema, document.text, name)
     except GraphQLError as error:
         raise _invalid(document, error) from None
-    except DocumentRefused as refusal:
+    except DocumentRejected as refusal:
         raise _invalid(document, refusal.errors[0]) from None
     return names
 
@@ -253,4 +253,4 @@ def _check_hash(query: str, sha256: str) -> None:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise DocumentRefused(code, [GraphQLError(message)])
+    raise DocumentRejected(code, [GraphQLError(message)])

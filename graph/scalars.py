@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
-from graph.compiler.later import Momentary
+from graph.compiler.deferred import RelativeLiteral
 from graph.errors import InputError
 
 RELATIVE = re.compile(r"now(?:([+-])([0-9]{1,12})([smhdw]))?", re.ASCII)
@@ -25,14 +25,14 @@ GRAIN_SHARE = 1 / 60
 LEAST_GRAIN_SECONDS = 5.0
 
 
-class RelativeTime(datetime, Momentary):
+class RelativeTime(datetime, RelativeLiteral):
     """An instant that was told relative to now."""
 
     def __repr__(self) -> str:
         # Two that were written alike are alike, whenever they were sent.
         return f"RelativeTime({self.text!r})"
 
-    def again(self) -> datetime:
+    def evaluate(self) -> datetime:
         return parse_time(self.text)
 
 

@@ -29,29 +29,29 @@ from db.settle import settle
 from graph.context import Context, Service
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
-from graph.identity.callers import ANYBODY, NOBODY, Caller
+from graph.identity.callers import ANONYMOUS, UNRESTRICTED, Caller
 from graph.identity.identities import Identities
 from graph.identity.throttle import Throttle
 from graph.limits import Rules
 from graph.metering import Meter
-from graph.operations import Operations
 from graph.persisted import AllowList, PersistedQueries
-from graph.plans import Plans
+from graph.pipeline import Pipeline
+from graph.plan_cache import PlanCache
 from graph.schema import create_schema
-from server.admission import Admission, AdmissionMiddleware, longest_wait
-from server.browsers import ProtectedStarlette, cors
-from server.callers import CallerMiddleware
-from server.details import PrivatePortMiddleware, for_admins
-from server.endpoint import GraphQLEndpoint
-from server.exposure import check_secret
-from server.graphiql import graphiql_page
-from server.health import detail_routes, health_routes
-from server.lobby import LOBBY, Lobby
+from server.http.admission import Admission, AdmissionMiddleware, longest_wait
+from server.http.browsers import ProtectedStarlette, cors
+from server.http.callers import CallerMiddleware
+from server.http.details import PrivatePortMiddleware, for_admins
+from server.http.endpoint import GraphQLEndpoint
+from server.http.exposure import check_secret
+from server.http.fast_path import FastPath, FastPathMiddleware
+from server.http.graphiql import graphiql_page
+from server.http.health import detail_routes, health_routes
+from server.jobs.warming import record_for_ever, warm_memory
 from server.logging import configure_logging
-from server.metrics import Metrics
+from server.monitoring.metrics import Metrics
+from server.overload.request_queue import REQUEST_QUEUE, RequestQueue
 from server.settings import Settings, read_settings
-from server.shortcuts import ShortcutMiddleware, Shortcuts
-from server.warming import record_for_ever, warm_memory
 
 PATH = "/graphql"
 SETTLE_EVERY_SECONDS = 60
@@ -67,17 +67,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
     check_secret(settings)
     configure_logging(settings.level)
     metrics = Metrics()
-    database = open_database(settings, metrics.statements, has_walls=not settings.is_open)
+    database = open_database(settings, metrics.statements, rls_enabled=not settings.is_open)
     context, operations = open_operations(settings, database)
     identities = Identities(database, context.cache, context.accounts.access_tokens)
     longest = longest_wait(settings.request_timeout_seconds)
-    lobby = Lobby(PATH, database.most_connections, longest)
-    metrics.watch(lobby)
-    admission = Admission(database.turns, longest)
-    shortcuts = Shortcuts(context.cache, context.meter, metrics.requests, admission)
+    request_queue = RequestQueue(PATH, database.most_connections, longest)
+    metrics.watch_queue(lambda: len(request_queue.waiting))
+    admission = Admission(database.queue, longest)
+    fast_path = FastPath(context.cache, context.meter, metrics.requests, admission)
     endpoint = GraphQLEndpoint(
         operations,
-        shortcuts,
+        fast_path,
         metrics.requests,
         graphiql=graphiql_page() if settings.shows_graphiql else None,
         needs_preflight=settings.needs_preflight,
@@ -95,10 +95,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *_private_port(settings, [*health, *details]),
             *([cors(settings.cors_origins)] if settings.cors_origins else []),
             Middleware(CallerMiddleware, identities=identities, is_open=settings.is_open),
-            *_shortcuts(settings, shortcuts),
+            *_fast_path(settings, fast_path),
             Middleware(AdmissionMiddleware, path=PATH, admission=admission, metrics=metrics.requests),
         ],
-        lifespan=lambda _: _lifespan(context, operations, shortcuts, lobby, ANYBODY if settings.is_open else NOBODY),
+        lifespan=lambda _: _lifespan(
+            context, operations, fast_path, request_queue, UNRESTRICTED if settings.is_open else ANONYMOUS
+        ),
     )
     app.is_production = settings.is_production
     return app
@@ -109,39 +111,39 @@ def _private_port(settings: Settings, routes: list[Route]) -> list[Middleware]:
     return [] if port is None else [Middleware(PrivatePortMiddleware, port=port, routes=routes)]
 
 
-def _shortcuts(settings: Settings, shortcuts: Shortcuts) -> list[Middleware]:
+def _fast_path(settings: Settings, fast_path: FastPath) -> list[Middleware]:
     if not settings.cache_enabled:
         return []
     needs_preflight = settings.needs_preflight
-    return [Middleware(ShortcutMiddleware, path=PATH, shortcuts=shortcuts, needs_preflight=needs_preflight)]
+    return [Middleware(FastPathMiddleware, path=PATH, fast_path=fast_path, needs_preflight=needs_preflight)]
 
 
-def open_operations(settings: Settings, database: Database) -> tuple[Context, Operations]:
+def open_operations(settings: Settings, database: Database) -> tuple[Context, Pipeline]:
     """What answers operations on this database. Raises AllowListError."""
     schema = create_schema()
     trusted = trusted_documents(settings, schema)
     texts = trusted.operations(schema._schema) if trusted else []
     cache = open_cache(settings)
     buckets = Buckets(cache.shared)
-    signed_in, strangers = settings.points_a_minute
+    signed_in, anonymous = settings.points_a_minute
     context = Context(
         database=database,
         cache=cache,
         accounts=Accounts(access_tokens(settings), Throttle(buckets)),
-        meter=Meter(buckets, signed_in=signed_in, strangers=strangers),
+        meter=Meter(buckets, signed_in=signed_in, anonymous=anonymous),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
-        plans=Plans(trusted=len(texts)),
+        plans=PlanCache(trusted=len(texts)),
     )
     documents = trusted or PersistedQueries(Texts(context.cache.shared) if settings.apq else None)
     rules = Rules(shows_schema=settings.shows_schema, max_cost=settings.max_cost)
-    operations = Operations(schema, context, documents, rules)
+    operations = Pipeline(schema, context, documents, rules)
     if trusted is not None:
         log.info("trusted_documents_read", operations=len(texts), compiled=operations.prepare(texts))
     return context, operations
 
 
-def open_database(settings: Settings, observer: Observer | None = None, *, has_walls: bool = False) -> Database:
-    """The configured database, or the embedded one, which must be running. has_walls: as db.engine has it."""
+def open_database(settings: Settings, observer: Observer | None = None, *, rls_enabled: bool = False) -> Database:
+    """The configured database, or the embedded one, which must be running. rls_enabled: as db.engine has it."""
     url = settings.database
     return Database(
         url or EmbeddedPostgres(settings.candlegraph_data_dir).url(),
@@ -149,7 +151,7 @@ def open_database(settings: Settings, observer: Observer | None = None, *, has_w
         max_overflow=settings.database_max_overflow,
         timeout_seconds=settings.request_timeout_seconds,
         embedded=url is None,
-        has_walls=has_walls,
+        rls_enabled=rls_enabled,
         observer=observer,
         echo=settings.debug,
     )
@@ -181,7 +183,7 @@ def open_cache(settings: Settings) -> AnswerCache:
 
 @asynccontextmanager
 async def _lifespan(
-    context: Context, operations: Operations, shortcuts: Shortcuts, lobby: Lobby, stranger: Caller
+    context: Context, operations: Pipeline, fast_path: FastPath, request_queue: RequestQueue, anonymous: Caller
 ) -> AsyncIterator[dict[str, Any]]:
     cache = context.cache
     work = [_settle_for_ever(context.database)]
@@ -189,10 +191,10 @@ async def _lifespan(
         work.append(listen(context.database, cache))
     if cache.is_enabled and cache.shared is not None:
         hottest = Hottest(cache.shared)
-        work += [warm_memory(operations, cache, hottest, stranger), record_for_ever(shortcuts, hottest)]
+        work += [warm_memory(operations, cache, hottest, anonymous), record_for_ever(fast_path, hottest)]
     tasks = [asyncio.create_task(part) for part in work]
     try:
-        yield {LOBBY: lobby}
+        yield {REQUEST_QUEUE: request_queue}
     finally:
         for task in tasks:
             await _end(task)

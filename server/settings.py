@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     environment: Literal["development", "test", "staging", "production"] = "development"
     secret_key: SecretStr | None = Field(default=None, min_length=32)
     secret_key_previous: SecretStr | None = Field(default=None, min_length=32)
-    # None: open on a loopback address, and required anywhere else; see server/exposure.py.
+    # None: open on a loopback address, and required anywhere else; see server/http/exposure.py.
     auth_mode: Literal["open", "required"] | None = None
     # None: in production, no; else yes.
     introspection: bool | None = None
@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         return level.upper() if isinstance(level, str) else level
 
 
-def settle_for_children(**settings: str) -> None:
+def export_to_workers(**settings: str) -> None:
     """Decide settings for this process and those that it starts."""
     os.environ.update({name.upper(): value for name, value in settings.items()})
 

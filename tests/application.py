@@ -17,11 +17,11 @@ from db.engine import Database
 from graph.context import Context, Service
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
-from graph.identity.callers import ANYBODY
+from graph.identity.callers import UNRESTRICTED
 from graph.identity.throttle import Throttle
 from graph.limits import Limits, Rules
 from graph.metering import Meter
-from graph.operations import Operations, Request
+from graph.pipeline import GraphQLRequest, Pipeline
 from server.app import create_app
 from server.settings import Settings
 
@@ -38,12 +38,12 @@ def context_of(database: Database, cache: AnswerCache | None = None) -> Context:
     )
 
 
-def asked(query: str, variables: dict[str, Any] | None = None) -> Request:
+def asked(query: str, variables: dict[str, Any] | None = None) -> GraphQLRequest:
     """An operation of somebody who may see everything."""
-    return Request(query, variables or {}, None, caller=ANYBODY)
+    return GraphQLRequest(query, variables or {}, None, caller=UNRESTRICTED)
 
 
-class FieldByField(Operations):
+class FieldByField(Pipeline):
     """Answers without plans, as the executor does where there is none."""
 
     async def _planned(self, *_: Any) -> None:

@@ -30,7 +30,7 @@ NAMING = {
 }
 
 
-class Read(TableClause):
+class ReadTable(TableClause):
     """A stored table, as far as those need it who read it: an alias copies all that its columns know."""
 
     inherit_cache = True
@@ -60,8 +60,8 @@ class Base(DeclarativeBase):
 
     @classmethod
     @cache
-    def _read(cls) -> Read:
-        return Read(cls.table())
+    def _read(cls) -> ReadTable:
+        return ReadTable(cls.table())
 
     @classmethod
     def table(cls) -> Table:

@@ -28,7 +28,7 @@ from db.intervals import INTERVALS
 from db.models import Candle
 from db.queries.candle_sources import Source, instant, of_whole_candles, sources
 from db.queries.listings import Span, within
-from db.refusals import refuse
+from db.rejection import reject
 
 MAX_CANDLES = 10_000
 NEWEST = 500
@@ -167,7 +167,7 @@ class _Wanted:
         return self._refuse("TOO_MANY_CANDLES", text_constant(message), suggestedInterval=case(*fitting))
 
     def _refuse(self, code: str, message: ColumnElement[str], **details: Any) -> ColumnElement[bool]:
-        return refuse(code, message, path=json_constant(self.path), argument=json_constant(["interval"]), **details)
+        return reject(code, message, path=json_constant(self.path), argument=json_constant(["interval"]), **details)
 
     def _are_too_many(self) -> ColumnElement[bool]:
         """By the width of the range, then by two looks at the index; by counting only where both are too wide."""

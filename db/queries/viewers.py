@@ -1,4 +1,4 @@
-"""Who looks: the first wall around what is private. The second is PostgreSQL's own, by row (db/walls.py)."""
+"""Who looks: the first wall around what is private. The second is PostgreSQL's own, by row (db/row_security.py)."""
 
 from typing import Any, NamedTuple
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.models import ApiKey, User
 from db.models.api_keys import SCOPES
 from db.queries.api_keys import is_usable
-from db.writes.refusals import refuse, refuse_if, time_problem
+from db.writes.validation import invalid, raise_problems, time_problem
 
 LONGEST_NAME = 100
 # Keys of one user that can be used.
@@ -28,7 +28,9 @@ async def create(
     scopes: Collection[str],
     expires_at: datetime | None,
 ) -> int:
-    """The new key's id. Raises WriteRefused: INVALID_NAME, INVALID_SCOPES, INVALID_TIME, TOO_MANY_KEYS, NOT_ADMIN, or
+    """Create a key; return its id.
+
+    Raises ValidationError: INVALID_NAME, INVALID_SCOPES, INVALID_TIME, TOO_MANY_KEYS, NOT_ADMIN, or
     USER_NOT_FOUND where the user is gone or disabled.
 
     expires_at: None for a key that does not expire.
@@ -40,11 +42,11 @@ async def create(
     )
     is_admin: bool | None = user.scalar()
     if is_admin is None:
-        raise refuse("USER_NOT_FOUND", "user", "There is no such user, or no longer an active one.")
+        raise invalid("USER_NOT_FOUND", "user", "There is no such user, or no longer an active one.")
     if "ADMIN" in scopes and not is_admin:
-        raise refuse("NOT_ADMIN", "scopes", "The scope ADMIN is for the keys of administrators.")
+        raise invalid("NOT_ADMIN", "scopes", "The scope ADMIN is for the keys of administrators.")
     if await _count(connection, user_id) >= MOST_KEYS:
-        raise refuse("TOO_MANY_KEYS", "name", f"A user has at most {MOST_KEYS} keys: revoke one first.")
+        raise invalid("TOO_MANY_KEYS", "name", f"A user has at most {MOST_KEYS} keys: revoke one first.")
     made = await connection.execute(
         insert(ApiKey)
         .values(
@@ -63,12 +65,12 @@ async def create(
 
 def _check(name: str, scopes: Collection[str], expires_at: datetime | None) -> None:
     if not (name.strip() and len(name) <= LONGEST_NAME and name.isprintable()):
-        raise refuse("INVALID_NAME", "name", f"A key's name has 1 to {LONGEST_NAME} printable characters.")
+        raise invalid("INVALID_NAME", "name", f"A key's name has 1 to {LONGEST_NAME} printable characters.")
     if not (scopes and set(scopes) <= set(SCOPES)):
-        raise refuse("INVALID_SCOPES", "scopes", f"A key has one or more of the scopes {', '.join(SCOPES)}.")
+        raise invalid("INVALID_SCOPES", "scopes", f"A key has one or more of the scopes {', '.join(SCOPES)}.")
     if expires_at is not None and expires_at <= datetime.now(UTC):
-        raise refuse("INVALID_TIME", "expires_at", "A key cannot have expired when it is made.")
-    refuse_if(time_problem("expires_at", expires_at))
+        raise invalid("INVALID_TIME", "expires_at", "A key cannot have expired when it is made.")
+    raise_problems(time_problem("expires_at", expires_at))
 
 
 async def _count(connection: AsyncConnection, user_id: int) -> int:

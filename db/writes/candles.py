@@ -12,7 +12,15 @@ from db.intervals import INTERVALS, opens_on_grid
 from db.models import Cryptocurrency
 from db.settle import settle
 from db.writes import cryptocurrencies
-from db.writes.refusals import Problem, WriteRefused, price_problem, refuse, refuse_if, text_problem, time_problem
+from db.writes.validation import (
+    Problem,
+    ValidationError,
+    invalid,
+    price_problem,
+    raise_problems,
+    text_problem,
+    time_problem,
+)
 
 MAX_CANDLES = 10_000
 # Who has sent ten thousand wrong ones need not be told of each.
@@ -31,17 +39,17 @@ class Recorded(NamedTuple):
 async def record(
     connection: Connection, *, symbol: str, interval: str | None, source: str, candles: Sequence[CandleRow]
 ) -> Recorded:
-    """Write the candles of a coin, all or none, and settle the predictions that they decide. Raises WriteRefused."""
-    refuse_if(text_problem("source", source, MAX_SOURCE))
+    """Write the candles of a coin, all or none, and settle the predictions that they decide. Raises ValidationError."""
+    raise_problems(text_problem("source", source, MAX_SOURCE))
     if not 1 <= len(candles) <= MAX_CANDLES:
-        raise refuse("TOO_MANY_CANDLES", "candles", f"1 to {MAX_CANDLES:,} candles at a time, not {len(candles):,}.")
+        raise invalid("TOO_MANY_CANDLES", "candles", f"1 to {MAX_CANDLES:,} candles at a time, not {len(candles):,}.")
     coin = await cryptocurrencies.find(connection, symbol)
     if interval is not None and interval != coin.base_interval:
         message = f"{coin.symbol} has {coin.base_interval} candles: one series holds one interval."
-        raise refuse("WRONG_INTERVAL", "interval", message)
+        raise invalid("WRONG_INTERVAL", "interval", message)
     problems = _problems(candles, coin.base_interval, datetime.now(UTC))
     if first := next(problems, None):
-        raise WriteRefused(first, *(problem for problem, _ in zip(problems, range(MAX_PROBLEMS - 1), strict=False)))
+        raise ValidationError(first, *(problem for problem, _ in zip(problems, range(MAX_PROBLEMS - 1), strict=False)))
     # One writer at a time for each series. NO KEY: others may still write rows that refer to the coin.
     lock = select(Cryptocurrency.id).where(Cryptocurrency.id == coin.id).with_for_update(key_share=True)
     await connection.execute(lock)

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db.engine import Connection
 from db.models import Cryptocurrency
-from db.writes.refusals import WriteRefused, missing, refuse, refuse_if, text_problem
+from db.writes.validation import ValidationError, invalid, missing, raise_problems, text_problem
 
 COIN = Cryptocurrency.table()
 SYMBOL = re.compile(r"[A-Za-z0-9._-]{1,20}", re.ASCII)
@@ -20,16 +20,16 @@ class Coin(NamedTuple):
 
 
 async def add(connection: Connection, *, symbol: str, **values: Any) -> int:
-    """A new coin's key. values: name, base_interval, coin_gecko_id, is_active. Raises WriteRefused."""
+    """A new coin's key. values: name, base_interval, coin_gecko_id, is_active. Raises ValidationError."""
     if not SYMBOL.fullmatch(symbol):
-        raise refuse("INVALID_TEXT", "symbol", "A symbol has 1 to 20 letters, digits, dots, hyphens or underscores.")
+        raise invalid("INVALID_TEXT", "symbol", "A symbol has 1 to 20 letters, digits, dots, hyphens or underscores.")
     _check(**values)
     statement = insert(COIN).values(symbol=symbol.upper(), **values).returning(COIN.c.id)
     return await _written(connection, statement)
 
 
 async def change(connection: Connection, symbol: str, changes: dict[str, Any]) -> int:
-    """Give these values to a coin: name, coin_gecko_id, is_active; return its key. Raises WriteRefused."""
+    """Give these values to a coin: name, coin_gecko_id, is_active; return its key. Raises ValidationError."""
     _check(**changes)
     if not SYMBOL.fullmatch(symbol):
         raise missing("symbol", "cryptocurrency")
@@ -39,7 +39,7 @@ async def change(connection: Connection, symbol: str, changes: dict[str, Any]) -
 
 
 async def find(connection: Connection, symbol: str, field: str = "symbol") -> Coin:
-    """The coin of this symbol, in any case. Raises WriteRefused."""
+    """The coin of this symbol, in any case. Raises ValidationError."""
     rows = select(COIN.c.id, COIN.c.symbol, COIN.c.base_interval).where(COIN.c.symbol == symbol.upper())
     found = (await connection.execute(rows)).one_or_none() if SYMBOL.fullmatch(symbol) else None
     if found is None:
@@ -57,11 +57,11 @@ async def _written(connection: Connection, statement: Any) -> int:
     return key
 
 
-def _taken(error: IntegrityError) -> WriteRefused:
+def _taken(error: IntegrityError) -> ValidationError:
     if "coin_gecko_id" in str(error.orig):
-        return refuse("ALREADY_EXISTS", "coin_gecko_id", "Another coin has this id at CoinGecko.")
-    return refuse("ALREADY_EXISTS", "symbol", "There is a coin with this symbol already.")
+        return invalid("ALREADY_EXISTS", "coin_gecko_id", "Another coin has this id at CoinGecko.")
+    return invalid("ALREADY_EXISTS", "symbol", "There is a coin with this symbol already.")
 
 
 def _check(name: str | None = None, coin_gecko_id: str | None = None, **_: object) -> None:
-    refuse_if(text_problem("name", name, MAX_NAME), text_problem("coin_gecko_id", coin_gecko_id, MAX_NAME))
+    raise_problems(text_problem("name", name, MAX_NAME), text_problem("coin_gecko_id", coin_gecko_id, MAX_NAME))

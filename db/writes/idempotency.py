@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.writes.refusals import refuse
+from db.writes.validation import invalid
 
 # Of whoever did not sign in, where that is allowed.
-NOBODY = 0
+NO_ACTOR = 0
 
 
 async def first(
@@ -16,23 +16,23 @@ async def first(
 ) -> dict[str, Any] | None:
     """What was answered to the same input before; None for the first time, and then the key is taken.
 
-    A transaction that holds the same key is waited for. Raises WriteRefused where the key stands for another input.
+    A transaction that holds the same key is waited for. Raises ValidationError where the key stands for another input.
     """
-    named = {"actor": actor or NOBODY, "key": key}
+    named = {"actor": actor or NO_ACTOR, "key": key}
     taken = await connection.execute(_TAKE, {**named, "operation": operation, "input_hash": input_hash})
     if taken.rowcount:
         return None
     before = (await connection.execute(_FIND, named)).one()
     if (before.operation, before.input_hash) != (operation, input_hash):
         message = "This key was used for something else: take a new one for each thing that you do."
-        raise refuse("IDEMPOTENCY_KEY_REUSED", "idempotency_key", message)
+        raise invalid("IDEMPOTENCY_KEY_REUSED", "idempotency_key", message)
     answer: dict[str, Any] = before.answer
     return answer
 
 
 async def keep(connection: AsyncConnection, actor: int | None, key: str, answer: str) -> None:
     """answer: an object in JSON."""
-    await connection.execute(_KEEP, {"actor": actor or NOBODY, "key": key, "answer": answer})
+    await connection.execute(_KEEP, {"actor": actor or NO_ACTOR, "key": key, "answer": answer})
 
 
 _TAKE = text("""

@@ -6,7 +6,15 @@ from sqlalchemy.exc import IntegrityError
 
 from db.engine import Connection
 from db.models import Model
-from db.writes.refusals import json_problem, missing, refuse, refuse_if, share_problem, text_problem, time_problem
+from db.writes.validation import (
+    invalid,
+    json_problem,
+    missing,
+    raise_problems,
+    share_problem,
+    text_problem,
+    time_problem,
+)
 
 MODEL = Model.table()
 MAX_NAME, MAX_VERSION, MAX_TYPE = 100, 50, 50
@@ -14,9 +22,12 @@ METRICS = ("accuracy", "precision", "recall", "auc")
 
 
 async def register(connection: Connection, *, name: str, version: str, **values: Any) -> int:
-    """A new version's key. values: type, accuracy, precision, recall, auc, trained_at, extra. Raises WriteRefused."""
+    """Register a version; return its id. values: type, accuracy, precision, recall, auc, trained_at, extra.
+
+    Raises ValidationError.
+    """
     _check(name, version)
-    refuse_if(
+    raise_problems(
         text_problem("type", values.get("type"), MAX_TYPE),
         *(share_problem(metric, values.get(metric)) for metric in METRICS),
         time_problem("trained_at", values.get("trained_at")),
@@ -26,12 +37,12 @@ async def register(connection: Connection, *, name: str, version: str, **values:
     try:
         key: int = (await connection.execute(statement)).scalar_one()
     except IntegrityError as error:
-        raise refuse("ALREADY_EXISTS", "version", f"{name} {version} is registered already.") from error
+        raise invalid("ALREADY_EXISTS", "version", f"{name} {version} is registered already.") from error
     return key
 
 
 async def find(connection: Connection, name: str, version: str) -> int:
-    """Raises WriteRefused."""
+    """Raises ValidationError."""
     named_well = text_problem("name", name, MAX_NAME) is text_problem("version", version, MAX_VERSION) is None
     key = await _key(connection, name, version) if named_well else None
     if key is None:
@@ -40,7 +51,7 @@ async def find(connection: Connection, name: str, version: str) -> int:
 
 
 async def ensure(connection: Connection, name: str, version: str) -> int:
-    """The key of this version, registered if need be. Raises WriteRefused."""
+    """The key of this version, registered if need be. Raises ValidationError."""
     _check(name, version, "model_name", "model_version")
     key = await _key(connection, name, version)
     if key is None:
@@ -58,4 +69,4 @@ async def _key(connection: Connection, name: str, version: str) -> int | None:
 
 
 def _check(name: str, version: str, name_field: str = "name", version_field: str = "version") -> None:
-    refuse_if(text_problem(name_field, name, MAX_NAME), text_problem(version_field, version, MAX_VERSION))
+    raise_problems(text_problem(name_field, name, MAX_NAME), text_problem(version_field, version, MAX_VERSION))

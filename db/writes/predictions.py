@@ -8,7 +8,15 @@ from db.engine import Connection
 from db.models import Cryptocurrency, Prediction
 from db.settle import LARGEST_PRICE, settle
 from db.writes import cryptocurrencies, models
-from db.writes.refusals import Problem, WriteRefused, json_problem, price_problem, refuse, share_problem, time_problem
+from db.writes.validation import (
+    Problem,
+    ValidationError,
+    invalid,
+    json_problem,
+    price_problem,
+    share_problem,
+    time_problem,
+)
 
 PREDICTION = Prediction.table()
 COIN = Cryptocurrency.table()
@@ -36,11 +44,11 @@ async def record(
 ) -> Recorded:
     """Record what a model predicted, and register the model if need be. What is due by now is settled at once.
 
-    Raises WriteRefused.
+    Raises ValidationError.
     """
     if not 1 <= len(forecasts) <= MAX_PREDICTIONS:
         message = f"1 to {MAX_PREDICTIONS:,} predictions at a time, not {len(forecasts):,}."
-        raise refuse("TOO_MANY_PREDICTIONS", "predictions", message)
+        raise invalid("TOO_MANY_PREDICTIONS", "predictions", message)
     coins = await _coins(connection, {forecast.symbol.upper() for forecast in forecasts})
     problems = [
         Problem(problem.code, ("predictions", str(number), *problem.field), problem.message)
@@ -48,7 +56,7 @@ async def record(
         for problem in _problems(forecast, coins)
     ]
     if problems:
-        raise WriteRefused(*problems[:MAX_PROBLEMS])
+        raise ValidationError(*problems[:MAX_PROBLEMS])
     model_id = await models.ensure(connection, model_name, model_version)
     rows = [_row(forecast, coins[forecast.symbol.upper()], model_id) for forecast in forecasts]
     statement = insert(Prediction).returning(PREDICTION.c.id, sort_by_parameter_order=True)

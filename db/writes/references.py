@@ -6,18 +6,18 @@ from sqlalchemy import Select
 
 from db.engine import Connection
 from db.writes.cryptocurrencies import Coin
-from db.writes.refusals import missing, refuse
+from db.writes.validation import invalid, missing
 
 
 async def referred(connection: Connection, rows: Select[Any], field: str, *, about: Coin | None = None) -> Any:
     """The one row. field: that of the input, such as "signal_id". about: the coin that the row must be about.
 
-    Raises WriteRefused.
+    Raises ValidationError.
     """
     noun = field.removesuffix("_id")
     found = (await connection.execute(rows)).one_or_none()
     if found is None:
         raise missing(field, noun)
     if about is not None and found.cryptocurrency_id != about.id:
-        raise refuse("MISMATCH", field, f"This {noun} is not about {about.symbol}.")
+        raise invalid("MISMATCH", field, f"This {noun} is not about {about.symbol}.")
     return found

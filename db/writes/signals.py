@@ -8,7 +8,7 @@ from db.queries import predictions, strategies
 from db.queries.viewers import Viewer
 from db.writes import cryptocurrencies, models
 from db.writes.references import referred
-from db.writes.refusals import json_problem, refuse_if, share_problem, time_problem
+from db.writes.validation import json_problem, raise_problems, share_problem, time_problem
 
 SIGNAL = Signal.table()
 
@@ -28,9 +28,9 @@ async def record(
 ) -> int:
     """A new signal's key. It belongs to the user of its strategy, or else to this one. values: type, timestamp.
 
-    model: a name and a version; that of the prediction by default. Raises WriteRefused.
+    model: a name and a version; that of the prediction by default. Raises ValidationError.
     """
-    refuse_if(
+    raise_problems(
         share_problem("confidence", confidence),
         time_problem("timestamp", values.get("timestamp")),
         json_problem("extra", extra),

@@ -10,7 +10,7 @@ from db.queries.listings import met
 from db.queries.viewers import Viewer, own
 from db.writes import cryptocurrencies
 from db.writes.references import referred
-from db.writes.refusals import missing, money_problem, refuse, refuse_if, time_problem
+from db.writes.validation import invalid, missing, money_problem, raise_problems, time_problem
 
 TRADE = Trade.table()
 
@@ -29,16 +29,16 @@ async def record(
 ) -> int:
     """A new trade's key. It belongs to the user of its signal, or else to this one.
 
-    values: side, status, is_paper, timestamp. Raises WriteRefused.
+    values: side, status, is_paper, timestamp. Raises ValidationError.
     """
-    refuse_if(
+    raise_problems(
         money_problem("price", price),
         money_problem("quantity", quantity),
         money_problem("pnl", pnl, positive=False),
         time_problem("timestamp", values.get("timestamp")),
     )
     if pnl is not None and values.get("status") != "EXECUTED":
-        raise refuse("INVALID_STATUS", "pnl", "Only an executed trade has a profit or loss.")
+        raise invalid("INVALID_STATUS", "pnl", "Only an executed trade has a profit or loss.")
     coin = await cryptocurrencies.find(connection, symbol)
     if signal_id is not None:
         await referred(connection, signals.by_id(viewer, signal_id), "signal_id", about=coin)
@@ -60,9 +60,9 @@ async def change(
 ) -> int:
     """Decide a pending trade, once: EXECUTED or FAILED; tell what an executed one earned. Returns its key.
 
-    Raises WriteRefused.
+    Raises ValidationError.
     """
-    refuse_if(money_problem("pnl", pnl, positive=False))
+    raise_problems(money_problem("pnl", pnl, positive=False))
     mine = met([TRADE.c.id == key, own(TRADE.c.user_id, viewer)])
     before = (await connection.execute(select(TRADE.c.status).where(*mine).with_for_update())).scalar_one_or_none()
     if before is None:
@@ -70,9 +70,9 @@ async def change(
     after = status or before
     if after != before and (before != "PENDING" or after == "PENDING"):
         message = f"This trade is {before}: only a pending one is decided, and it becomes EXECUTED or FAILED."
-        raise refuse("INVALID_STATUS", "status", message)
+        raise invalid("INVALID_STATUS", "status", message)
     if pnl is not None and after != "EXECUTED":
-        raise refuse("INVALID_STATUS", "pnl", "Only an executed trade has a profit or loss.")
+        raise invalid("INVALID_STATUS", "pnl", "Only an executed trade has a profit or loss.")
     changes: dict[str, Any] = {"status": after} if pnl is None else {"status": after, "pnl": pnl}
     await connection.execute(update(TRADE).where(TRADE.c.id == key).values(**changes))
     return key

@@ -10,7 +10,7 @@ from db.models import User
 from db.queries import users as queries
 from db.queries.users import USERNAME
 from db.writes import sessions
-from db.writes.refusals import WriteRefused, refuse
+from db.writes.validation import ValidationError, invalid
 
 LONGEST_EMAIL = 100
 # Such a user cannot sign in.
@@ -21,7 +21,7 @@ STRANGER = "local"
 async def create(
     connection: AsyncConnection, *, username: str, password_hash: str, email: str | None = None, is_admin: bool = False
 ) -> int:
-    """The new user's id. Raises WriteRefused: INVALID_USERNAME, USERNAME_TAKEN, INVALID_EMAIL, EMAIL_TAKEN.
+    """The new user's id. Raises ValidationError: INVALID_USERNAME, USERNAME_TAKEN, INVALID_EMAIL, EMAIL_TAKEN.
 
     Two names that differ in capitals only are one, and so are two addresses.
     """
@@ -41,9 +41,9 @@ async def create(
 
 
 def check_username(username: str) -> None:
-    """Raises WriteRefused. Letters are those of ASCII: no two names look alike."""
+    """Raises ValidationError. Letters are those of ASCII: no two names look alike."""
     if not USERNAME.fullmatch(username):
-        raise refuse(
+        raise invalid(
             "INVALID_USERNAME",
             "username",
             "A user name has 1 to 50 letters, digits, dots, hyphens or underscores; the first is a letter or digit.",
@@ -51,20 +51,20 @@ def check_username(username: str) -> None:
 
 
 def check_email(email: str) -> None:
-    """Raises WriteRefused. Whether mail arrives there, only mail can tell."""
+    """Raises ValidationError. Whether mail arrives there, only mail can tell."""
     name, _, domain = email.rpartition("@")
     if not (name and domain and len(email) <= LONGEST_EMAIL and email.isprintable() and " " not in email):
-        raise refuse("INVALID_EMAIL", "email", "This is no address of the form name@example.com.")
+        raise invalid("INVALID_EMAIL", "email", "This is no address of the form name@example.com.")
 
 
-async def _taken(connection: AsyncConnection, username: str) -> WriteRefused:
+async def _taken(connection: AsyncConnection, username: str) -> ValidationError:
     same_name = select(User.id).where(func.lower(User.username) == username.lower())
     if (await connection.execute(same_name)).first() is not None:
-        return refuse("USERNAME_TAKEN", "username", f"There is a user {username} already.")
-    return refuse("EMAIL_TAKEN", "email", "Another user has this address.")
+        return invalid("USERNAME_TAKEN", "username", f"There is a user {username} already.")
+    return invalid("EMAIL_TAKEN", "email", "Another user has this address.")
 
 
-async def stranger(connection: AsyncConnection) -> int:
+async def anonymous_user(connection: AsyncConnection) -> int:
     """The user to whom belongs what nobody signs for, where nobody has to sign in; made when it is first needed."""
     find = queries.named(STRANGER)
     if (await connection.execute(find)).one_or_none() is None:

@@ -36,8 +36,8 @@ from graphql import (
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
+from graph.compiler.deferred import ReadValue, Values
 from graph.compiler.executor import RELATION
-from graph.compiler.later import Read, Values
 
 # A field's metadata: its Weight.
 WEIGHT = "weight"
@@ -87,7 +87,7 @@ class _Place:
     """
 
     weight: Weight
-    arguments: Read
+    arguments: ReadValue
     is_list: bool
     by_type: list[dict[str, "_Place"]]
     is_shared: bool = False
@@ -317,7 +317,7 @@ def _weight(field: GraphQLField) -> Weight:
     return weight
 
 
-def _arguments(node: FieldNode, field: GraphQLField) -> Read:
+def _arguments(node: FieldNode, field: GraphQLField) -> ReadValue:
     """Reads the arguments of a field, for variables that were coerced. Nothing here refuses what is wrong with them."""
     reads = {argument.name.value: _value(argument.value) for argument in node.arguments or ()}
     defaults = {
@@ -330,7 +330,7 @@ def _arguments(node: FieldNode, field: GraphQLField) -> Read:
     return lambda values: defaults | {name: read(values) for name, read in reads.items()}
 
 
-def _value(node: ValueNode) -> Read:
+def _value(node: ValueNode) -> ReadValue:
     match node:
         case VariableNode(name=name):
             return lambda values: values.get(name.value)

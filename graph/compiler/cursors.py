@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, bindparam, cast, func, literal, literal_column
 from sqlalchemy.types import TypeEngine
 
-from graph.compiler.later import Later, worked_out
+from graph.compiler.deferred import DeferredValue, derive
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -40,7 +40,7 @@ def base64_text(text: ColumnElement[str]) -> ColumnElement[str]:
 def position_in(order: str, keys: Sequence[ColumnElement[Any]], cursor: Any) -> list[ColumnElement[Any]]:
     """The key values that a cursor carries, bound as parameters. Raises InvalidCursor."""
     are_times = [isinstance(key.type, DateTime) for key in keys]
-    values = [worked_out(_value_at, place, order, are_times, cursor) for place in range(len(keys))]
+    values = [derive(_value_at, place, order, are_times, cursor) for place in range(len(keys))]
     return [_bound(value, is_time) for value, is_time in zip(values, are_times, strict=True)]
 
 
@@ -53,7 +53,7 @@ def _written(key: ColumnElement[Any]) -> ColumnElement[Any]:
 def _bound(value: Any, is_time: bool) -> ColumnElement[Any]:
     # A cursor's number may be larger than the key's type holds.
     type_: TypeEngine[Any] = DateTime(timezone=True) if is_time else BigInteger()
-    return value if isinstance(value, Later) else bindparam(None, value, type_=type_, unique=True)
+    return value if isinstance(value, DeferredValue) else bindparam(None, value, type_=type_, unique=True)
 
 
 def _value_at(place: int, order: str, are_times: Sequence[bool], cursor: str) -> Any:

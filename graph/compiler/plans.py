@@ -25,15 +25,15 @@ from graphql.pyutils import Path
 from sqlalchemy import BindParameter, ColumnElement, Text, cast, func, select
 from sqlalchemy.dialects.postgresql import JSON, asyncpg
 
+from graph.compiler.deferred import DeferredValue, Planning, ReadValue, Values
 from graph.compiler.executor import StatementExecutor, is_relation
-from graph.compiler.later import Later, Planning, Read, Values
 from graph.compiler.policy import Policy
 from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
-from graph.compiler.tags import Reading, dependences
+from graph.compiler.tags import CompiledSelect, dependences
 
 PLAN_BYTES = 3_000
-# What is left of a Later in a plan: the ways in which its value is read.
-LATER_BYTES = 1_000
+# What is left of a DeferredValue in a plan: the ways in which its value is read.
+DEFERRED_VALUE_BYTES = 1_000
 DIALECT: Any = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -41,11 +41,11 @@ class _Compiler(DIALECT.statement_compiler):  # type: ignore[misc]
     """Notes which selects a statement is made of, and where their rows come from: nobody else knows before."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.readings: list[Reading] = []
+        self.readings: list[CompiledSelect] = []
         super().__init__(*args, **kwargs)
 
     def _compose_select_body(self, text: str, select: Any, state: Any, columns: Any, froms: Any, *rest: Any) -> Any:
-        self.readings.append(Reading(select, froms))
+        self.readings.append(CompiledSelect(select, froms))
         return super()._compose_select_body(text, select, state, columns, froms, *rest)
 
 
@@ -56,7 +56,7 @@ class Dependence(NamedTuple):
     """Rows that an answer depends on. member reads what names the one that they belong to; None: rows of any."""
 
     table: str
-    member: Read | None
+    member: ReadValue | None
 
 
 class RootRows(NamedTuple):
@@ -90,8 +90,8 @@ class Plan:
     keys: Sequence[str]
     rows: Sequence[RootRows]
     statement: str | None
-    parameters: Sequence[Read]
-    checks: Sequence[Read]
+    parameters: Sequence[ReadValue]
+    checks: Sequence[ReadValue]
     beside: DocumentNode | None
     type_name: str
     size: int
@@ -122,7 +122,7 @@ class Plan:
 def compile_plan(
     executor: StatementExecutor, document: DocumentNode, planning: Planning, *, for_cache: bool = False
 ) -> Plan:
-    """The plan of the executor's operation; its variables hold a Later where the plan leaves them open.
+    """The plan of the executor's operation; its variables hold a DeferredValue where the plan leaves them open.
 
     for_cache: whether the statement should tell what it saw, where its answer may be stored.
     """
@@ -160,7 +160,7 @@ def compile_plan(
         checks=_unused(planning, parameters),
         beside=_only(beside, document, operation) if beside else None,
         type_name=root_type.name,
-        size=PLAN_BYTES + _size(statement, parameters) + LATER_BYTES * planning.laters,
+        size=PLAN_BYTES + _size(statement, parameters) + DEFERRED_VALUE_BYTES * planning.deferred_values,
         spent=budget,
         policy=policy,
         depends_on=depends_on,
@@ -192,8 +192,8 @@ def _written(
     return str(compiled), [compiled.binds[name] for name in compiled.positiontup or ()], found
 
 
-def _read_of(parameter: BindParameter[Any]) -> Read:
-    if isinstance(parameter, Later):
+def _read_of(parameter: BindParameter[Any]) -> ReadValue:
+    if isinstance(parameter, DeferredValue):
         return parameter.read
     process = parameter.type.dialect_impl(DIALECT).bind_processor(DIALECT)
     value = parameter.effective_value
@@ -203,16 +203,16 @@ def _read_of(parameter: BindParameter[Any]) -> Read:
 
 def _size(statement: str | None, parameters: Sequence[BindParameter[Any]]) -> int:
     """Roughly, in bytes: the text, and the values that are part of the plan."""
-    fixed = [parameter.effective_value for parameter in parameters if not isinstance(parameter, Later)]
+    fixed = [parameter.effective_value for parameter in parameters if not isinstance(parameter, DeferredValue)]
     return 2 * len(statement or "") + 2 * sum(len(repr(value)) for value in fixed)
 
 
-def _unused(planning: Planning, parameters: Sequence[BindParameter[Any]]) -> list[Read]:
+def _unused(planning: Planning, parameters: Sequence[BindParameter[Any]]) -> list[ReadValue]:
     """The readings that no parameter makes."""
-    used = {parameter.identity for parameter in parameters if isinstance(parameter, Later)}
+    used = {parameter.identity for parameter in parameters if isinstance(parameter, DeferredValue)}
     # What is known is read for the key.
-    used |= planning.known.keys()
-    return list({later.identity: later.read for later in planning.worked_out if later.identity not in used}.values())
+    used |= planning.specialized.keys()
+    return list({later.identity: later.read for later in planning.derived if later.identity not in used}.values())
 
 
 def _only(nodes: Sequence[FieldNode], document: DocumentNode, operation: OperationDefinitionNode) -> DocumentNode:

@@ -13,7 +13,7 @@ from graphql import GraphQLField, GraphQLNamedType, GraphQLObjectType, get_named
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.schema_directive import Location
 
-from graph.compiler.later import Read, Values, reader
+from graph.compiler.deferred import ReadValue, Values, reader
 
 # A field's metadata: an Exceptionally.
 EXCEPTIONALLY = "cached_exceptionally"
@@ -47,7 +47,7 @@ class Policy:
 
     def __init__(self) -> None:
         self._seconds: int | None = None
-        self._exceptions: list[tuple[Read, int, Exceptionally]] = []
+        self._exceptions: list[tuple[ReadValue, int, Exceptionally]] = []
         self.is_private = False
 
     @property

@@ -24,6 +24,7 @@ from graphql.pyutils import Path
 from sqlalchemy import ColumnElement, FromClause, Select, Text, case, cast, func, literal_column, null, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from graph.compiler.deferred import Planning, defer_relative_literals, holds_deferred, specialize
 from graph.compiler.json import (
     EMPTY_LIST,
     Fields,
@@ -34,7 +35,6 @@ from graph.compiler.json import (
     listed,
     records,
 )
-from graph.compiler.later import Planning, holds_later, known, without_moments
 from graph.compiler.pages import PLACES, Page, PageRows
 from graph.compiler.policy import Policy
 from graph.compiler.symbols import Each, Either, Part, Row, Variants, columns_of
@@ -192,10 +192,10 @@ class Selection:
         try:
             return field.resolve(source, info, **arguments)
         except Exception:
-            if not holds_later(arguments):
+            if not holds_deferred(arguments):
                 raise
             # Perhaps it looked at a value.
-            return field.resolve(source, info, **known(arguments))
+            return field.resolve(source, info, **specialize(arguments))
 
     def _arguments(self, field: GraphQLField, first: FieldDetails) -> dict[str, Any]:
         if not field.args:
@@ -203,4 +203,4 @@ class Selection:
         arguments = get_argument_values(
             field, first.node, self._executor.variable_values, first.fragment_variable_values
         )
-        return arguments if self._planning is None else without_moments(arguments, self._planning)
+        return arguments if self._planning is None else defer_relative_literals(arguments, self._planning)

@@ -27,14 +27,14 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.functions import Function
 
 
-class Reading(NamedTuple):
+class CompiledSelect(NamedTuple):
     """A select within a statement, and where its rows come from."""
 
     select: Select[Any]
     froms: Sequence[FromClause]
 
 
-def dependences(readings: Sequence[Reading]) -> set[tuple[str, BindParameter[Any] | None]]:
+def dependences(readings: Sequence[CompiledSelect]) -> set[tuple[str, BindParameter[Any] | None]]:
     """The tables that a statement with these selects reads, and what names the member if their rows are one's."""
     rows: dict[Alias, list[list[BinaryExpression[Any]]]] = {}
     for one in readings:
@@ -138,7 +138,7 @@ def _tables(froms: Iterable[FromClause]) -> Iterator[Alias]:
             yield part
 
 
-def _criteria(reading: Reading) -> Iterator[BinaryExpression[Any]]:
+def _criteria(reading: CompiledSelect) -> Iterator[BinaryExpression[Any]]:
     """The equalities that all rows of a select meet."""
     yield from _equalities(reading.select.whereclause)
     for part in reading.froms:

@@ -20,10 +20,10 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
-from graph.compiler.later import Later, Planning, Read, Values, hashable, parameter_type
+from graph.compiler.deferred import DeferredValue, Planning, ReadValue, Values, hashable, parameter_type
 
-# A Later for each item of longer lists would cost too much: they are part of the shape. At most so many items of one
-# list, and of all the lists of an operation.
+# A DeferredValue for each item of a longer list would cost too much: such a list is part of the shape. The limits are
+# for one list, and for all lists of an operation.
 MAX_ITEMS = 200
 MAX_ITEMS_OF_ALL = 1_000
 
@@ -67,13 +67,13 @@ class Variables:
         return tuple([shape(values[name]) if name in values else Ellipsis for name, shape in self._shapes])
 
     def stand_ins(self, values: Values, planning: Planning) -> dict[str, Any]:
-        """The same variables, with a Later in the place of each value that the shape leaves open."""
+        """The same variables, with a DeferredValue in the place of each value that the shape leaves open."""
 
         def read(name: str, values: Values) -> Any:
             return values[name]
 
         return {
-            name: _stand_in(type_, values[name], (Later, name), partial(read, name), planning, self._most)
+            name: _stand_in(type_, values[name], (DeferredValue, name), partial(read, name), planning, self._most)
             for name, type_ in self._types.items()
             if name in values
         }
@@ -119,7 +119,7 @@ def _is_short(value: Any, most: int) -> bool:
 
 
 def _stand_in(
-    type_: GraphQLInputType, value: Any, identity: Hashable, read: Read, planning: Planning, most: int
+    type_: GraphQLInputType, value: Any, identity: Hashable, read: ReadValue, planning: Planning, most: int
 ) -> Any:
     """What stands in the place of a value that is read from the variables like this."""
     named: Any = get_nullable_type(type_)
@@ -134,4 +134,4 @@ def _stand_in(
     if is_input_object_type(named):
         types = {field.out_name or name: field.type for name, field in named.fields.items()}
         return {name: part(types[name], name) for name in value}
-    return value if parameter_type(value) is None else Later(identity, read, value, planning)
+    return value if parameter_type(value) is None else DeferredValue(identity, read, value, planning)

@@ -11,8 +11,8 @@ from db.changes import announce_end
 from db.engine import Database
 from db.queries import users as queries
 from db.writes import sessions, users
-from db.writes.refusals import Problem, WriteRefused
 from db.writes.sessions import Outcome
+from db.writes.validation import Problem, ValidationError
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.passwords import Passwords, TooBusy, Verified
 from graph.identity.random_secrets import hash_of, new_secret
@@ -38,7 +38,7 @@ class Accounts:
     passwords: Passwords = field(default_factory=Passwords)
 
     async def login(self, database: Database, client: str, username: str, password: str) -> Tokens:
-        """Begin a session. Raises WriteRefused, which does not tell whether it was the name or the password."""
+        """Begin a session. Raises ValidationError, which does not tell whether it was the name or the password."""
         wait = await self.throttle.begin(client, username)
         if wait is not None:
             raise _refused("TOO_MANY_ATTEMPTS", f"Too many attempts: try again in {wait:.0f} seconds.")
@@ -46,7 +46,7 @@ class Accounts:
             user = (await connection.execute(queries.for_login(username))).one_or_none()
         try:
             verified = await self._verified(password, user.password_hash if user else None)
-        except WriteRefused:
+        except ValidationError:
             # Nothing was tried.
             self.throttle.succeeded(client, username)
             raise
@@ -78,7 +78,7 @@ class Accounts:
         return self._tokens(user_id, RefreshToken(session_id, secret))
 
     async def refresh(self, database: Database, cache: AnswerCache, refresh_token: str) -> Tokens:
-        """Give a session new tokens, for its latest refresh token. Raises WriteRefused.
+        """Give a session new tokens, for its latest refresh token. Raises ValidationError.
 
         An earlier one ends the session: once that is told, its access tokens are worth nothing here either.
         """
@@ -90,7 +90,7 @@ class Accounts:
             rotation = await sessions.rotate(connection, shown.session_id, presented=shown.hash, new_hash=new.hash)
             ended = await announce_end(connection) if rotation.outcome is Outcome.REUSED else None
         if ended is not None:
-            await cache.until_heard(ended)
+            await cache.wait_until_seen(ended)
         if rotation.outcome is Outcome.REUSED:
             log.warning("refresh_token_reused", user_id=rotation.user_id)
         if rotation.outcome is not Outcome.ROTATED or rotation.user_id is None:
@@ -102,9 +102,9 @@ class Accounts:
         return Tokens(user_id, access_token, refresh_token.text)
 
 
-def _refused(code: str, message: str) -> WriteRefused:
-    return WriteRefused(Problem(code, (), message))
+def _refused(code: str, message: str) -> ValidationError:
+    return ValidationError(Problem(code, (), message))
 
 
-def _signed_out() -> WriteRefused:
+def _signed_out() -> ValidationError:
     return _refused("SIGNED_OUT", "This refresh token is of no use any more: sign in again.")

@@ -25,6 +25,6 @@ class Caller:
 
 
 # Where everybody may do everything: for exploring, on one's own machine.
-ANYBODY = Caller(None, frozenset(Scope), sees_all=True)
+UNRESTRICTED = Caller(None, frozenset(Scope), sees_all=True)
 # Where people sign in, and this one did not.
-NOBODY = Caller(None, frozenset({Scope.READ}))
+ANONYMOUS = Caller(None, frozenset({Scope.READ}))

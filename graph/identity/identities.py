@@ -32,7 +32,7 @@ class Identity(NamedTuple):
 
 
 class _Memory(MemoryCache[tuple[Hashable, Identity]]):
-    least_sightings = 1
+    min_uses = 1
 
 
 class Identities:
@@ -73,7 +73,7 @@ class Identities:
     async def _look_up(self, credential: Any) -> Identity | None:
         of_key = isinstance(credential, bytes)
         rows = identities.of_api_key(credential) if of_key else identities.of_session(credential)
-        # A transaction, since what is looked at is behind the walls.
+        # A transaction, since what is looked at is behind the row_security.
         async with self._database.transaction() as connection:
             row = (await connection.execute(rows)).one_or_none()
         if row is None:

@@ -29,7 +29,7 @@ class CreateStrategyPayload(Payload):
         return strategies.by_id(info.context.viewer, self.strategy_id)
 
 
-@mutation("Create a strategy, which is yours.", walled=True)
+@mutation("Create a strategy, which is yours.", as_viewer=True)
 async def create_strategy(writing: Writing, given: CreateStrategyInput) -> CreateStrategyPayload:
     key = await writes.create(
         writing.connection,

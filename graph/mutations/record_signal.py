@@ -5,7 +5,7 @@ from strawberry.scalars import JSON
 
 from db.queries import signals
 from db.writes import signals as writes
-from db.writes.refusals import refuse
+from db.writes.validation import invalid
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
@@ -34,7 +34,7 @@ class RecordSignalInput:
         if self.model_name is None and self.model_version is None:
             return None
         if self.model_name is None or self.model_version is None:
-            raise refuse("MISMATCH", "model_name", "A model is named by both modelName and modelVersion.")
+            raise invalid("MISMATCH", "model_name", "A model is named by both modelName and modelVersion.")
         return self.model_name, self.model_version
 
 
@@ -47,7 +47,7 @@ class RecordSignalPayload(Payload):
         return signals.by_id(info.context.viewer, self.signal_id)
 
 
-@mutation("Record a signal, which is yours.", walled=True)
+@mutation("Record a signal, which is yours.", as_viewer=True)
 async def record_signal(writing: Writing, given: RecordSignalInput) -> RecordSignalPayload:
     key = await writes.record(
         writing.connection,

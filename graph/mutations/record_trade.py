@@ -38,7 +38,7 @@ class RecordTradePayload(Payload):
         return trades.by_id(info.context.viewer, self.trade_id)
 
 
-@mutation("Record a trade, which is yours.", walled=True)
+@mutation("Record a trade, which is yours.", as_viewer=True)
 async def record_trade(writing: Writing, given: RecordTradeInput) -> RecordTradePayload:
     key = await writes.record(
         writing.connection,

@@ -4,7 +4,7 @@ import strawberry
 
 from db.queries import api_keys
 from db.writes import api_keys as writes
-from db.writes.refusals import missing
+from db.writes.validation import missing
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation

@@ -32,7 +32,7 @@ class UpdateStrategyPayload(Payload):
         return strategies.by_id(info.context.viewer, self.strategy_id)
 
 
-@mutation("Change a strategy of yours.", walled=True)
+@mutation("Change a strategy of yours.", as_viewer=True)
 async def update_strategy(writing: Writing, given: UpdateStrategyInput) -> UpdateStrategyPayload:
     changes = given_values(given, "name", "description", "parameters", "is_active", nullable={"description"})
     key: Any = key_of("Strategy", given.id, ["id"])

@@ -34,7 +34,7 @@ class UpdateTradePayload(Payload):
         return trades.by_id(info.context.viewer, self.trade_id)
 
 
-@mutation("Decide a pending trade of yours, or tell what an executed one earned.", walled=True)
+@mutation("Decide a pending trade of yours, or tell what an executed one earned.", as_viewer=True)
 async def update_trade(writing: Writing, given: UpdateTradeInput) -> UpdateTradePayload:
     key: Any = key_of("Trade", given.id, ["id"])
     status = given.status and given.status.name

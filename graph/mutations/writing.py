@@ -13,12 +13,12 @@ from strawberry.utils.str_converters import to_camel_case
 
 from db.changes import announce_end
 from db.engine import Connection
-from db.errors import Refused
+from db.errors import Rejected
 from db.queries.viewers import Viewer
 from db.retries import rerun
-from db.walls import setting_of
+from db.row_security import viewer_setting
 from db.writes import idempotency, users
-from db.writes.refusals import Problem, WriteRefused, refuse_if, text_problem
+from db.writes.validation import Problem, ValidationError, raise_problems, text_problem
 from graph.compiler.cost import WEIGHT, Arguments, Weight
 from graph.context import Context, Info
 from graph.errors import InputError
@@ -62,22 +62,22 @@ class Writing:
 
     async def owner(self) -> int:
         """Whose new rows are; where nobody has to sign in, those of nobody are of a user made for that."""
-        return self.caller.user_id or await users.stranger(self.connection)
+        return self.caller.user_id or await users.anonymous_user(self.connection)
 
 
 def mutation(
-    description: str, *, scope: Scope | None = Scope.WRITE, walled: bool = False
+    description: str, *, scope: Scope | None = Scope.WRITE, as_viewer: bool = False
 ) -> Callable[[Callable[[Writing, Any], Awaitable[Payload]]], Any]:
     """A field that writes, in one transaction. scope: what the caller must be allowed.
 
-    walled: what it writes is somebody's own, and PostgreSQL itself lets nobody write another's.
+    as_viewer: what it writes is somebody's own, and PostgreSQL itself lets nobody write another's.
     """
 
     def decorate(write: Callable[[Writing, Any], Awaitable[Payload]]) -> Any:
         async def run(context: Context, given: Any) -> Payload:
             if scope is not None:
                 check_scope(context.caller, scope)
-            return await _written(context, write, given, walled=walled)
+            return await _written(context, write, given, as_viewer=as_viewer)
 
         return _field(write, run, description)
 
@@ -99,12 +99,12 @@ def _field(
     async def resolve(info: Info, input: Any) -> Any:  # noqa: A002 - as clients call it
         try:
             return await run(info.context, input)
-        except WriteRefused as refusal:
+        except ValidationError as refusal:
             return payload_type(user_errors=[_user_error(*problem) for problem in refusal.problems])
         except InputError as error:
             argument = error.extensions.get("argument", [])
             return payload_type(user_errors=[_user_error(error.extensions["code"], argument, str(error))])
-        except Refused as refusal:
+        except Rejected as refusal:
             # By PostgreSQL, which does not tell the field.
             return payload_type(user_errors=[_user_error(refusal.code, (), str(refusal))])
 
@@ -117,10 +117,10 @@ def _field(
     return field
 
 
-async def _written(context: Context, write: Write, given: Any, *, walled: bool) -> Payload:
-    """What was written, or was before under the same key. Raises WriteRefused, InputError and DatabaseError."""
+async def _written(context: Context, write: Write, given: Any, *, as_viewer: bool) -> Payload:
+    """What was written, or was before under the same key. Raises ValidationError, InputError and DatabaseError."""
     caller = context.caller
-    viewer = setting_of(caller.user_id, sees_all=caller.sees_all) if walled else None
+    viewer = viewer_setting(caller.user_id, sees_all=caller.sees_all) if as_viewer else None
 
     async def work() -> tuple[Payload, int]:
         async with context.database.transaction(viewer=viewer) as connection:
@@ -129,7 +129,7 @@ async def _written(context: Context, write: Write, given: Any, *, walled: bool) 
 
     payload, transaction = await rerun(work)
     # What this server answers from now on has seen it.
-    await context.cache.until_heard(transaction)
+    await context.cache.wait_until_seen(transaction)
     return payload
 
 
@@ -137,7 +137,7 @@ async def _once(writing: Writing, write: Write, given: Any) -> Payload:
     key = getattr(given, "idempotency_key", None)
     if key is None:
         return await write(writing, given)
-    refuse_if(text_problem("idempotency_key", key, MAX_KEY))
+    raise_problems(text_problem("idempotency_key", key, MAX_KEY))
     connection, actor = writing.connection, writing.caller.user_id
     before = await idempotency.first(connection, actor, key, write.__name__, _digest(given))
     if before is not None:
@@ -149,11 +149,11 @@ async def _once(writing: Writing, write: Write, given: Any) -> Payload:
 
 
 def given_values(given: Any, *names: str, nullable: Collection[str] = ()) -> dict[str, Any]:
-    """What an input changes: what was left out is not there. Raises WriteRefused for a null where there can be none."""
+    """The values that an input sets, without omitted fields. Raises ValidationError for a null in a required field."""
     values = {name: getattr(given, name) for name in names}
     changes = {name: value for name, value in values.items() if value is not strawberry.UNSET}
     nulls = [name for name, value in changes.items() if value is None and name not in nullable]
-    refuse_if(*(Problem("INVALID_NULL", (name,), "This cannot be null: leave it out instead.") for name in nulls))
+    raise_problems(*(Problem("INVALID_NULL", (name,), "This cannot be null: leave it out instead.") for name in nulls))
     return changes
 
 

@@ -8,7 +8,7 @@ from db.intervals import INTERVALS
 from db.queries import candles, predictions, sentiment, signals, trades
 from db.queries.listings import Listing
 from graph.compiler.cost import Arguments, Weight
-from graph.compiler.later import worked_out
+from graph.compiler.deferred import derive
 from graph.compiler.policy import Exceptionally
 from graph.compiler.symbols import Either, Row, Rows
 from graph.context import Info
@@ -95,7 +95,7 @@ class CryptocurrencyFilter:
     )
 
     def criteria(self) -> dict[str, Any]:
-        symbols = self.symbols and worked_out(_in_capitals, self.symbols)
+        symbols = self.symbols and derive(_in_capitals, self.symbols)
         return {"symbols": symbols, "is_active": self.is_active, "search": self.search}
 
 
@@ -199,6 +199,6 @@ def _wanted(info: Info, interval: Interval | None, since: Any, until: Any, last:
     return {
         "interval": interval and interval.name,
         "span": None if since is None and until is None else checked_span(since, until),
-        "last": None if last is None else worked_out(_candle_count, last),
+        "last": None if last is None else derive(_candle_count, last),
         "path": info.path.as_list(),
     }

@@ -18,7 +18,7 @@ from graph.compiler.symbols import Row
 from graph.context import Context, Info
 from graph.fields import cached, resolved
 from graph.identity.permissions import check_sees_all
-from graph.plans import Plans
+from graph.plan_cache import PlanCache
 from graph.types.cryptocurrencies import Cryptocurrency
 
 # A server that has just started begins to listen.
@@ -210,7 +210,7 @@ def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
         connected_clients=probe.connected_clients,
         uptime_seconds=probe.uptime_seconds,
         breaker=cache.shared.state if cache.shared else None,
-        listening=cache.changes.are_heard,
+        listening=cache.changes.is_listening,
         entries=memory.entries,
         bytes=memory.bytes,
         evictions=memory.evictions,
@@ -220,7 +220,7 @@ def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
 
 def _why_unused(context: Context) -> str | None:
     cache, has_begun = context.cache, context.service.uptime_seconds > HEARD_WITHIN_SECONDS
-    is_deaf = cache.is_enabled and has_begun and not cache.changes.are_heard
+    is_deaf = cache.is_enabled and has_begun and not cache.changes.is_listening
     return "Changes are not heard: nothing is served from the cache." if is_deaf else None
 
 
@@ -240,7 +240,7 @@ def _tier_health(cache: AnswerCache, tier: Tier) -> CacheTierHealth:
     )
 
 
-def _plan_health(plans: Plans) -> PlanHealth:
+def _plan_health(plans: PlanCache) -> PlanHealth:
     kept, documents = plans.plans.stats, plans.operations.stats
     return PlanHealth(
         entries=kept.entries,

@@ -17,8 +17,8 @@ from db.queries import (
     users,
 )
 from db.queries.viewers import Viewer
+from graph.compiler.deferred import derive, specialize
 from graph.compiler.global_ids import InvalidGlobalId, read_global_id
-from graph.compiler.later import known, worked_out
 from graph.compiler.symbols import Rows, Variants
 from graph.errors import InputError
 
@@ -41,10 +41,10 @@ PRIVATE: dict[str, Callable[[Viewer, Any], Rows]] = {
 
 def nodes(viewer: Viewer, ids: Sequence[str], argument: str) -> Variants:
     """The rows behind global ids, in their order; an id without a row gives null."""
-    rows = keys.typed_keys(worked_out(_type_names, ids, argument), worked_out(_keys, ids, argument))
+    rows = keys.typed_keys(derive(_type_names, ids, argument), derive(_keys, ids, argument))
     columns = rows.selected_columns
     # The statement looks for rows of these types only, whatever keys they have.
-    type_names = known(worked_out(_distinct_type_names, ids, argument))
+    type_names = specialize(derive(_distinct_type_names, ids, argument))
     return Variants(rows, columns.type_name, {name: _rows(viewer, name, columns.key) for name in type_names})
 
 

@@ -12,14 +12,16 @@ import pytest
 import redis.asyncio
 
 from cache import answers
-from cache.answers import AnswerCache, Computed, Question, Source
+from cache.answers import AnswerCache, CachedQuery, Computed, Source
 from cache.changes import Snapshot, Tag
 from cache.redis import SharedCache
 from cache.tiers import Tier
 
 HOME = "test"
-BTC = Question("response:-:BTC:1", frozenset([Tag("market_data", "BTC"), Tag("cryptocurrencies", "BTC")]), Tier.SHORT)
-ETH = Question("response:-:ETH:2", frozenset([Tag("market_data", "ETH")]), Tier.LONG)
+BTC = CachedQuery(
+    "response:-:BTC:1", frozenset([Tag("market_data", "BTC"), Tag("cryptocurrencies", "BTC")]), Tier.SHORT
+)
+ETH = CachedQuery("response:-:ETH:2", frozenset([Tag("market_data", "ETH")]), Tier.LONG)
 
 
 class Data:
@@ -56,7 +58,7 @@ async def process(redis_url: str) -> AsyncIterator[Callable[[], AnswerCache]]:
 
     def make(**settings: Any) -> AnswerCache:
         cache = AnswerCache(SharedCache(redis_url, timeout_seconds=5), **settings)
-        cache.caught_up(HOME, "1:1:")
+        cache.on_resync(HOME, "1:1:")
         made.append(cache)
         return cache
 
@@ -65,8 +67,8 @@ async def process(redis_url: str) -> AsyncIterator[Callable[[], AnswerCache]]:
         await cache.close()
 
 
-async def ask(cache: AnswerCache, data: Data, question: Question = BTC) -> tuple[int, Source]:
-    entry, source = await cache.get(question, data.read)
+async def ask(cache: AnswerCache, data: Data, query: CachedQuery = BTC) -> tuple[int, Source]:
+    entry, source = await cache.get(query, data.read)
     return int(entry.body), source
 
 
@@ -83,7 +85,7 @@ async def written(redis_url: str, count: int = 1) -> None:
 
 def alone() -> AnswerCache:
     cache = AnswerCache()
-    cache.caught_up(HOME, "1:1:")
+    cache.on_resync(HOME, "1:1:")
     return cache
 
 
@@ -108,7 +110,7 @@ async def test_a_change_is_seen_by_the_next_read(process: Any, data: Data, redis
         await written(redis_url)
     transaction = data.write()
     for cache in (first, second):
-        cache.heard(transaction, "market_data", ["BTC"])
+        cache.on_change(transaction, "market_data", ["BTC"])
     assert await ask(first, data) == (2, Source.MISS)
     await written(redis_url)
     assert await ask(second, data) == (2, Source.REDIS)
@@ -117,10 +119,10 @@ async def test_a_change_is_seen_by_the_next_read(process: Any, data: Data, redis
 async def test_changes_of_others_leave_it_alone(data: Data) -> None:
     cache = alone()
     await ask(cache, data)
-    cache.heard(data.write(), "market_data", ["ETH", "SOL"])
-    cache.heard(data.write(), "signals", ["BTC"])
+    cache.on_change(data.write(), "market_data", ["ETH", "SOL"])
+    cache.on_change(data.write(), "signals", ["BTC"])
     assert (await ask(cache, data))[1] is Source.MEMORY
-    cache.heard(data.write(), "market_data", None)
+    cache.on_change(data.write(), "market_data", None)
     assert (await ask(cache, data))[1] is Source.MISS
 
 
@@ -134,14 +136,14 @@ async def test_a_reader_that_raced_a_writer_leaves_nothing_old_behind(
     reading = asyncio.create_task(ask(reader, data))
     await asyncio.sleep(0.02)
     transaction = data.write()
-    other.heard(transaction, "market_data", ["BTC"])
+    other.on_change(transaction, "market_data", ["BTC"])
     if heard == "before the read ends":
-        reader.heard(transaction, "market_data", ["BTC"])
+        reader.on_change(transaction, "market_data", ["BTC"])
     data.hold.set()
     assert (await reading)[0] == 1
     await written(redis_url, 0 if heard == "before the read ends" else 1)
     if heard == "after it is stored":
-        reader.heard(transaction, "market_data", ["BTC"])
+        reader.on_change(transaction, "market_data", ["BTC"])
     data.hold = None
     assert await ask(other, data) == (2, Source.MISS)
     if heard != "never, by the reader":
@@ -152,7 +154,7 @@ async def test_an_answer_that_has_seen_a_change_outlives_its_announcement(data: 
     cache = alone()
     transaction = data.write()
     await ask(cache, data)
-    cache.heard(transaction, "market_data", ["BTC"])
+    cache.on_change(transaction, "market_data", ["BTC"])
     assert await ask(cache, data) == (2, Source.MEMORY)
 
 
@@ -161,7 +163,7 @@ async def test_nobody_joins_a_computation_that_began_before_a_change(data: Data)
     data.hold = asyncio.Event()
     early = asyncio.create_task(ask(cache, data))
     await asyncio.sleep(0)
-    cache.heard(data.write(), "market_data", ["BTC"])
+    cache.on_change(data.write(), "market_data", ["BTC"])
     late = asyncio.create_task(ask(cache, data))
     await asyncio.sleep(0)
     data.hold.set()
@@ -223,15 +225,15 @@ async def test_what_is_too_large_is_not_kept() -> None:
 async def test_nothing_is_served_while_changes_are_not_heard(data: Data) -> None:
     cache = alone()
     await ask(cache, data)
-    cache.cut_off()
+    cache.on_disconnect()
     data.write()
     assert [await ask(cache, data) for _ in range(2)] == [(2, Source.BYPASS)] * 2
     # What was written meanwhile was not announced: the baseline tells.
-    cache.caught_up(HOME, "3:3:")
+    cache.on_resync(HOME, "3:3:")
     assert [await ask(cache, data) for _ in range(2)] == [(2, Source.MISS), (2, Source.MEMORY)]
     # Where nothing was, all may stay.
-    cache.cut_off()
-    cache.caught_up(HOME, "3:3:")
+    cache.on_disconnect()
+    cache.on_resync(HOME, "3:3:")
     assert await ask(cache, data) == (2, Source.MEMORY)
 
 
@@ -240,9 +242,9 @@ async def test_what_was_read_before_a_pause_is_not_kept_after_it(process: Any, d
     data.hold = asyncio.Event()
     reading = asyncio.create_task(ask(cache, data))
     await asyncio.sleep(0.02)
-    cache.cut_off()
+    cache.on_disconnect()
     data.write()
-    cache.caught_up(HOME, "3:3:")
+    cache.on_resync(HOME, "3:3:")
     data.hold.set()
     assert (await reading)[0] == 1
     data.hold = None
@@ -253,7 +255,7 @@ async def test_another_database_has_nothing_in_common(process: Any, data: Data, 
     cache = process()
     await ask(cache, data)
     await written(redis_url)
-    cache.caught_up("restored", "1:1:")
+    cache.on_resync("restored", "1:1:")
     assert (await ask(cache, data))[1] is Source.MISS
 
 
@@ -285,10 +287,10 @@ async def test_time_ends_an_answer(data: Data) -> None:
 
 async def test_answers_are_cleared_by_pattern(data: Data) -> None:
     cache = alone()
-    for question in (BTC, ETH):
-        await ask(cache, data, question)
-    cache.told_to_clear("*:BTC:*")
-    assert [(await ask(cache, data, question))[1] for question in (BTC, ETH)] == [Source.MISS, Source.MEMORY]
+    for query in (BTC, ETH):
+        await ask(cache, data, query)
+    cache.on_clear("*:BTC:*")
+    assert [(await ask(cache, data, query))[1] for query in (BTC, ETH)] == [Source.MISS, Source.MEMORY]
 
 
 async def test_what_redis_holds_may_be_anything(process: Any, data: Data, redis_url: str) -> None:
@@ -334,7 +336,7 @@ async def test_another_database_while_redis_is_asked(process: Any, data: Data, r
     await written(redis_url)
     looking = asyncio.create_task(cache.find_shared(BTC.key, BTC.tags))
     await asyncio.sleep(0)
-    cache.caught_up("restored", "1:1:")
+    cache.on_resync("restored", "1:1:")
     assert await looking is None
 
 
@@ -343,7 +345,7 @@ async def test_what_was_read_in_another_database_is_not_kept(data: Data) -> None
     data.hold = asyncio.Event()
     reading = asyncio.create_task(ask(cache, data))
     await asyncio.sleep(0)
-    cache.caught_up("restored", "1:1:")
+    cache.on_resync("restored", "1:1:")
     data.hold.set()
     assert (await reading)[1] is Source.BYPASS
     assert cache.find(BTC.key) is None
@@ -352,5 +354,5 @@ async def test_what_was_read_in_another_database_is_not_kept(data: Data) -> None
 def test_what_can_be_no_transaction_is_refused() -> None:
     cache = alone()
     with pytest.raises(ValueError, match="1000000000000000000"):
-        cache.heard(10**18, None, None)
+        cache.on_change(10**18, None, None)
     assert cache.changes.has_seen(Snapshot.read("9:9:"), BTC.tags)

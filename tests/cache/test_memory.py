@@ -74,8 +74,8 @@ def test_a_value_that_is_put_again_takes_the_place_of_the_former() -> None:
 
 def test_a_sighting_may_be_told() -> None:
     cache = MemoryCache[str](max_entries=2, max_bytes=100)
-    cache.sight("a")
-    cache.sight("a")
+    cache.record_use("a")
+    cache.record_use("a")
     assert cache.put("a", "value", size=1)
     assert (cache.stats.hits, cache.stats.misses) == (0, 0)
 
@@ -88,4 +88,4 @@ def test_it_stays_within_its_bounds(requests: list[tuple[int, int]]) -> None:
         kept = cache._entries.values()
         assert cache.stats.entries == len(kept) <= 5
         assert cache.stats.bytes == sum(size for _, size in kept) <= 40
-        assert len(cache._sightings) <= 13
+        assert len(cache._uses) <= 13

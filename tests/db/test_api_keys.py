@@ -14,7 +14,7 @@ from db.queries import api_keys as queries
 from db.queries import identities
 from db.queries.users import everyone
 from db.writes import api_keys, users
-from db.writes.refusals import WriteRefused
+from db.writes.validation import ValidationError
 
 HASH = sha256(b"key").digest()
 
@@ -42,7 +42,7 @@ async def make(database: Database, user: int, number: int = 1, **changes: Any) -
 
 
 async def refused(database: Database, user: int, **changes: Any) -> tuple[str, str]:
-    with pytest.raises(WriteRefused) as told:
+    with pytest.raises(ValidationError) as told:
         await make(database, user, **changes)
     return told.value.problems[0].field[0], told.value.problems[0].code
 
@@ -114,7 +114,7 @@ async def test_the_scope_admin_is_for_administrators(database: Database, user: i
 async def test_a_user_has_so_many_keys_at_most(database: Database, user: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_keys, "MOST_KEYS", 3)
     made = await asyncio.gather(*(make(database, user, number) for number in range(1, 5)), return_exceptions=True)
-    assert [one.problems[0].code for one in made if isinstance(one, WriteRefused)] == ["TOO_MANY_KEYS"]
+    assert [one.problems[0].code for one in made if isinstance(one, ValidationError)] == ["TOO_MANY_KEYS"]
     (first, *_) = [one for one in made if isinstance(one, int)]
     async with database.transaction() as connection:
         assert await api_keys.revoke(connection, user, first)

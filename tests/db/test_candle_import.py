@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from db import candle_import
 from db.candle_csv import CandleRow, Refusal, read_candles
-from db.candle_import import BadRows, ImportRefused, ImportReport, import_candles
+from db.candle_import import BadRows, ImportRejected, ImportReport, import_candles
 from db.engine import Database, driver_url
 from db.errors import DatabaseUnavailable
 
@@ -182,7 +182,7 @@ async def test_batches_are_one_import(database: Database, write: Write, monkeypa
 
 async def test_another_interval_is_refused(database: Database, write: Write) -> None:
     await load(database, write(row(0)))
-    with pytest.raises(ImportRefused, match="BTC has H1 candles, and these are M1: one series holds one interval"):
+    with pytest.raises(ImportRejected, match="BTC has H1 candles, and these are M1: one series holds one interval"):
         await load(database, write(row(1)), interval="M1")
     assert await stored(database) == (1, 1)
 
@@ -205,7 +205,7 @@ async def test_another_interval_is_refused(database: Database, write: Write) -> 
 async def test_what_makes_no_sense_is_refused(
     database: Database, write: Write, options: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(ImportRefused, match=message):
+    with pytest.raises(ImportRejected, match=message):
         await load(database, write(row(0)), **options)
     assert await stored(database) == (0, 0)
 
@@ -230,15 +230,15 @@ async def test_a_file_that_makes_no_sense_is_refused(
 ) -> None:
     path = tmp_path / "candles.csv"
     path.write_bytes(content)
-    with pytest.raises(ImportRefused, match=message):
+    with pytest.raises(ImportRejected, match=message):
         await load(database, path, skip_bad_rows=True)
     assert await stored(database) == (0, 0)
 
 
 async def test_a_file_that_cannot_be_opened_is_refused(database: Database, tmp_path: Path) -> None:
-    with pytest.raises(ImportRefused, match=r"missing\.csv cannot be read: No such file or directory"):
+    with pytest.raises(ImportRejected, match=r"missing\.csv cannot be read: No such file or directory"):
         await load(database, tmp_path / "missing.csv")
-    with pytest.raises(ImportRefused, match="is not a file"):
+    with pytest.raises(ImportRejected, match="is not a file"):
         await load(database, tmp_path)
 
 
@@ -277,7 +277,7 @@ async def test_imports_of_a_new_series_with_two_intervals_at_once(database: Data
         *(load(database, path, interval=interval) for interval in ("H1", "M1", "H1", "M1")), return_exceptions=True
     )
     assert sum(isinstance(result, ImportReport) for result in results) == 2
-    assert sum(isinstance(result, ImportRefused) for result in results) == 2
+    assert sum(isinstance(result, ImportRejected) for result in results) == 2
 
 
 async def test_an_import_waits_for_whoever_changes_its_series(database: Database, write: Write) -> None:
@@ -287,7 +287,7 @@ async def test_an_import_waits_for_whoever_changes_its_series(database: Database
         waiting = asyncio.create_task(load(database, write(row(1))))
         done, _ = await asyncio.wait([waiting], timeout=0.3)
         assert not done
-    with pytest.raises(ImportRefused, match="BTC has M30 candles"):
+    with pytest.raises(ImportRejected, match="BTC has M30 candles"):
         await waiting
 
 

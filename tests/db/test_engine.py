@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.engine import Database, driver_url
-from db.errors import DatabaseUnavailable, Overloaded, Refused, StatementTimeout
+from db.errors import DatabaseUnavailable, Overloaded, Rejected, StatementTimeout
 
 
 async def test_the_session_is_ours(database: Database) -> None:
@@ -80,7 +80,7 @@ async def test_a_statement_that_runs_too_long(database: Database) -> None:
 
 
 async def test_a_statement_that_refuses(database: Database) -> None:
-    with pytest.raises(Refused, match=r"^No\.$") as refused:
+    with pytest.raises(Rejected, match=r"^No\.$") as refused:
         await database.fetch_value(text("""SELECT candlegraph_refuse('No.', '{"code": "C", "limit": 5}')"""))
     assert refused.value.code == "C"
     assert refused.value.details == {"limit": 5}

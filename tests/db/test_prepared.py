@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from db.deadlines import deadline
 from db.engine import Database
-from db.errors import DatabaseUnavailable, Overloaded, Refused, StatementTimeout
+from db.errors import DatabaseUnavailable, Overloaded, Rejected, StatementTimeout
 
 ONE = "SELECT to_json($1::int)"
 
@@ -127,7 +127,7 @@ async def test_what_the_statement_refuses_leaves_the_connection_whole(small: Dat
     backend = "SELECT to_json(pg_backend_pid())"
     before = await small.prepared.fetch_row(backend, [], keep=True)
     refuse = """SELECT to_json(candlegraph_refuse($1::text, '{"code": "NO"}'))"""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as refused:
         await small.prepared.fetch_row(refuse, ["because"], keep=True)
     assert (refused.value.code, str(refused.value)) == ("NO", "because")
     # Too large for an int: the driver itself refuses that.

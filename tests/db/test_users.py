@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engine import Database
 from db.queries import users as queries
 from db.writes import sessions, users
-from db.writes.refusals import WriteRefused
+from db.writes.validation import ValidationError
 
 HASH, OTHER = "hash", "another hash"
 TOKEN = b"t" * 32
@@ -29,7 +29,7 @@ async def created(database: Database, username: str = "ada", **values: str | boo
 
 async def refused(database: Database, username: str, email: str | None = None) -> tuple[str, str]:
     async with database.transaction() as connection:
-        with pytest.raises(WriteRefused) as told:
+        with pytest.raises(ValidationError) as told:
             await users.create(connection, username=username, password_hash=HASH, email=email)
         # The transaction goes on.
         await connection.execute(text("SELECT 1"))
@@ -78,7 +78,7 @@ async def test_addresses_that_are_none(database: Database, email: str) -> None:
 
 async def test_two_of_one_name_at_once(database: Database) -> None:
     made = await asyncio.gather(*(created(database, name) for name in ("ada", "Ada")), return_exceptions=True)
-    assert sorted(type(one) for one in made if not isinstance(one, int)) == [WriteRefused]
+    assert sorted(type(one) for one in made if not isinstance(one, int)) == [ValidationError]
 
 
 async def test_disabling_ends_the_sessions_and_lets_none_begin(database: Database) -> None:

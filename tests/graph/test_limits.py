@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from graphql import get_introspection_query
 
-from graph.documents import DocumentRefused, read_operation
+from graph.documents import DocumentRejected, read_operation
 from graph.limits import Limits, Rules
 from graph.schema import create_schema
 
@@ -20,7 +20,7 @@ COIN = '{ cryptocurrency(symbol: "A") { %s } }'
 def code_of(text: str, rules: Rules | None = None) -> str | None:
     try:
         read_operation(SCHEMA, text, None, rules=rules or Rules())
-    except DocumentRefused as refusal:
+    except DocumentRejected as refusal:
         return refusal.code
     return None
 
@@ -63,7 +63,7 @@ TOO_LARGE = {
 @pytest.mark.parametrize("limit", TOO_LARGE)
 def test_what_is_too_much_is_named(limit: str) -> None:
     name = "Q0" if limit == "operations" else None
-    with pytest.raises(DocumentRefused) as refusal:
+    with pytest.raises(DocumentRejected) as refusal:
         read_operation(SCHEMA, TOO_LARGE[limit], name)
     (error,) = refusal.value.errors
     assert refusal.value.code == "QUERY_TOO_LARGE"
@@ -147,7 +147,7 @@ GUESSES = [
 
 @pytest.mark.parametrize("guess", GUESSES)
 def test_who_guesses_learns_nothing(guess: str) -> None:
-    with pytest.raises(DocumentRefused) as refusal:
+    with pytest.raises(DocumentRejected) as refusal:
         read_operation(SCHEMA, guess, None, rules=HIDING)
     assert [(error.message, error.nodes) for error in refusal.value.errors] == [
         ("The document does not fit the schema.", None)
@@ -161,7 +161,7 @@ def test_the_schema_is_not_told(query: str) -> None:
 
 
 def test_where_it_is_shown_people_are_helped() -> None:
-    with pytest.raises(DocumentRefused, match="GRAPHQL_VALIDATION_FAILED") as refusal:
+    with pytest.raises(DocumentRejected, match="GRAPHQL_VALIDATION_FAILED") as refusal:
         read_operation(SCHEMA, "{ signal { totalCount } }", None)
     assert "Did you mean" in refusal.value.errors[0].message
     assert code_of("{ __typename signals { totalCount } }", HIDING) is None

@@ -11,7 +11,7 @@ from graphql import GraphQLSchema, OperationDefinitionNode, build_schema, is_inp
 from graph.compiler.cost import Cost
 from graph.compiler.global_ids import global_id
 from graph.compiler.variables import Variables
-from graph.documents import DocumentRefused, Operation, read_operation
+from graph.documents import DocumentRejected, Operation, read_operation
 from graph.persisted import MAX_TEXT, AllowList, AllowListError, PersistedQueries, example_variables
 from graph.schema import create_schema
 
@@ -38,7 +38,7 @@ class Bytes:
 
 
 async def refusal(texts: PersistedQueries | AllowList, query: str | None, hash_: str | None) -> tuple[str, str]:
-    with pytest.raises(DocumentRefused) as refused:
+    with pytest.raises(DocumentRejected) as refused:
         await texts.text_of(query, hash_)
     return refused.value.code, refused.value.errors[0].message
 

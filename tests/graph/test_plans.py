@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.engine import Database
-from graph import documents, operations
-from graph.operations import Operations
-from graph.plans import Plans
+from graph import documents, pipeline
+from graph.pipeline import Pipeline
+from graph.plan_cache import PlanCache
 from graph.schema import create_schema
 from tests.application import GENEROUS, FieldByField, asked, context_of, counted
 
@@ -27,8 +27,8 @@ class Server:
         self.database = database
         context = context_of(database)
         self.plans = context.plans
-        self._planned = Operations(create_schema(), context, rules=GENEROUS)
-        self._unplanned = FieldByField(create_schema(), replace(context, plans=Plans()), rules=GENEROUS)
+        self._planned = Pipeline(create_schema(), context, rules=GENEROUS)
+        self._unplanned = FieldByField(create_schema(), replace(context, plans=PlanCache()), rules=GENEROUS)
 
     async def ask(self, query: str, variables: dict[str, Any] | None = None) -> Any:
         return orjson.loads((await self._planned.answer(asked(query, variables))).body)
@@ -62,8 +62,8 @@ async def test_a_warm_request_does_nothing_again(server: Server, monkeypatch: py
     for module, name in (
         (documents, "parse"),
         (documents, "validate"),
-        (operations, "compile_plan"),
-        (operations, "execute"),
+        (pipeline, "compile_plan"),
+        (pipeline, "execute"),
     ):
         monkeypatch.setattr(module, name, fail)
     for symbol, name in (("BTC", "Bitcoin"), ("eth", "Ethereum")):
@@ -281,7 +281,7 @@ async def test_a_plan_that_cannot_be_made_is_counted(server: Server, monkeypatch
     def fail(*_: Any) -> Any:
         raise RuntimeError
 
-    monkeypatch.setattr(operations, "compile_plan", fail)
+    monkeypatch.setattr(pipeline, "compile_plan", fail)
     assert await server.ask(COIN, {"symbol": "BTC"}) == {"data": {"cryptocurrency": {"name": "Bitcoin"}}}
     assert server.plans.fallbacks == 1
     report = (await server.ask("{ health { plans { fallbacks hits entries } } }"))["data"]["health"]["plans"]

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import URL
 
 from db.engine import Database
-from graph.operations import Operations
+from graph.pipeline import Pipeline
 from graph.schema import create_schema
 from tests.application import asked, context_of, counted
 
@@ -62,11 +62,11 @@ async def database(demo_url: URL) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def operations(database: Database) -> Operations:
-    return Operations(create_schema(), context_of(database))
+def operations(database: Database) -> Pipeline:
+    return Pipeline(create_schema(), context_of(database))
 
 
-async def _data(operations: Operations, query: str, **variables: Any) -> Any:
+async def _data(operations: Pipeline, query: str, **variables: Any) -> Any:
     answer = orjson.loads((await operations.answer(asked(query, variables))).body)
     assert "errors" not in answer
     return answer["data"]
@@ -74,7 +74,7 @@ async def _data(operations: Operations, query: str, **variables: Any) -> Any:
 
 @pytest.mark.parametrize(("operation", "statements"), OPERATIONS, ids=[operation[:60] for operation, _ in OPERATIONS])
 async def test_statements_of_an_operation(
-    database: Database, operations: Operations, operation: str, statements: int
+    database: Database, operations: Pipeline, operation: str, statements: int
 ) -> None:
     for _ in ("cold", "cold", "warm"):
         with counted(database) as executed:
@@ -82,14 +82,14 @@ async def test_statements_of_an_operation(
         assert len(executed) == statements
 
 
-async def test_a_count_is_made_only_when_it_is_selected(database: Database, operations: Operations) -> None:
+async def test_a_count_is_made_only_when_it_is_selected(database: Database, operations: Pipeline) -> None:
     for selection, is_counted in (("nodes { id }", False), ("nodes { id } totalCount", True)):
         with counted(database) as executed:
             await _data(operations, f"{{ signals {{ {selection} }} }}")
         assert ('AS "totalCount"' in executed[0]) is is_counted
 
 
-async def test_what_is_not_selected_is_not_read(database: Database, operations: Operations) -> None:
+async def test_what_is_not_selected_is_not_read(database: Database, operations: Pipeline) -> None:
     query = """query($more: Boolean!) {
       cryptocurrency(symbol: "BTC") { name candles(last: 1) @include(if: $more) { close } }
     }"""

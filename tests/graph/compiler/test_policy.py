@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import strawberry
 
-from graph.compiler.later import Later, Planning
+from graph.compiler.deferred import DeferredValue, Planning
 from graph.compiler.policy import EXCEPTIONALLY, CacheControl, CacheControlScope, Exceptionally, Policy
 
 PRIVATE = CacheControlScope.PRIVATE
@@ -102,6 +102,6 @@ def test_an_argument_may_make_an_exception() -> None:
 
 
 def test_a_variable_is_looked_at_for_each_request() -> None:
-    year = Later("year", lambda values: values["year"], 1990, Planning())
+    year = DeferredValue("year", lambda values: values["year"], 1990, Planning())
     found = policy("Query.archived", year=year)
     assert [found.seconds({"year": of}) for of in (1990, 2010, None)] == [500, 20, 20]

@@ -24,4 +24,4 @@ def ann(all_: People) -> Person:
 async def anybody(database_url: URL) -> AsyncIterator[Person]:
     """Somebody who did not sign in, where nobody has to."""
     async with people(database_url, auth_mode="open", secret_key=None) as found:
-        yield found.stranger
+        yield found.anonymous

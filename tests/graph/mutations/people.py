@@ -32,13 +32,13 @@ class Person(Client):
 
 
 class People(NamedTuple):
-    """ann, bob and admin may write; reader has a key of ann's that reads alone; nobody signed in as stranger."""
+    """ann, bob and admin may write; reader has a key of ann's that reads alone; nobody signed in as anonymous."""
 
     ann: Person
     bob: Person
     admin: Person
     reader: Person
-    stranger: Person
+    anonymous: Person
     database: Database
     app: ASGIApp
 
@@ -81,7 +81,7 @@ async def key_of(connection: Connection, user_id: int, scope: str, **values: Any
 
 async def _made(connection: Connection) -> dict[str, tuple[int, str | None]]:
     await connection.execute(text(COINS))
-    made: dict[str, tuple[int, str | None]] = {"stranger": (0, None)}
+    made: dict[str, tuple[int, str | None]] = {"anonymous": (0, None)}
     for name in ("ann", "bob", "admin"):
         is_admin = name == "admin"
         id_ = await users.create(connection, username=name, password_hash=users.NO_PASSWORD, is_admin=is_admin)

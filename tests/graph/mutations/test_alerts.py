@@ -30,7 +30,7 @@ async def test_alerts_are_their_users_and_those_for_everyone_are_seen_by_all_who
     await created(admin, "all", forEveryone=True)
     assert await shown(ann) == [("ann's", False), ("all", False)]
     assert await shown(bob) == [("all", False)]
-    assert await shown(all_.stranger) == []
+    assert await shown(all_.anonymous) == []
     refused = {"type": "SYSTEM", "message": "x", "forEveryone": True}
     assert await ann.errors(CREATE, input=refused) == [("forEveryone", "FORBIDDEN")]
 
@@ -76,7 +76,7 @@ async def test_what_is_wrong(all_: People) -> None:
     ]
     for mutation, given, errors in refused:
         assert await ann.errors(mutation, input=given) == errors, given
-    for person, code in ((all_.stranger, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
+    for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         assert (await person.error(MARK, input={"before": "now"}))["extensions"]["code"] == code
         error = await person.error(CREATE, input={"type": "SYSTEM", "message": "m"})
         assert error["extensions"]["code"] == code

@@ -37,7 +37,7 @@ async def test_a_key_is_made_used_and_revoked_at_once(all_: People) -> None:
     # Neither another nor somebody who reads alone ends it.
     assert await all_.bob.errors(REVOKE, input=given) == [("id", "NOT_FOUND")]
     assert (await all_.reader.error(REVOKE, input=given))["extensions"]["code"] == "FORBIDDEN"
-    assert (await all_.stranger.error(REVOKE, input=given))["extensions"]["code"] == "UNAUTHENTICATED"
+    assert (await all_.anonymous.error(REVOKE, input=given))["extensions"]["code"] == "UNAUTHENTICATED"
     assert await is_let_in(program)
     first = (await program.data(REVOKE, input=given))["revokeApiKey"]["apiKey"]["revokedAt"]
     assert first is not None
@@ -49,7 +49,7 @@ async def test_a_key_does_no_more_than_whoever_makes_it(all_: People) -> None:
     admins = {"name": "k", "scopes": ["ADMIN"]}
     assert await all_.ann.errors(CREATE, input=admins) == [("scopes", "FORBIDDEN")]
     assert (await all_.reader.error(CREATE, input=admins))["extensions"]["code"] == "FORBIDDEN"
-    assert (await all_.stranger.error(CREATE, input=admins))["extensions"]["code"] == "UNAUTHENTICATED"
+    assert (await all_.anonymous.error(CREATE, input=admins))["extensions"]["code"] == "UNAUTHENTICATED"
     program = person(all_.app, (await made(all_.admin, "ADMIN"))["secret"])
     assert await program.errors(CREATE, input=admins) == []
     # An administrator's key that writes is no administrator.

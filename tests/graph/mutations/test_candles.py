@@ -103,7 +103,7 @@ async def test_what_can_be_mended_is_told_and_nothing_is_written(all_: People) -
     for values, errors in REFUSED:
         given = {"symbol": "BTC", "candles": [candle(0)], **values}
         assert await all_.ann.errors(RECORD, input=given) == errors, values
-    for person, code in ((all_.stranger, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
+    for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         error = await person.error(RECORD, input={"symbol": "BTC", "candles": [candle(0)]})
         assert error["extensions"]["code"] == code
     assert (await all_.ann.data('{ cryptocurrency(symbol: "BTC") { latest { close } } }'))["cryptocurrency"] == {

@@ -81,7 +81,7 @@ async def test_two_mutations_of_an_operation_are_done_in_order(ann: Person) -> N
 
 
 async def test_who_may_not_write_changes_nothing(all_: People) -> None:
-    for person, code in ((all_.stranger, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
+    for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         assert (await person.error(ADD, input=ADA))["extensions"]["code"] == code
         assert (await person.error(UPDATE, input={"symbol": "BTC"}))["extensions"]["code"] == code
     assert (await all_.ann.data(READ))["cryptocurrency"] is None

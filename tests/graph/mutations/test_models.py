@@ -40,9 +40,9 @@ async def test_what_can_be_mended_is_told_and_nothing_is_written(all_: People) -
     assert await all_.ann.errors(REGISTER, input={**MODEL, "version": "taken"}) == []
     for values, errors in REFUSED:
         assert await all_.ann.errors(REGISTER, input={**MODEL, **values}) == errors, values
-    for person, code in ((all_.stranger, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
+    for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         assert (await person.error(REGISTER, input=MODEL))["extensions"]["code"] == code
-    assert (await all_.stranger.data("{ models { totalCount } }"))["models"]["totalCount"] == 1
+    assert (await all_.anonymous.data("{ models { totalCount } }"))["models"]["totalCount"] == 1
 
 
 async def test_a_zero_that_is_written_out_is_no_zero_character(ann: Person) -> None:

@@ -90,7 +90,7 @@ async def test_what_can_be_mended_is_told_and_nothing_is_written(all_: People) -
     for values, errors in ONE_REFUSED:
         found = await all_.ann.errors(RECORD, input=given(prediction(), prediction(**values)))
         assert found == [(f"predictions.1.{field}", code) for field, code in errors], values
-    for person, code in ((all_.stranger, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
+    for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         assert (await person.error(RECORD, input=given(prediction())))["extensions"]["code"] == code
     assert (await all_.ann.data("{ models { totalCount } predictions { totalCount } }")) == {
         "models": {"totalCount": 0},

@@ -11,7 +11,7 @@ from sqlalchemy import URL, text
 
 from cache.buckets import Buckets
 from db.writes import users
-from db.writes.refusals import WriteRefused
+from db.writes.validation import ValidationError
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
 from graph.identity.passwords import MOST_WAITING, THREADS, Passwords
@@ -45,13 +45,13 @@ async def all_(database_url: URL) -> AsyncIterator[People]:
 
 async def signed_in(all_: People) -> tuple[Person, str]:
     """Carol, and her refresh token."""
-    payload = (await all_.stranger.data(LOGIN, input=CREDENTIALS))["login"]
+    payload = (await all_.anonymous.data(LOGIN, input=CREDENTIALS))["login"]
     assert payload["userErrors"] == []
     return person(all_.app, payload["accessToken"]), payload["refreshToken"]
 
 
 async def refreshed(all_: People, token: str) -> dict[str, Any]:
-    payload: dict[str, Any] = (await all_.stranger.data(REFRESH, input={"refreshToken": token}))["refresh"]
+    payload: dict[str, Any] = (await all_.anonymous.data(REFRESH, input={"refreshToken": token}))["refresh"]
     return payload
 
 
@@ -66,7 +66,7 @@ async def is_let_in(one: Person) -> bool:
 
 
 async def test_somebody_signs_in_goes_on_and_signs_out(all_: People) -> None:
-    payload = (await all_.stranger.data(LOGIN, input=CREDENTIALS))["login"]
+    payload = (await all_.anonymous.data(LOGIN, input=CREDENTIALS))["login"]
     assert payload["user"] == {"username": "carol", "isAdmin": False}
     assert payload["expiresIn"] == 600
     carol = person(all_.app, payload["accessToken"])
@@ -82,7 +82,7 @@ async def test_somebody_signs_in_goes_on_and_signs_out(all_: People) -> None:
     assert not await is_let_in(later)
     assert not await is_let_in(carol)
     assert (await refreshed(all_, again["refreshToken"]))["userErrors"][0]["code"] == "SIGNED_OUT"
-    assert (await all_.stranger.data(LOGOUT, input={}))["logout"]["signedOut"] is False
+    assert (await all_.anonymous.data(LOGOUT, input={}))["logout"]["signedOut"] is False
 
 
 async def test_an_old_refresh_token_ends_the_session(all_: People) -> None:
@@ -141,7 +141,7 @@ WHOEVER = [
 
 
 async def test_whatever_was_wrong_is_answered_alike(all_: People) -> None:
-    answers = [await all_.stranger.ask(LOGIN, input=credentials) for credentials in WHOEVER]
+    answers = [await all_.anonymous.ask(LOGIN, input=credentials) for credentials in WHOEVER]
     assert answers == [answers[0]] * len(WHOEVER)
     payload = answers[0]["data"]["login"]
     assert (payload["userErrors"][0]["code"], payload["accessToken"], payload["user"]) == (
@@ -171,12 +171,12 @@ async def test_and_takes_about_as_long() -> None:
 async def test_attempts_are_few(all_: People) -> None:
     wrong = {"username": "carol", "password": "wrong password"}
     for _ in range(10):
-        assert await all_.stranger.errors(LOGIN, input=wrong) == WRONG
+        assert await all_.anonymous.errors(LOGIN, input=wrong) == WRONG
     # The right one as well, and whatever the case.
     for credentials in (wrong, CREDENTIALS, {**CREDENTIALS, "username": "CAROL"}):
-        payload = (await all_.stranger.data(LOGIN, input=credentials))["login"]
+        payload = (await all_.anonymous.data(LOGIN, input=credentials))["login"]
         assert payload["userErrors"][0]["code"] == "TOO_MANY_ATTEMPTS"
-    assert await all_.stranger.errors(LOGIN, input={**wrong, "username": "dave"}) == WRONG
+    assert await all_.anonymous.errors(LOGIN, input={**wrong, "username": "dave"}) == WRONG
 
 
 async def test_when_too_many_sign_in_at_once_they_are_told(all_: People) -> None:
@@ -186,7 +186,7 @@ async def test_when_too_many_sign_in_at_once_they_are_told(all_: People) -> None
         passwords._places.acquire()
     # It was no attempt.
     for _ in range(20):
-        with pytest.raises(WriteRefused) as refusal:
+        with pytest.raises(ValidationError) as refusal:
             await accounts.login(all_.database, "address", "carol", PASSWORD)
         assert [problem.code for problem in refusal.value.problems] == ["TOO_MANY_ATTEMPTS"]
     passwords._places.release()

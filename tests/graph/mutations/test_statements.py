@@ -6,7 +6,7 @@ from sqlalchemy import URL
 from db.engine import Database
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
-from graph.operations import Operations, Request
+from graph.pipeline import GraphQLRequest, Pipeline
 from graph.schema import create_schema
 from tests.application import context_of, counted
 from tests.graph.mutations.people import People
@@ -38,19 +38,19 @@ COSTS = [
 
 
 async def test_statements_of_a_mutation(all_: People, database_url: URL) -> None:
-    database = Database(database_url, pool_size=1, has_walls=True)
-    operations = Operations(create_schema(), context_of(database))
+    database = Database(database_url, pool_size=1, rls_enabled=True)
+    operations = Pipeline(create_schema(), context_of(database))
     ann = Caller(all_.ann.user_id, frozenset({Scope.READ, Scope.WRITE}))
     for (mutation, values), cost in COSTS:
         with counted(database) as executed:
             answer = orjson.loads(
-                (await operations.answer(Request(mutation, {"input": values}, None, caller=ann))).body
+                (await operations.answer(GraphQLRequest(mutation, {"input": values}, None, caller=ann))).body
             )
         assert "errors" not in answer, answer
         assert len(executed) == AROUND + cost, executed
     # With a key: it is taken, and what is answered is kept; the second time it is found instead.
     for cost in (2 + 2, 2):
         with counted(database) as executed:
-            await operations.answer(Request(TRADE, {"input": {**ONE, "idempotencyKey": "k"}}, None, caller=ann))
+            await operations.answer(GraphQLRequest(TRADE, {"input": {**ONE, "idempotencyKey": "k"}}, None, caller=ann))
         assert len(executed) == AROUND + cost, executed
     await database.close()

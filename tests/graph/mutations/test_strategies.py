@@ -78,7 +78,7 @@ async def test_what_is_wrong_with_a_strategy(all_: People) -> None:
     for mutation, given, errors in refused:
         assert await ann.errors(mutation, input=given) == errors, given
     assert await all_.bob.errors(UPDATE, input={"id": id_, "name": "mine"}) == [("id", "NOT_FOUND")]
-    assert (await all_.stranger.error(CREATE, input={"name": "x"}))["extensions"]["code"] == "UNAUTHENTICATED"
+    assert (await all_.anonymous.error(CREATE, input={"name": "x"}))["extensions"]["code"] == "UNAUTHENTICATED"
     assert (await all_.reader.error(UPDATE, input={"id": id_}))["extensions"]["code"] == "FORBIDDEN"
     names = [
         node["name"] for node in (await all_.admin.data("{ strategies { nodes { name } } }"))["strategies"]["nodes"]
@@ -132,7 +132,7 @@ async def test_what_is_wrong_with_a_signal(all_: People) -> None:
     ]
     for values, errors in refused:
         assert await ann.errors(SIGNAL, input={**BUY, **values}) == errors, values
-    assert (await all_.stranger.error(SIGNAL, input=BUY))["extensions"]["code"] == "UNAUTHENTICATED"
+    assert (await all_.anonymous.error(SIGNAL, input=BUY))["extensions"]["code"] == "UNAUTHENTICATED"
     assert (await all_.reader.error(SIGNAL, input=BUY))["extensions"]["code"] == "FORBIDDEN"
     assert (await all_.admin.data("{ signals { totalCount } }"))["signals"]["totalCount"] == 0
 

@@ -40,7 +40,7 @@ async def test_a_trade_is_recorded_and_shown(ann: Person) -> None:
 async def test_a_trade_belongs_to_whoever_records_it(all_: People) -> None:
     await recorded(all_.ann)
     counts = [
-        (await one.data(COUNT))["trades"]["totalCount"] for one in (all_.ann, all_.bob, all_.admin, all_.stranger)
+        (await one.data(COUNT))["trades"]["totalCount"] for one in (all_.ann, all_.bob, all_.admin, all_.anonymous)
     ]
     assert counts == [1, 0, 1, 0]
 
@@ -90,7 +90,7 @@ async def test_what_can_be_mended_is_told_and_nothing_is_written(all_: People) -
 
 
 async def test_no_more_than_a_reader_may_nobody_writes(all_: People) -> None:
-    for person, code in ((all_.stranger, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
+    for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         assert (await person.error(RECORD, input=TRADE))["extensions"]["code"] == code
     assert (await all_.admin.data(COUNT))["trades"]["totalCount"] == 0
 

@@ -40,7 +40,7 @@ async def seen(person: Person, query: str, *, by_get: bool) -> Any:
 async def test_a_write_is_seen_by_the_next_read(database_url: URL, redis_url: str, mode: str, tiers: str) -> None:
     settings: dict[str, Any] = {} if mode == "required" else {"auth_mode": "open", "secret_key": None}
     async with people(database_url, **settings, redis_url=redis_url if tiers == "redis" else None) as all_:
-        one = all_.ann if mode == "required" else all_.stranger
+        one = all_.ann if mode == "required" else all_.anonymous
         await warmed(one)
         for number in range(1, TIMES + 1):
             by_get = number % 2 == 0
@@ -90,33 +90,33 @@ async def test_when_the_listener_is_cut_off_nothing_stale_is_served(database_url
 
 def hearing() -> AnswerCache:
     cache = AnswerCache()
-    cache.caught_up("home", "10:10:")
+    cache.on_resync("home", "10:10:")
     return cache
 
 
 async def test_whoever_waits_goes_on_when_nobody_hears_any_more() -> None:
     cache = hearing()
-    waiting = asyncio.create_task(cache.until_heard(11))
+    waiting = asyncio.create_task(cache.wait_until_seen(11))
     await asyncio.sleep(0.01)
     started = time.perf_counter()
-    cache.cut_off()
+    cache.on_disconnect()
     await waiting
     assert time.perf_counter() - started < 0.5
-    await cache.until_heard(12)
+    await cache.wait_until_seen(12)
     assert cache._waited_for == {}
 
 
 async def test_what_was_heard_before_is_not_waited_for() -> None:
     cache = hearing()
-    cache.heard_all(11)
+    cache.on_transaction_end(11)
     started = time.perf_counter()
-    await cache.until_heard(11)
+    await cache.wait_until_seen(11)
     assert time.perf_counter() - started < 0.5
 
 
 async def test_whoever_leaves_is_not_waited_for_either() -> None:
     cache = hearing()
-    waiting = asyncio.create_task(cache.until_heard(11))
+    waiting = asyncio.create_task(cache.wait_until_seen(11))
     await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -127,5 +127,5 @@ async def test_what_is_not_heard_in_time_is_taken_for_anything(monkeypatch: pyte
     monkeypatch.setattr("cache.answers.HEARD_WITHIN_SECONDS", 0.05)
     cache = hearing()
     before = cache.stamp(["trades"])
-    await cache.until_heard(11)
+    await cache.wait_until_seen(11)
     assert cache.stamp(["trades"]) != before

@@ -9,8 +9,8 @@ import orjson
 from structlog.testing import capture_logs
 
 from db.engine import Database, DatabaseProbe
-from graph.operations import Operations
-from graph.plans import Plans
+from graph.pipeline import Pipeline
+from graph.plan_cache import PlanCache
 from graph.schema import create_schema
 from tests.application import GENEROUS, FieldByField, asked, context_of
 from tests.graph.oracle.comparison import Different, compare
@@ -40,9 +40,9 @@ class Bench:
         context = context_of(database)
         self.plans = context.plans
         # The second time, an operation is answered by the plan of the first.
-        self.plans.plans.least_sightings = 1
-        self.planned = Operations(create_schema(), context, rules=GENEROUS)
-        self.unplanned = FieldByField(create_schema(), replace(context, plans=Plans()), rules=GENEROUS)
+        self.plans.plans.min_uses = 1
+        self.planned = Pipeline(create_schema(), context, rules=GENEROUS)
+        self.unplanned = FieldByField(create_schema(), replace(context, plans=PlanCache()), rules=GENEROUS)
         runner.run(store_user(database))
         runner.run(store(database, rows))
 
@@ -110,7 +110,7 @@ class Bench:
                 return Different(f"{difference}, {way},", way=difference.way), data
         return None, data
 
-    def _execute(self, operations: Operations, operation: Operation) -> Any:
+    def _execute(self, operations: Pipeline, operation: Operation) -> Any:
         request = asked(operation.text, operation.variables)
         with capture_logs() as masked:
             answer = orjson.loads(self.runner.run(operations.answer(request)).body)

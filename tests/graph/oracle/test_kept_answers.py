@@ -15,7 +15,7 @@ from sqlalchemy import URL, text
 
 from cache.answers import AnswerCache, Source
 from db.changes import listen
-from graph.operations import Operations
+from graph.pipeline import Pipeline
 from graph.schema import create_schema
 from tests.application import GENEROUS, asked, context_of
 from tests.conftest import TEMPLATE, create_database
@@ -75,12 +75,12 @@ class Listening(AnswerCache):
         self.last = 0
         self.news = asyncio.Event()
 
-    def caught_up(self, *where: str) -> None:
-        super().caught_up(*where)
+    def on_resync(self, *where: str) -> None:
+        super().on_resync(*where)
         self.news.set()
 
-    def heard(self, transaction: int, *change: Any) -> None:
-        super().heard(transaction, *change)
+    def on_change(self, transaction: int, *change: Any) -> None:
+        super().on_change(transaction, *change)
         self.last = transaction
         self.news.set()
 
@@ -97,7 +97,7 @@ class KeepingBench(Bench):
     def __init__(self, runner: asyncio.Runner, database: PatientDatabase) -> None:
         super().__init__(runner, database, nasty_rows())
         self.cache = Listening()
-        self.keeping = Operations(create_schema(), context_of(database, self.cache), rules=GENEROUS)
+        self.keeping = Pipeline(create_schema(), context_of(database, self.cache), rules=GENEROUS)
         self.sources: Counter[Source] = Counter()
         self.changed = 0
         self.listening = runner.run(self._listen())

@@ -12,8 +12,8 @@ from sqlalchemy import URL
 from db.engine import Database
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
-from graph.operations import Operations, Request
-from graph.plans import Plans
+from graph.pipeline import GraphQLRequest, Pipeline
+from graph.plan_cache import PlanCache
 from graph.schema import create_schema
 from tests.application import context_of, serving
 from tests.conftest import TEMPLATE, create_database
@@ -75,18 +75,18 @@ def asked_for(schema: GraphQLSchema, world_url: URL) -> list[Document]:
 def expected(worlds: dict[str, URL], asked_for: list[Document]) -> Expected:
     """What who sees everything sees of each world."""
 
-    async def ask(name: str, plans: Plans) -> list[bytes]:
+    async def ask(name: str, plans: PlanCache) -> list[bytes]:
         database = Database(worlds[name])
         # Whoever sees everything has the same plans in each world.
-        operations = Operations(create_schema(), replace(context_of(database), plans=plans))
+        operations = Pipeline(create_schema(), replace(context_of(database), plans=plans))
         caller = Caller(VIEWERS.get(name, world.ROOT), frozenset({Scope.READ}), sees_all=True)
-        answers = [await operations.answer(Request(*document, None, caller=caller)) for document in asked_for]
+        answers = [await operations.answer(GraphQLRequest(*document, None, caller=caller)) for document in asked_for]
         await database.close()
         assert all(answer.body.startswith(b'{"data":') for answer in answers)
         return [answer.body for answer in answers]
 
     async def ask_all() -> Expected:
-        plans = Plans()
+        plans = PlanCache()
         return {name: await ask(name, plans) for name in worlds}
 
     return asyncio.run(ask_all())

@@ -27,7 +27,7 @@ from db.queries.viewers import Viewer
 from graph.context import Context
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
-from graph.operations import Operations, Request
+from graph.pipeline import GraphQLRequest, Pipeline
 from graph.schema import create_schema
 from graph.types import nodes
 from tests.application import Client, FieldByField, context_of, serving
@@ -98,7 +98,7 @@ async def test_the_second_wall_alone(
     world_url: URL, asked_for: list[Document], expected: Expected, user_id: int | None, every: int
 ) -> None:
     """Statements that ask for everybody's rows get the viewer's. Users and keys are behind the first wall only."""
-    database = Database(world_url, has_walls=True)
+    database = Database(world_url, rls_enabled=True)
     whole = context_of(database)
     context = FirstWallDown(**{field.name: getattr(whole, field.name) for field in fields(whole)})
     behind = [not re.search(r"\bnode\(|\bnodes\(ids", document.text) for document in asked_for]
@@ -115,10 +115,10 @@ class FirstWallDown(Context):
         return Viewer(self.viewer_id, sees_all=True)
 
 
-async def compare(operations: Operations, caller: Caller, documents: list[Document], answers: Expected) -> None:
+async def compare(operations: Pipeline, caller: Caller, documents: list[Document], answers: Expected) -> None:
     world = Asker("", None, caller.user_id, caller.sees_all).world
     for document, answer in zip(documents, answers[world], strict=True):
-        found = await operations.answer(Request(*document, None, caller=caller))
+        found = await operations.answer(GraphQLRequest(*document, None, caller=caller))
         assert orjson.loads(found.body) == orjson.loads(answer), document
 
 

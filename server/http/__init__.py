@@ -1,0 +1,1 @@
+"""HTTP: requests, answers, callers, and the middleware between them."""

@@ -1,0 +1,1 @@
+"""Work in the background: jobs, and the runner that runs them."""

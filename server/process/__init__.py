@@ -1,0 +1,1 @@
+"""Processes: starting the database, serving, stopping."""

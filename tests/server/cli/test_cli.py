@@ -1,0 +1,224 @@
+"""The command line, as a person runs it: in a process of its own, on an embedded database of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+COMMAND = [str(Path(sys.executable).with_name("candlegraph"))]
+CSV = """Date,Open,High,Low,Close,Volume
+2025-06-28 15:00:00+00:00,10,12,9,11,1.5
+2025-06-28 16:00:00+00:00,11,12,10,10.5,2
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory that the commands of this module share, with their data in it."""
+    return tmp_path_factory.mktemp("cli")
+
+
+def environment() -> dict[str, str]:
+    ours = {"DATABASE_URL", "REDIS_URL", "CANDLEGRAPH_DATA_DIR"}
+    return {name: value for name, value in os.environ.items() if name not in ours} | {"COLUMNS": "200"}
+
+
+def candlegraph(folder: Path, *arguments: str, answer: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(),
+        input=answer,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def succeeded(folder: Path, *arguments: str, answer: str | None = None) -> str:
+    done = candlegraph(folder, *arguments, answer=answer)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_help_reads_well(folder: Path) -> None:
+    told = succeeded(folder, "--help")
+    for command in ("serve", "import-candles", "settle", "schema", "db"):
+        assert command in told
+    for option in ("--host", "--port", "--workers", "--data-dir", "--no-demo"):
+        assert option in succeeded(folder, "serve", "--help")
+    for command in ("upgrade", "downgrade", "current", "stats", "verify", "rebuild-rollups", "clean", "reset"):
+        assert command in succeeded(folder, "db", "--help")
+
+
+def test_the_schema_is_printed(folder: Path) -> None:
+    assert succeeded(folder, "schema") == (Path(__file__).resolve().parents[3] / "schema.graphql").read_text()
+
+
+def test_settings_that_cannot_be_used_are_told_in_a_line(folder: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "db", "current"],
+        cwd=folder,
+        env=environment() | {"DATABASE_URL": "mysql://h/d"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "DATABASE_URL: Candlegraph speaks PostgreSQL only" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_away_is_told_in_a_line(folder: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "db", "stats"],
+        cwd=folder,
+        env=environment() | {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "Error: The database cannot be reached."
+
+
+def test_candles_are_imported_once(folder: Path) -> None:
+    (folder / "candles.csv").write_text(CSV)
+    arguments = ["import-candles", "candles.csv", "--symbol", "tst", "--name", "Test", "--interval", "H1"]
+    assert succeeded(folder, *arguments).startswith("TST: 2 inserted, 0 updated, 0 unchanged, 0 refused")
+    assert succeeded(folder, *arguments).startswith("TST: 0 inserted, 0 updated, 2 unchanged, 0 refused")
+
+
+def test_bad_rows_are_told_by_line(folder: Path) -> None:
+    (folder / "bad.csv").write_text(CSV + "2025-06-28 17:00:00+00:00,10,9,11,10,1\n")
+    arguments = ["import-candles", "bad.csv", "--symbol", "BAD", "--interval", "H1"]
+    done = candlegraph(folder, *arguments)
+    assert done.returncode == 1
+    assert "line 4: " in done.stderr
+    assert succeeded(folder, *arguments, "--skip-bad-rows").startswith(
+        "BAD: 2 inserted, 0 updated, 0 unchanged, 1 refused"
+    )
+
+
+def test_the_database_is_looked_after(folder: Path) -> None:
+    assert "(up to date)" in succeeded(folder, "db", "upgrade")
+    assert "market_data" in succeeded(folder, "db", "stats")
+    assert "WRONG" not in succeeded(folder, "db", "verify")
+    assert succeeded(folder, "db", "rebuild-rollups") == "The rollups of 2 coins are rebuilt.\n"
+    assert succeeded(folder, "settle") == "0 predictions settled\n"
+    old = "4 candles, 0 sentiment rows, 0 sessions and 0 idempotency keys"
+    assert f"{old} would be deleted" in succeeded(folder, "db", "clean")
+    assert f"{old} deleted" in succeeded(folder, "db", "clean", "--apply")
+    assert "0 candles" in succeeded(folder, "db", "clean")
+
+
+def test_revisions_go_up_and_down(folder: Path) -> None:
+    assert succeeded(folder, "db", "downgrade", "-1").startswith("0004_identity (the newest is 0005_ownership)")
+    done = candlegraph(folder, "db", "upgrade", "nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Can't locate revision")
+    assert "(up to date)" in succeeded(folder, "db", "upgrade")
+
+
+def test_a_reset_asks(folder: Path) -> None:
+    assert candlegraph(folder, "db", "reset", answer="n\n").returncode == 1
+    assert "empty" in succeeded(folder, "db", "reset", "--yes")
+    assert succeeded(folder, "db", "downgrade", "base").startswith("no tables")
+
+
+@contextmanager
+def server(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [*COMMAND, "serve", "--port", str(port), *arguments]
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_ready(process, url, folder / "serve.log")
+            yield process, url
+        finally:
+            process.kill()
+            process.wait(10)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    for _ in range(300):
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(log.read_text())
+
+
+def ask(url: str, query: str) -> Any:
+    body = json.dumps({"query": query}).encode()
+    request = urllib.request.Request(f"{url}/graphql", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)["data"]
+
+
+def postgres_of(folder: Path) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "postgres" and str(folder) in " ".join(process.info["cmdline"] or [])
+    ]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_serve_stops_cleanly(folder: Path, stop: signal.Signals, workers: str) -> None:
+    with server(folder, "--no-demo", "--workers", workers) as (process, url):
+        assert ask(url, "{ cryptocurrencies { totalCount } }") == {"cryptocurrencies": {"totalCount": 0}}
+        assert postgres_of(folder)
+        process.send_signal(stop)
+        assert process.wait(15) == 0
+    assert postgres_of(folder) == []
+    assert b"Traceback" not in (folder / "serve.log").read_bytes()
+
+
+def test_a_killed_server_comes_back_with_everything(tmp_path: Path) -> None:
+    with server(tmp_path) as (process, url):
+        told = (tmp_path / "serve.log").read_text()
+        assert "Demo data: 5 coins" in told
+        assert f"Ready: {url}/graphql" in told
+        before = ask(url, "{ trades { totalCount } predictions { totalCount } }")
+        assert before["trades"]["totalCount"] > 100
+        process.kill()
+    started = time.monotonic()
+    with server(tmp_path) as (process, url):
+        assert time.monotonic() - started < 10
+        assert "Demo data" not in (tmp_path / "serve.log").read_text()
+        assert ask(url, "{ trades { totalCount } predictions { totalCount } }") == before
+        process.terminate()
+        assert process.wait(15) == 0
+    assert postgres_of(tmp_path) == []
+
+
+def test_a_port_that_is_taken_is_told_before_anything_else(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = candlegraph(tmp_path, "serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode != 0
+    assert "address already in use" in done.stderr.lower()
+    assert not (tmp_path / ".candlegraph").exists()

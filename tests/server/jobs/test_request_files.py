@@ -1,0 +1,45 @@
+"""Requests in files: what is read of them, and where they are wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from graph.pipeline import GraphQLRequest
+from server.jobs.request_files import requests_in
+from server.jobs.warming import Asked, WarmingError
+
+
+async def test_operations_that_need_no_variables(tmp_path: Path) -> None:
+    file = tmp_path / "a.graphql"
+    text = "query A { a } query B($b: Int!) { b } query C($c: Int! = 1, $d: Int) { c } fragment D on E { d }"
+    file.write_text(text)
+    assert await requests_in(file) == [Asked(f"{file}, {name}", GraphQLRequest(text, {}, name)) for name in ("A", "C")]
+    file.write_text("\ufeff{ a }")
+    assert await requests_in(file) == [Asked(str(file), GraphQLRequest("{ a }", {}, None))]
+
+
+async def test_one_request_or_many(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"query": "{ a }", "variables": {"b": [1]}, "operationName": null}')
+    assert await requests_in(file) == [Asked(str(file), GraphQLRequest("{ a }", {"b": [1]}, None))]
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"query": "{ \u2028a }"}\r\n\n{"query": "query B { b }", "operationName": "B"}')
+    assert [asked.name for asked in await requests_in(file)] == [f"{file}, line 1", f"{file}, line 3, B"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error"),
+    [
+        ("a.graphql", b"{ a\n b", "a.graphql, line 2: Syntax Error: Expected Name, found <EOF>."),
+        ("a.graphql", b"\xff", "a.graphql is not in UTF-8."),
+        ("a.json", b"{", "a.json: this is not valid JSON: "),
+        ("a.json", b'[{"query": "{ a }"}, {"query": 1}]', "a.json, request 2: The request needs a query"),
+        ("a.jsonl", b'{"query": "{ a }"}\n[]', "a.jsonl, line 2: The body must be one JSON object"),
+        ("a.jsonl", b'\n{"query": "', "a.jsonl, line 2: this is not valid JSON: "),
+    ],
+)
+async def test_files_that_cannot_be_read(tmp_path: Path, name: str, text: bytes, error: str) -> None:
+    (tmp_path / name).write_bytes(text)
+    with pytest.raises(WarmingError, match=re.escape(f"{tmp_path}/{error}")):
+        await requests_in(tmp_path / name)
