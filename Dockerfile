@@ -6,13 +6,13 @@ WORKDIR /source
 COPY requirements.txt .
 RUN pip install --require-hashes --only-binary :all: --requirement requirements.txt
 COPY . .
-# What installs packages is of no use where nothing is installed any more.
+# The image needs no installers at run time.
 RUN pip install --no-deps --no-build-isolation . && pip uninstall --yes setuptools pip
 
 FROM python:3.14-slim
 RUN useradd --uid 10001 --no-create-home candlegraph && install --directory --owner candlegraph --mode 700 /data
 COPY --from=build /venv /venv
-# Without DATABASE_URL, the embedded PostgreSQL keeps its files in /data: mount a volume there.
+# Without DATABASE_URL, the embedded PostgreSQL stores its data in /data: mount a volume there.
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 CANDLEGRAPH_DATA_DIR=/data
 USER 10001
 WORKDIR /data
