@@ -41,6 +41,7 @@ class Server:
     name: str
     port: int
     process: subprocess.Popen[bytes]
+    log: Path
 
     def url(self, query: Query) -> str:
         return f"http://127.0.0.1:{self.port}/{query.name if self.name in BARE else 'graphql'}"
@@ -93,22 +94,25 @@ def started(
     pool_size: int,
     redis_url: str = "",
     settings: Mapping[str, str] = MappingProxyType({}),
+    checkout: Path = REPOSITORY,
 ) -> Iterator[dict[str, Server]]:
     """The servers, answering; they are stopped at the end of the block, whatever happens in it.
 
-    settings: more of the environment.
+    settings: more of the environment. checkout: where Candlegraph is installed.
     """
     with ExitStack() as stack:
         servers = {}
         for name in names:
-            servers[name] = _start(name, database_url, pool_size, redis_url, settings)
+            servers[name] = _start(name, database_url, pool_size, redis_url, settings, checkout)
             stack.callback(servers[name].stop)
         for server in servers.values():
             _await(server)
         yield servers
 
 
-def _start(name: str, database_url: str, pool_size: int, redis_url: str, settings: Mapping[str, str]) -> Server:
+def _start(
+    name: str, database_url: str, pool_size: int, redis_url: str, settings: Mapping[str, str], checkout: Path
+) -> Server:
     port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -124,14 +128,15 @@ def _start(name: str, database_url: str, pool_size: int, redis_url: str, setting
         "NODE_ENV": "production",
         "GRAPHILE_ENV": "production",
         "PORT": str(port),
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": str(checkout),
         "STATIC_ANSWERS": str(FOLDER / "static"),
         **_cache_settings(name, redis_url),
         **settings,
     }
-    with (FOLDER / f"{name}.log").open("wb") as log:
+    log_path = FOLDER / (f"{name}.log" if checkout == REPOSITORY else f"{name}-other.log")
+    with log_path.open("wb") as log:
         process = subprocess.Popen(
-            _command(name, port),
+            _command(name, port, checkout),
             # Not the repository: a .env in it is not ours to read.
             cwd=FOLDER,
             env=environment,
@@ -141,7 +146,7 @@ def _start(name: str, database_url: str, pool_size: int, redis_url: str, setting
             # Ctrl-C reaches us alone, and we stop them in order.
             start_new_session=True,
         )
-    return Server(name, port, process)
+    return Server(name, port, process, log_path)
 
 
 def _cache_settings(name: str, redis_url: str) -> dict[str, str]:
@@ -151,10 +156,9 @@ def _cache_settings(name: str, redis_url: str) -> dict[str, str]:
     return {} if name == "memory" else {"CACHE_ENABLED": "false"}
 
 
-def _command(name: str, port: int) -> list[str]:
+def _command(name: str, port: int, checkout: Path) -> list[str]:
     if name in ("candlegraph", "cold", "memory", "redis"):
-        command = Path(sys.executable).with_name("candlegraph")
-        return [str(command), "serve", "--no-demo", "--port", str(port)]
+        return [str(checkout / ".venv/bin/candlegraph"), "serve", "--no-demo", "--port", str(port)]
     if name == "postgraphile":
         return postgraphile_command()
     module = {"floor": "floor", "static": "static", "strawberry": "strawberry_tutorial"}[name]
@@ -172,7 +176,7 @@ def _await(server: Server) -> None:
             if probe.connect_ex(("127.0.0.1", server.port)) == 0:
                 return
         time.sleep(0.05)
-    log = (FOLDER / f"{server.name}.log").read_text(errors="replace")
+    log = server.log.read_text(errors="replace")
     raise RuntimeError(f"{ALL_LABELS[server.name]} does not start:\n{log[-3000:]}")
 
 
