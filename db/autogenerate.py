@@ -7,8 +7,7 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp, MigrateOperation, MigrationScript
 
-from db.models import Access, Announced, Base
-from db.models.base import access_of
+from db.models import Access, Announced
 
 _ANNOUNCED_BY = {Announced.BY_COIN: "coin", Announced.BY_TABLE: "table", Announced.NEVER: None}
 
@@ -22,11 +21,11 @@ class ProtectTable(MigrateOperation):
 
 
 def protect_new_tables(_context: Any, _revision: Any, scripts: Iterable[MigrationScript]) -> None:
-    """Alembic's process_revision_directives. Tables are created in an order in which foreign keys are met."""
+    """Alembic's process_revision_directives: protects tables once all of them, and their indexes, are created."""
     for script in scripts:
         for upgrade in script.upgrade_ops_list:
-            created = [operation.table_name for operation in upgrade.ops if isinstance(operation, CreateTableOp)]
-            upgrade.ops += [ProtectTable(name, access_of(Base.metadata.tables[name])) for name in created]
+            created = [operation for operation in upgrade.ops if isinstance(operation, CreateTableOp)]
+            upgrade.ops += [ProtectTable(one.table_name, one.info["access"]) for one in created]
 
 
 @renderers.dispatch_for(ProtectTable)
