@@ -25,7 +25,10 @@ def protect_new_tables(_context: Any, _revision: Any, scripts: Iterable[Migratio
     for script in scripts:
         for upgrade in script.upgrade_ops_list:
             created = [operation for operation in upgrade.ops if isinstance(operation, CreateTableOp)]
-            upgrade.ops += [ProtectTable(one.table_name, one.info["access"]) for one in created]
+            upgrade.ops += [ProtectTable(operation.table_name, operation.info["access"]) for operation in created]
+            for operation in created:
+                # Alembic would write it into the migration, which imports nothing of ours.
+                operation.info.clear()
 
 
 @renderers.dispatch_for(ProtectTable)
