@@ -275,7 +275,7 @@ async def test_a_rename_waits_for_writers_of_rows(writer: Writer, other: Connect
     async with writer.connection.transaction():
         await writer.connection.execute(statement)
         renaming = asyncio.create_task(other.execute(RENAME))
-        await asyncio.sleep(0.2)
+        await scratch.until_blocked(other, writer.connection)
         assert not renaming.done()
     await renaming
     assert [coins for _, coins in await writer.announced()] == [["BTC"], ["BTC", "XBT"]]
@@ -298,7 +298,7 @@ async def test_a_rename_that_commits_while_the_statement_waits(writer: Writer, o
     """The snapshot of the statement still contains the old name."""
     await other.execute("BEGIN; SELECT FROM market_data WHERE cryptocurrency_id = 1 FOR UPDATE")
     writing = asyncio.create_task(writer.write(WRITES["update"]))
-    await asyncio.sleep(0.2)
+    await scratch.until_blocked(writer.connection, other)
     await other.execute(f"{RENAME}; COMMIT")
     assert await writing == [("cryptocurrencies", ["BTC", "XBT"]), ("market_data", ["XBT"])]
 
@@ -308,7 +308,7 @@ async def test_writing_rows_while_their_coin_is_deleted_is_no_deadlock(writer: W
     async with writer.connection.transaction():
         await writer.connection.execute("SELECT FROM market_data WHERE cryptocurrency_id = 1 FOR UPDATE")
         deleting = asyncio.create_task(other.execute("DELETE FROM cryptocurrencies WHERE id = 1"))
-        await asyncio.sleep(0.2)
+        await scratch.until_blocked(other, writer.connection)
         await writer.connection.execute("DELETE FROM market_data WHERE cryptocurrency_id = 1")
     await deleting
     assert ("market_data", None) in await writer.announced()
