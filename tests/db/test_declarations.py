@@ -216,7 +216,7 @@ async def test_a_difference_is_found(database: Database, damage: str, what: str)
     async with database.transaction() as connection:
         for statement in damage.split(";"):
             await connection.execute(text(statement))
-    found = [check.what for check in await maintenance.verify(database) if check.violations]
+    found = [check.condition for check in await maintenance.verify(database) if check.violations]
     assert found == [what]
 
 

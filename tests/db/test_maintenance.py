@@ -63,7 +63,7 @@ async def test_damage_is_found(stored: Database, damage: str, what: str) -> None
             await connection.execute(text(statement))
     wrong = [check for check in await maintenance.verify(stored) if check.violations]
     assert wrong
-    assert what in wrong[0].what
+    assert what in wrong[0].condition
 
 
 async def test_cleaning_counts_first_and_deletes_on_request(stored: Database) -> None:

@@ -175,7 +175,7 @@ async def test_damage_is_found_and_rebuilt(connection: Connection, url: URL, dam
 
 
 async def failed_checks(database: Database) -> list[str]:
-    checks = [check.what for check in await maintenance.verify(database) if check.violations]
+    checks = [check.condition for check in await maintenance.verify(database) if check.violations]
     return [what for what in checks if "boundary" not in what]
 
 

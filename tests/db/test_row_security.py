@@ -252,9 +252,9 @@ async def test_a_cancellation_while_the_viewer_changes(stored: Database) -> None
     ],
 )
 async def test_a_wrong_owner_is_found(copied: Database, damage: list[str], what: str) -> None:
-    assert [check.what for check in await maintenance.verify(copied) if check.violations] == []
+    assert [check.condition for check in await maintenance.verify(copied) if check.violations] == []
     async with copied.transaction() as connection:
         for statement in damage:
             await connection.execute(text(statement))
-    (found,) = [check.what for check in await maintenance.verify(copied) if check.violations]
+    (found,) = [check.condition for check in await maintenance.verify(copied) if check.violations]
     assert what in found
