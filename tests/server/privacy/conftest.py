@@ -64,7 +64,7 @@ def all_documents(schema: GraphQLSchema, world_url: URL) -> list[Document]:
         async with serving_open(world_url) as client:
             return [
                 *documents(schema, await all_ids(world_url)),
-                *await pages(client),
+                *await pages(client, schema),
                 *strategies_of_others(),
             ]
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import asyncpg
+from graphql import GraphQLSchema, get_named_type
 from sqlalchemy import URL
 
 from graph.types.nodes import NODE_MODELS
@@ -15,16 +16,6 @@ from tests.server.privacy.world import USERS, Principal
 
 PRIVATE = {name for name, model in NODE_MODELS.items() if model.access.is_private}
 STRATEGIES = {user_id: [id_of("Strategy", 2 * user_id - 1), id_of("Strategy", 2 * user_id)] for user_id in USERS}
-PAGED = {
-    f"{field}{order}": f"{field}(@{', orderBy: ' + order if order else ''})"
-    for field, orders in {
-        "strategies": [""],
-        "signals": ["NEWEST_FIRST", "OLDEST_FIRST"],
-        "trades": ["NEWEST_FIRST", "OLDEST_FIRST"],
-        "alerts": ["NEWEST_FIRST", "OLDEST_FIRST"],
-    }.items()
-    for order in orders
-}
 EDGES = "{ totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edges { cursor node { id } } }"
 
 
@@ -79,11 +70,21 @@ def _ids(part: Any) -> Iterator[str]:
         yield from _ids(inner)
 
 
-async def pages(client: Client) -> list[Document]:
+def paged_fields(schema: GraphQLSchema) -> Iterator[tuple[str, str]]:
+    """The root's connections of private rows, once for each order: the field, and the field with arguments."""
+    assert schema.query_type is not None
+    for name, field in schema.query_type.fields.items():
+        if get_named_type(field.type).name.removesuffix("Connection") in PRIVATE and "first" in field.args:
+            order = field.args.get("orderBy")
+            values = [] if order is None else get_named_type(order.type).values
+            for arguments in [f"@, orderBy: {value}" for value in values] or ["@"]:
+                yield name, f"{name}({arguments})"
+
+
+async def pages(client: Client, schema: GraphQLSchema) -> list[Document]:
     """Pages of the root and of the viewer, forward and backward, from cursors of all users' rows."""
     found = []
-    for called in PAGED.values():
-        field = called.partition("(")[0]
+    for field, called in paged_fields(schema):
         whole = await client.data(f"{{ {called.replace('@', 'first: 100')} {{ edges {{ cursor }} }} }}")
         cursors = [edge["cursor"] for edge in whole[field]["edges"]][::3]
         for number, rows in enumerate(("first: 2, after: $c", "last: 2, before: $c")):
