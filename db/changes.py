@@ -221,17 +221,3 @@ _ANNOUNCE_END = text("""
     WITH me AS MATERIALIZED (SELECT CAST(pg_current_xact_id() AS text) AS xid)
     SELECT CAST(xid AS bigint) FROM me, pg_notify(:channel, CAST(json_build_object('xid', xid, 'end', true) AS text))
 """)
-
-# What candlegraph db verify looks at.
-CHECKS = {
-    "the triggers that announce changes are there, and enabled": """
-        SELECT count(*)
-        FROM unnest(ARRAY[
-            'cryptocurrencies', 'market_data', 'models', 'predictions', 'trading_strategies', 'signals', 'trades',
-            'sentiment_data', 'alerts', 'users', 'api_keys', 'sessions'
-        ]) AS relation, unnest(ARRAY['inserts', 'updates', 'deletes', 'truncation']) AS event
-        WHERE NOT EXISTS (
-            SELECT FROM pg_trigger
-            WHERE tgrelid = relation::regclass AND tgname = 'candlegraph_announce_' || event AND tgenabled IN ('O', 'A')
-        )""",
-}

@@ -1,11 +1,11 @@
-"""Looking after the database: what is in it, whether it is sound, and what may go."""
+"""Maintenance of the database: size of its tables, checks of its rows, and removal of old ones."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import text
 
-from db import changes, migrate, rollups, row_security
+from db import migrate, rollups, table_checks
 from db.engine import Database
 from db.models import Base
 from db.settle import allow_time
@@ -23,15 +23,15 @@ class TableStats:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that should hold, and how often it does not."""
+    """A condition, and how many rows or objects violate it."""
 
-    what: str
+    condition: str
     violations: int
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Rows that are older than the retention, whether they were deleted or only counted."""
+    """Numbers of rows older than the retention, deleted or only counted."""
 
     candles: int
     sentiment: int
@@ -40,6 +40,7 @@ class Cleaned:
 
 
 async def stats(database: Database) -> list[TableStats]:
+    """Rows and bytes of every table."""
     async with database.transaction() as connection:
         await allow_time(connection)
         found = []
@@ -53,20 +54,21 @@ async def stats(database: Database) -> list[TableStats]:
 
 
 async def verify(database: Database) -> list[Check]:
-    """What the constraints of single rows cannot hold."""
+    """Check conditions that constraints of single rows cannot express."""
     checks = [Check("the newest migration has run", int(await migrate.current(database) != migrate.head()))]
     async with database.transaction() as connection:
         await allow_time(connection)
-        for what, query in {**_CHECKS, **rollups.CHECKS, **changes.CHECKS}.items():
+        derived = table_checks.checks(Base.metadata.sorted_tables)
+        for condition, query in {**_CHECKS, **rollups.CHECKS, **derived}.items():
             violations = await connection.execute(text(query))
-            checks.append(Check(what, violations.scalar_one()))
+            checks.append(Check(condition, violations.scalar_one()))
     return checks
 
 
 async def clean(database: Database, *, candles: timedelta, sentiment: timedelta, dry_run: bool) -> Cleaned:
     """Delete candles and sentiment older than this, or only count them. Settled predictions keep their price.
 
-    Sessions go when they have been over for SESSIONS_KEPT, and answers to repeated writes after IDEMPOTENCY_KEPT.
+    Deletes sessions that ended more than SESSIONS_KEPT ago, and idempotency keys older than IDEMPOTENCY_KEPT.
     """
     ages = (candles, sentiment, SESSIONS_KEPT, IDEMPOTENCY_KEPT)
     async with database.transaction() as connection:
@@ -88,7 +90,7 @@ async def reset(database: Database) -> None:
     await migrate.upgrade(database)
 
 
-# Since when a row is of no use. least() leaves nulls out.
+# When the retention of a row begins. least() ignores nulls.
 _RETAINED = {
     "market_data": "timestamp",
     "sentiment_data": "timestamp",
@@ -110,7 +112,7 @@ _CHECKS = {
     "trades are in the coin of their signal": """
         SELECT count(*) FROM trades t JOIN signals s ON s.signal_id = t.signal_id
         WHERE t.cryptocurrency_id <> s.cryptocurrency_id""",
-    "no user who is disabled has a session": """
+    "no disabled user has a session": """
         SELECT count(*) FROM sessions s JOIN users u ON u.user_id = s.user_id
         WHERE NOT u.is_active AND s.revoked_at IS NULL AND s.expires_at > now()""",
     "signals belong to the user of their strategy": """
@@ -119,10 +121,4 @@ _CHECKS = {
     "trades belong to the user of their signal": """
         SELECT count(*) FROM trades t JOIN signals s ON s.signal_id = t.signal_id
         WHERE s.user_id IS NOT NULL AND t.user_id IS DISTINCT FROM s.user_id""",
-    # Another policy would show more.
-    "tables with private rows have their walls, and one policy": f"""
-        SELECT count(*) FROM unnest(ARRAY{sorted(row_security.RLS_TABLES)}) AS walled (name)
-        WHERE ARRAY['{row_security.ROLE}'::name] IS DISTINCT FROM (
-            SELECT array_agg(r.rolname) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid AND c.relrowsecurity
-            LEFT JOIN pg_roles r ON p.polroles = ARRAY[r.oid] WHERE c.oid = to_regclass(walled.name))""",  # noqa: S608 - our own names
 }

@@ -1,4 +1,4 @@
-"""Schema changes: one linear history in migrations/, run by Alembic on one of our connections."""
+"""Migrations: one linear history in migrations/, run by Alembic on a connection of the database."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +9,14 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
+from db.autogenerate import protect_new_tables
 from db.changes import announce_all
 from db.engine import Database
 from db.errors import DatabaseError
 from db.models import Base
 
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
-# One migration at a time: several servers may start together.
+# Key of an advisory lock: one process migrates at a time, even if several servers start together.
 _LOCK = 0xCA9D1E
 
 
@@ -29,14 +30,14 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def head() -> str:
-    """The newest revision that this version of Candlegraph knows."""
+    """The newest revision in migrations/."""
     newest = ScriptDirectory.from_config(_config()).get_current_head()
     assert newest is not None
     return newest
 
 
 async def current(database: Database) -> str | None:
-    """The revision that the database is at; None when it is empty."""
+    """The revision of the database; None if it is empty."""
     if await database.fetch_value(text("SELECT to_regclass('alembic_version')")) is None:
         return None
     revision: str | None = await database.fetch_value(text("SELECT version_num FROM alembic_version"))
@@ -52,17 +53,24 @@ async def downgrade(database: Database, revision: str = "base") -> None:
 
 
 async def check(database: Database) -> None:
-    """Raise DatabaseError if the models and the migrated database differ."""
+    """Raise DatabaseError if the tables of the database differ from the models."""
     await _run(database, command.check)
 
 
 async def new_revision(database: Database, message: str) -> None:
-    """Write a migration that takes the database to what the models say now."""
-    await _run(database, lambda config: command.revision(config, message, autogenerate=True))
+    """Write a migration that turns the database's tables into those of the models, and protects new ones."""
+
+    def write(config: Config) -> None:
+        command.revision(config, message, autogenerate=True, process_revision_directives=protect_new_tables)
+
+    await _run(database, write)
 
 
 async def _move(database: Database, run: Callable[[Config], object]) -> None:
-    """Run migrations, and announce it if there were any: each is committed by itself, even where the next one fails."""
+    """Run migrations, and announce a change of everything if any of them was committed.
+
+    Each is committed by itself, so the first ones stay even if a later one fails.
+    """
     before = await current(database)
     try:
         await _run(database, run)
@@ -75,7 +83,7 @@ async def _move(database: Database, run: Callable[[Config], object]) -> None:
 async def _run(database: Database, run: Callable[[Config], object]) -> None:
     async with database.connect() as connection:
         await connection.execution_options(isolation_level="READ COMMITTED")
-        # An index on a large table outlasts the timeouts that queries have.
+        # Building an index on a large table takes longer than the timeouts of queries.
         await connection.execute(
             text("SELECT set_config(name, '0', false) FROM (VALUES ('statement_timeout'), ('lock_timeout')) t(name)")
         )
@@ -87,5 +95,5 @@ async def _run(database: Database, run: Callable[[Config], object]) -> None:
         except CommandError as error:
             raise DatabaseError(str(error)) from error
         finally:
-            # Closing ends the session's settings and its lock; a pooled connection would keep both.
+            # Closing the connection ends its settings and its lock; in the pool it would keep both.
             await connection.invalidate()

@@ -1,7 +1,7 @@
-"""Checking rollups against the candles that they are made of, and making them anew.
+"""Checks of rollups against the candles that they are computed from, and their rebuild.
 
-Triggers keep them exact (migrations, docs/decisions/0007). They do not run while somebody disables them, as pg_restore
-does when it is told to.
+Triggers keep rollups exact (migration 0002, docs/decisions/0007), unless they are disabled, as by
+pg_restore --disable-triggers.
 """
 
 from sqlalchemy import text
@@ -36,7 +36,7 @@ _DAYS = f"""
 
 
 def _different(rollups: str, built: str) -> str:
-    """How many rollups are missing, are too many, or hold other values than their candles give."""
+    """A query that counts rollups which are missing, superfluous or different from their candles."""
     of_built, of_rollup = (", ".join(f"{row}.{value}" for value in _VALUES.split(", ")) for row in "br")
     return f"""
         SELECT count(*) FROM ({built}) AS b FULL JOIN {rollups} AS r
@@ -46,11 +46,11 @@ def _different(rollups: str, built: str) -> str:
 
 
 CHECKS = {
-    "the triggers that keep rollups are there, and enabled": """
+    "the triggers that maintain rollups exist and are enabled": """
         SELECT count(*) FROM unnest(
             ARRAY['market_data', 'market_data', 'market_data', 'market_data', 'cryptocurrencies'],
             ARRAY['inserts', 'updates', 'deletes', 'truncation', 'base_interval']
-        ) AS wanted (relation, event)
+        ) AS expected (relation, event)
         WHERE NOT EXISTS (
             SELECT FROM pg_trigger
             WHERE tgrelid = relation::regclass AND tgname = 'candlegraph_follow_' || event AND tgenabled IN ('O', 'A')
@@ -61,7 +61,7 @@ CHECKS = {
 
 
 async def rebuild(database: Database) -> int:
-    """Make all rollups anew, and return for how many coins. Whoever writes candles waits."""
+    """Rebuild all rollups, and return the number of coins. Concurrent writes of candles wait."""
     async with database.transaction() as connection:
         await allow_time(connection)
         coins = await connection.execute(text("SELECT candlegraph_rebuild_rollups(id) FROM cryptocurrencies"))

@@ -1,4 +1,4 @@
-"""Run migrations on the connection that the caller hands over (db/migrate.py, through candlegraph db)."""
+"""Alembic's environment: runs migrations on the connection that db/migrate.py passes."""
 
 from alembic import context
 

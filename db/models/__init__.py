@@ -1,9 +1,10 @@
 """The tables, one noun a file.
 
-Attributes carry the field's words, columns the names in the database. Where the two differ, the column's key is the
-attribute's name too, so that statements speak the same words.
+Attributes have standard names, columns the names in the database. Where the two differ, the column's key is the
+attribute's name, so that statements use the same names as attributes.
 """
 
+from db.models.access import Access, Announced
 from db.models.alerts import Alert
 from db.models.api_keys import ApiKey
 from db.models.base import Base
@@ -21,7 +22,9 @@ from db.models.trades import Trade
 from db.models.users import User
 
 __all__ = [
+    "Access",
     "Alert",
+    "Announced",
     "ApiKey",
     "Base",
     "Candle",

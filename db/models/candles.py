@@ -1,13 +1,17 @@
+"""Candles, in the table market_data."""
+
 from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, PrimaryKeyConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.models.access import Access, Announced
 from db.models.base import Base, Created, finite
 
 
 class Candle(Base):
     __tablename__ = "market_data"
+    access = Access(announced=Announced.BY_COIN)
     __table_args__ = (
         PrimaryKeyConstraint("cryptocurrency_id", "open_time"),
         Index(None, "open_time", postgresql_using="brin"),
@@ -31,5 +35,5 @@ class Candle(Base):
     market_cap: Mapped[float | None]
     source: Mapped[str] = mapped_column("data_source", String(50), key="source")
     # When this version of the candle was recorded: an upsert that changes a candle sets it again, so that settling
-    # finds what arrived late.
+    # finds candles that arrived late.
     created_at: Mapped[Created]

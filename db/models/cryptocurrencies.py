@@ -1,9 +1,12 @@
+"""Cryptocurrencies, which code and comments call coins."""
+
 from datetime import timedelta
 
 from sqlalchemy import CheckConstraint, Computed, Index, Interval, String, UniqueConstraint, func, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.intervals import INTERVALS
+from db.models.access import Access, Announced
 from db.models.base import Base, Created, Key, one_of
 
 _LENGTHS = " ".join(
@@ -13,14 +16,13 @@ _LENGTHS = " ".join(
 
 class Cryptocurrency(Base):
     __tablename__ = "cryptocurrencies"
+    access = Access(announced=Announced.AS_COIN)
     __table_args__ = (
         UniqueConstraint("symbol"),
         UniqueConstraint("coin_gecko_id"),
         Index(None, "symbol", "is_active"),
         CheckConstraint(one_of("base_interval", *INTERVALS), "base_interval"),
         CheckConstraint("symbol <> '' AND symbol = upper(symbol)", "symbol"),
-        # Changes of a coin, and of all that refers to it, are announced by its symbol.
-        {"info": {"announced_by": "symbol"}},
     )
 
     id: Mapped[Key]
@@ -29,7 +31,7 @@ class Cryptocurrency(Base):
     coin_gecko_id: Mapped[str | None] = mapped_column(String(100))
     is_active: Mapped[bool] = mapped_column(server_default=true())
     base_interval: Mapped[str] = mapped_column(String(3))
-    # The same as a length, so that statements can reckon with it.
+    # The same as a length, for arithmetic in statements.
     base_length: Mapped[timedelta] = mapped_column(
         Interval, Computed(f"CASE base_interval {_LENGTHS} END", persisted=True)
     )

@@ -1,14 +1,18 @@
+"""Models that predict prices, by name and version."""
+
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.models.access import Access, Announced
 from db.models.base import Base, Created, Key, unit
 
 
 class Model(Base):
     __tablename__ = "models"
+    access = Access(announced=Announced.BY_TABLE)
     __table_args__ = (
         UniqueConstraint("name", "version"),
         *(CheckConstraint(unit(metric), metric) for metric in ("accuracy", "precision", "recall", "auc")),

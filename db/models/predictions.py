@@ -1,22 +1,26 @@
+"""Predictions of prices, with their outcomes once they are settled."""
+
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.models.access import Access, Announced
 from db.models.base import Base, Created, Key, finite, unit
 
 
 class Prediction(Base):
     __tablename__ = "predictions"
+    access = Access(announced=Announced.BY_COIN)
     __table_args__ = (
-        # Each ends in the primary key, so that it serves a keyset order whole.
+        # Each ends in the primary key, so that a keyset order needs no sort.
         Index(None, "cryptocurrency_id", "target_at", "id"),
         Index(None, "cryptocurrency_id", "predicted_at", "id"),
         Index(None, "model_id", "target_at", "id"),
         Index(None, "model_id", "predicted_at", "id"),
         Index(None, "predicted_at", "id"),
-        # Settling begins where the newest one ended.
+        # Settling continues from the newest settled_at.
         Index(None, "settled_at"),
         Index("ix_predictions_unsettled", "target_at", postgresql_where=text("actual_price IS NULL")),
         CheckConstraint("isfinite(prediction_timestamp) AND isfinite(target_timestamp)", "times"),

@@ -1,23 +1,26 @@
+"""Rollups: hours and days that triggers derive from shorter candles."""
+
 from datetime import datetime
 from typing import ClassVar
 
 from sqlalchemy import ForeignKey, PrimaryKeyConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.models.access import Access, Announced
 from db.models.base import Base
 
-# The newest row is written again with each candle: there is room for its next version beside it. Nobody else writes
-# them, so their changes are announced as those of candles.
-KEPT = {"postgresql_with": {"fillfactor": 90}, "info": {"announced_as": "market_data"}}
+# Each candle updates the newest row: the fill factor leaves room for its next version on the same page.
+_STORAGE = {"postgresql_with": {"fillfactor": 90}}
 
 
 class Rollup(Base):
-    """Candles of one length, put together from a coin's shorter ones. Triggers on market_data write them, nobody else.
+    """Candles of one length, aggregated from a coin's shorter ones. Only triggers on market_data write them.
 
-    A volume that no double can hold is infinite here; candles in market_data never are.
+    A volume beyond the range of a double is infinite here; the volume of a candle in market_data is always finite.
     """
 
     __abstract__ = True
+    access = Access(announced=Announced.NEVER, follows="market_data")
 
     interval: ClassVar[str]
 
@@ -33,18 +36,18 @@ class Rollup(Base):
 
 
 class HourRollup(Rollup):
-    """Hours, of the coins whose candles are shorter than an hour."""
+    """Hours of coins whose candles are shorter than an hour."""
 
     __tablename__ = "candle_rollups_h1"
-    __table_args__ = (PrimaryKeyConstraint("cryptocurrency_id", "open_time"), KEPT)
+    __table_args__ = (PrimaryKeyConstraint("cryptocurrency_id", "open_time"), _STORAGE)
 
     interval = "H1"
 
 
 class DayRollup(Rollup):
-    """Days, of the coins whose candles are shorter than a day: from their hours, if these are rollups too."""
+    """Days of coins whose candles are shorter than a day: from their hours, if these are rollups too."""
 
     __tablename__ = "candle_rollups_d1"
-    __table_args__ = (PrimaryKeyConstraint("cryptocurrency_id", "open_time"), KEPT)
+    __table_args__ = (PrimaryKeyConstraint("cryptocurrency_id", "open_time"), _STORAGE)
 
     interval = "D1"

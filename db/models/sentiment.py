@@ -1,14 +1,18 @@
+"""Sentiment scores of coins over time."""
+
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.models.access import Access, Announced
 from db.models.base import Base, Created, Key
 
 
 class Sentiment(Base):
     __tablename__ = "sentiment_data"
+    access = Access(announced=Announced.BY_COIN)
     __table_args__ = (
         Index(None, "cryptocurrency_id", "timestamp", "id"),
         Index(None, "source"),

@@ -1,13 +1,17 @@
+"""Trading strategies of users."""
+
 from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint, func, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.models.access import Access, Announced
 from db.models.base import Base, Created, Key
 
 
 class Strategy(Base):
     __tablename__ = "trading_strategies"
+    access = Access(announced=Announced.BY_TABLE, owned_by="user_id")
     __table_args__ = (UniqueConstraint("user_id", "name"),)
 
     id: Mapped[Key] = mapped_column("strategy_id", key="id")

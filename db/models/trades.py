@@ -1,9 +1,12 @@
+"""Trades, on paper or real."""
+
 from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.models.access import Access, Announced
 from db.models.base import Base, Created, Key, one_of
 
 MONEY = Numeric(38, 18)
@@ -11,6 +14,7 @@ MONEY = Numeric(38, 18)
 
 class Trade(Base):
     __tablename__ = "trades"
+    access = Access(announced=Announced.BY_COIN, owned_by="user_id")
     __table_args__ = (
         Index(None, "cryptocurrency_id", "timestamp", "id"),
         Index(None, "signal_id", "timestamp", "id"),
@@ -26,7 +30,7 @@ class Trade(Base):
 
     id: Mapped[Key] = mapped_column("trade_id", key="id")
     cryptocurrency_id: Mapped[int] = mapped_column(ForeignKey("cryptocurrencies.id", ondelete="RESTRICT"))
-    # Whoever the signal belongs to, or who recorded it; null: nobody.
+    # The owner of the signal, or else the user who recorded the trade; null: no owner.
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     signal_id: Mapped[int | None] = mapped_column(ForeignKey("signals.id", ondelete="SET NULL"))
     side: Mapped[str] = mapped_column("trade_type", String(4), key="side")

@@ -75,7 +75,7 @@ def verify(data_dir: DataDir = None) -> None:
     checks = _with(data_dir, maintenance.verify)
     for check in checks:
         console.print(
-            f"{'ok   ' if check.violations == 0 else 'WRONG'}  {check.what}"
+            f"{'ok   ' if check.violations == 0 else 'WRONG'}  {check.condition}"
             + (f" ({check.violations:,} do not)" if check.violations else "")
         )
     raise typer.Exit(int(any(check.violations for check in checks)))

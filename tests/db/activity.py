@@ -1,4 +1,4 @@
-"""What PostgreSQL is doing: seen from a connection that is no part of what is tested."""
+"""Activity of PostgreSQL, observed by a connection that is not part of the test."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ class Activity:
         self._connection = connection
 
     async def running(self, part: str) -> int:
-        """How many statements with this part in their text run, or are in a transaction that does nothing."""
+        """The number of statements with this part in their text that run, or whose transaction is idle."""
         count: int = await self._connection.fetchval(RUNNING, f"%{part}%")
         return count
 
@@ -33,10 +33,10 @@ class Activity:
         return count
 
     async def seconds_until(self, part: str, number: int) -> float:
-        """How long it takes until so many such statements run. Fails after five seconds."""
+        """Seconds until this number of such statements run. Raises TimeoutError after five."""
         started = time.monotonic()
         async with asyncio.timeout(5):
-            while await self.running(part) != number:  # noqa: ASYNC110 - nobody tells
+            while await self.running(part) != number:  # noqa: ASYNC110 - PostgreSQL sends no event
                 await asyncio.sleep(0.01)
         return time.monotonic() - started
 

@@ -1,5 +1,6 @@
-"""Rollups from scratch: plain Python over the stored candles, knowing nothing of our statements."""
+"""Rollups from scratch, by plain Python over the stored candles, and connections of asyncpg for tests."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -15,6 +16,7 @@ COLUMNS = (
     "cryptocurrency_id, timestamp, open_price, high_price, low_price, close_price, volume, market_cap, data_source"
 )
 SETTINGS = {"timezone": "UTC", "lock_timeout": "20s", "deadlock_timeout": "100ms"}
+IS_BLOCKED = "SELECT cardinality(pg_blocking_pids($1)) > 0"
 Connection: TypeAlias = Any
 
 
@@ -35,28 +37,35 @@ async def connect(url: URL) -> Connection:
     return await asyncpg.connect(dsn, server_settings=SETTINGS)
 
 
+async def until_blocked(connection: Connection, observer: Connection) -> None:
+    """Wait until the statement of a connection waits for a lock. observer: executes nothing meanwhile."""
+    async with asyncio.timeout(10):
+        while not await observer.fetchval(IS_BLOCKED, connection.get_server_pid()):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+
+
 async def rows(connection: Connection, table: str) -> list[Row]:
     return [Row(*row) for row in await connection.fetch(f"SELECT {COLUMNS} FROM {table} ORDER BY 1, 2")]
 
 
 async def assert_exact(connection: Connection) -> None:
-    """Every rollup is what its candles give, to the last digit, and there is no other."""
+    """Every rollup equals that of its candles to the last digit, and there are no others."""
     lengths = {
         row["id"]: LENGTHS[row["base_interval"]]
         for row in await connection.fetch("SELECT id, base_interval FROM cryptocurrencies")
     }
     candles = await rows(connection, "market_data")
-    hours = put_together(candles, HOUR, lambda row: lengths[row.coin] < HOUR)
-    hourly = put_together(candles, DAY, lambda row: HOUR <= lengths[row.coin] < DAY)
-    days = sorted(hourly + put_together(hours, DAY, lambda _: True))
+    hours = aggregated(candles, HOUR, lambda row: lengths[row.coin] < HOUR)
+    hourly = aggregated(candles, DAY, lambda row: HOUR <= lengths[row.coin] < DAY)
+    days = sorted(hourly + aggregated(hours, DAY, lambda _: True))
     assert await rows(connection, "candle_rollups_h1") == hours
     assert await rows(connection, "candle_rollups_d1") == days
 
 
-def put_together(parts: Iterable[Row], length: timedelta, wanted: Callable[[Row], bool]) -> list[Row]:
-    """Longer candles from parts that come in the order of time."""
+def aggregated(parts: Iterable[Row], length: timedelta, is_used: Callable[[Row], bool]) -> list[Row]:
+    """Candles of this length from shorter ones, which are ordered by time."""
     within: dict[tuple[int, datetime], list[Row]] = {}
-    for part in filter(wanted, parts):
+    for part in filter(is_used, parts):
         opened = part.at - (part.at - datetime(2024, 1, 1, tzinfo=UTC)) % length
         within.setdefault((part.coin, opened), []).append(part)
     return [_one(coin, opened, found) for (coin, opened), found in sorted(within.items(), key=lambda item: item[0])]

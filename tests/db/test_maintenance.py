@@ -1,4 +1,4 @@
-"""Looking after the database."""
+"""Maintenance: sizes, checks and removal of old rows."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,13 +10,13 @@ from db.engine import Database
 
 NOW = datetime.now(UTC)
 
-OVER = """
+ENDED = """
 INSERT INTO sessions (user_id, token_hash, expires_at, revoked_at)
 SELECT 1, sha256(''), now() + CAST(expires AS interval), now() + CAST(revoked AS interval)
 FROM (VALUES ('-31 days', NULL), ('10 days', '-31 days'), ('-29 days', NULL), ('10 days', '-29 days'), ('1 day', NULL))
     AS _ (expires, revoked)
 """
-ANSWERED = """
+REPEATED = """
 INSERT INTO idempotency_keys (actor, key, operation, input_hash, created_at)
 VALUES (1, 'a', '', '', now() - interval '8 days'), (1, 'b', '', '', now() - interval '6 days')
 """
@@ -34,7 +34,7 @@ async def test_stats_count_the_rows_of_every_table(stored: Database) -> None:
     assert set(rows) >= {"cryptocurrencies", "predictions", "signals", "trades", "alerts", "users"}
 
 
-async def test_demo_data_is_sound(stored: Database) -> None:
+async def test_demo_data_passes_all_checks(stored: Database) -> None:
     assert [check for check in await maintenance.verify(stored) if check.violations] == []
 
 
@@ -63,10 +63,10 @@ async def test_damage_is_found(stored: Database, damage: str, what: str) -> None
             await connection.execute(text(statement))
     wrong = [check for check in await maintenance.verify(stored) if check.violations]
     assert wrong
-    assert what in wrong[0].what
+    assert what in wrong[0].condition
 
 
-async def test_cleaning_counts_first_and_deletes_when_told(stored: Database) -> None:
+async def test_cleaning_counts_first_and_deletes_on_request(stored: Database) -> None:
     ages = {"candles": timedelta(days=30), "sentiment": timedelta(days=10)}
     counted = await maintenance.clean(stored, **ages, dry_run=True)
     assert counted.candles > 5 * 24 * 59
@@ -76,10 +76,10 @@ async def test_cleaning_counts_first_and_deletes_when_told(stored: Database) -> 
     assert settled > 10_000
 
 
-async def test_sessions_and_answers_to_repeated_writes_go_in_time(stored: Database) -> None:
+async def test_old_sessions_and_idempotency_keys_are_deleted(stored: Database) -> None:
     async with stored.transaction() as connection:
-        await connection.execute(text(OVER))
-        await connection.execute(text(ANSWERED))
+        await connection.execute(text(ENDED))
+        await connection.execute(text(REPEATED))
     ages = {"candles": timedelta(days=365), "sentiment": timedelta(days=365)}
     cleaned = maintenance.Cleaned(0, 0, sessions=2, idempotency_keys=1)
     assert await maintenance.clean(stored, **ages, dry_run=True) == cleaned

@@ -1,3 +1,5 @@
+"""Migrations run in both directions, and agree with the models."""
+
 from sqlalchemy import text
 
 from db import migrate
@@ -11,7 +13,7 @@ WHERE n.nspname = 'public' AND d.classid IN ('pg_class'::regclass, 'pg_proc'::re
 
 async def test_every_migration_goes_up_and_down_and_up_again(database: Database) -> None:
     await migrate.downgrade(database)
-    assert await database.fetch_value(text(OBJECTS)) == 1, "only alembic_version may be left"
+    assert await database.fetch_value(text(OBJECTS)) == 1, "only alembic_version remains"
     await migrate.upgrade(database)
     assert await migrate.current(database) == migrate.head()
 

@@ -1,4 +1,4 @@
-"""Rollups follow the candles, whoever writes them and however."""
+"""Rollups follow the candles, whatever client and statement writes them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ ON CONFLICT (cryptocurrency_id, timestamp) DO UPDATE SET
 
 @pytest.fixture(scope="module")
 def url(postgres: URL, template: URL) -> URL:
-    """One database for all tests here."""
+    """One database for all tests of this module."""
     return asyncio.run(create_database(postgres, "rollups", template=TEMPLATE))
 
 
@@ -48,14 +48,14 @@ async def connection(url: URL) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-async def test_candles_that_are_inserted(connection: Connection) -> None:
+async def test_inserted_candles(connection: Connection) -> None:
     await assert_exact(connection)
     of_coin = "SELECT count(*) FILTER (WHERE cryptocurrency_id = $1) > 0, count(*) FILTER (WHERE timestamp IS NULL)"
     found = {
         table: [coin for coin in range(1, 6) if (await connection.fetchrow(f"{of_coin} FROM {table}", coin))[0]]
         for table in ("candle_rollups_h1", "candle_rollups_d1")
     }
-    assert found == {"candle_rollups_h1": [1, 5], "candle_rollups_d1": [1, 2, 4, 5]}, "only where they are of use"
+    assert found == {"candle_rollups_h1": [1, 5], "candle_rollups_d1": [1, 2, 4, 5]}, "only where candles are shorter"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_candles_that_are_inserted(connection: Connection) -> None:
         " WHEN NOT MATCHED THEN DO NOTHING",
     ],
 )
-async def test_candles_that_change(connection: Connection, change: str) -> None:
+async def test_changed_candles(connection: Connection, change: str) -> None:
     before = await scratch.rows(connection, "candle_rollups_d1")
     await connection.execute(change)
     await assert_exact(connection)
@@ -93,19 +93,19 @@ async def test_candles_that_change(connection: Connection, change: str) -> None:
         assert await scratch.rows(connection, "candle_rollups_d1") != before
 
 
-async def test_candles_that_are_inserted_or_updated(connection: Connection) -> None:
+async def test_upserted_candles(connection: Connection) -> None:
     await connection.execute(CANDLES, 300, 7)
     await assert_exact(connection)
 
 
-async def test_candles_that_are_copied(connection: Connection) -> None:
+async def test_copied_candles(connection: Connection) -> None:
     copied = [(1, MONDAY + n * scratch.MINUTE, 1.0, 2.0, 0.5, 1.5, 0.1, "copy") for n in range(20_000, 24_000)]
     names = scratch.COLUMNS.replace("market_cap, ", "").split(", ")
     await connection.copy_records_to_table("market_data", records=copied, columns=names)
     await assert_exact(connection)
 
 
-async def test_what_is_rolled_back(connection: Connection) -> None:
+async def test_a_rollback(connection: Connection) -> None:
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("DELETE FROM market_data WHERE id % 2 = 0")
@@ -119,8 +119,8 @@ async def test_what_is_rolled_back(connection: Connection) -> None:
     await assert_exact(connection)
 
 
-async def test_a_writer_who_knows_nothing_of_rollups(connection: Connection) -> None:
-    """Another role, with a search path of its own, as psql and pg_restore have it."""
+async def test_a_role_without_privileges_on_rollups(connection: Connection) -> None:
+    """Another role, with another search path, as in psql and pg_restore."""
     await connection.execute("""
         CREATE ROLE feed; GRANT SELECT, INSERT, DELETE ON market_data TO feed; GRANT SELECT ON cryptocurrencies TO feed;
         SET search_path = ''; SET ROLE feed; SET timezone = 'Asia/Kathmandu';
@@ -130,7 +130,7 @@ async def test_a_writer_who_knows_nothing_of_rollups(connection: Connection) -> 
     await assert_exact(connection)
 
 
-async def test_a_sum_that_no_double_can_hold(connection: Connection) -> None:
+async def test_a_sum_beyond_the_range_of_a_double(connection: Connection) -> None:
     await connection.execute("UPDATE market_data SET volume = 1.7e308 WHERE cryptocurrency_id < 3")
     await assert_exact(connection)
     assert max(row.volume for row in await scratch.rows(connection, "candle_rollups_d1")) == float("inf")
@@ -159,9 +159,9 @@ async def test_a_base_interval_is_changed_in_read_committed_only(connection: Con
 )
 async def test_damage_is_found_and_rebuilt(connection: Connection, url: URL, damage: str, what: str) -> None:
     database = Database(url, pool_size=1)
-    assert await wrong(database) == []
+    assert await failed_checks(database) == []
     await connection.execute(damage)
-    found = await wrong(database)
+    found = await failed_checks(database)
     assert found
     assert what in found[0]
     await connection.execute("""
@@ -170,12 +170,12 @@ async def test_damage_is_found_and_rebuilt(connection: Connection, url: URL, dam
     """)
     assert await rollups.rebuild(database) == 5
     await assert_exact(connection)
-    assert await wrong(database) == []
+    assert await failed_checks(database) == []
     await database.close()
 
 
-async def wrong(database: Database) -> list[str]:
-    checks = [check.what for check in await maintenance.verify(database) if check.violations]
+async def failed_checks(database: Database) -> list[str]:
+    checks = [check.condition for check in await maintenance.verify(database) if check.violations]
     return [what for what in checks if "boundary" not in what]
 
 

@@ -1,4 +1,4 @@
-"""Writers at the same time: what they commit is exact, or one of them is told to try again."""
+"""Concurrent writers commit exact rollups, or one of them gets a serialization error."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 @pytest.fixture(scope="module")
 def url(postgres: URL, template: URL) -> URL:
-    """One database for all tests here."""
+    """One database for all tests of this module."""
     return asyncio.run(create_database(postgres, "rollups_at_once", template=TEMPLATE))
 
 
@@ -51,11 +51,11 @@ async def put(writer: Connection, *times: datetime, coin: int = 1, price: float 
     await writer.execute(CANDLE, coin, list(times), price, volume)
 
 
-async def waits(work: Any) -> asyncio.Task[Any]:
-    """The work as a task, which somebody holds up."""
+async def blocked(writers: list[Connection], writer: Connection, work: Any) -> asyncio.Task[Any]:
+    """The work of a writer as a task, once it waits for a lock. The last writer observes, and must be idle."""
     task = asyncio.ensure_future(work)
-    done, _ = await asyncio.wait([task], timeout=0.3)
-    assert not done, task
+    await scratch.until_blocked(writer, writers[-1])
+    assert not task.done()
     return task
 
 
@@ -69,43 +69,40 @@ async def test_two_write_the_same_bucket(writers: list[Connection], coin: int, l
     async with first.transaction():
         await put(first, NOON, coin=coin, price=9)
         async with second.transaction():
-            waiting = await waits(put(second, later, coin=coin, price=2))
+            waiting = await blocked(writers, second, put(second, later, coin=coin, price=2))
             await first.execute("COMMIT; BEGIN")
             await waiting
             await assert_exact(second)
     await assert_exact(first)
 
 
-async def test_one_empties_the_day_that_another_writes(writers: list[Connection]) -> None:
+async def test_one_deletes_the_day_that_another_writes(writers: list[Connection]) -> None:
     first, second, *_ = writers
     await put(first, NOON)
     async with first.transaction():
         await first.execute("DELETE FROM market_data")
-        waiting = await waits(put(second, NOON + MINUTE))
+        waiting = await blocked(writers, second, put(second, NOON + MINUTE))
     await waiting
     await assert_exact(first)
     assert len(await scratch.rows(first, "candle_rollups_d1")) == 1
 
 
-async def test_the_lock_comes_before_the_look(writers: list[Connection]) -> None:
-    """Somebody holds up the first within its work: the second must not get past it, and then be overwritten."""
+async def test_the_lock_is_taken_before_the_rows_are_read(writers: list[Connection]) -> None:
+    """The first is blocked halfway: the second must wait for it, or its rollup would be overwritten."""
     first, second, third, *_ = writers
     await put(first, NOON, NOON + 3 * HOUR)
     async with third.transaction():
         await third.fetch("SELECT FROM candle_rollups_h1 WHERE timestamp = $1 FOR UPDATE", NOON)
         await first.execute("BEGIN")
         await second.execute("BEGIN")
-        one = await waits(put(first, NOON + MINUTE, price=9))
-        two = asyncio.ensure_future(put(second, NOON + 3 * HOUR + MINUTE, price=2))
-        await asyncio.sleep(0.3)
-    await asyncio.gather(_commit(first, one), _commit(second, two))
+        one = await blocked(writers, first, put(first, NOON + MINUTE, price=9))
+        two = await blocked(writers, second, put(second, NOON + 3 * HOUR + MINUTE, price=2))
+    await one
+    assert not two.done()
+    await first.execute("COMMIT")
+    await two
+    await second.execute("COMMIT")
     await assert_exact(first)
-
-
-async def _commit(writer: Connection, written: asyncio.Task[None]) -> None:
-    await written
-    await asyncio.sleep(0.2)
-    await writer.execute("COMMIT")
 
 
 async def test_two_write_different_days(writers: list[Connection]) -> None:
@@ -117,18 +114,18 @@ async def test_two_write_different_days(writers: list[Connection]) -> None:
     await assert_exact(first)
 
 
-SEEN_LATE = {
-    "a candle more": CANDLE_AT_NOON.format(volume=7),
-    "one that changes no rollup": CANDLE_AT_NOON.format(volume=0),
-    "none left": "DELETE FROM market_data",
+NOT_IN_THE_SNAPSHOT = {
+    "another candle": CANDLE_AT_NOON.format(volume=7),
+    "a candle that changes no rollup": CANDLE_AT_NOON.format(volume=0),
+    "no candles": "DELETE FROM market_data",
     "another base interval": "UPDATE cryptocurrencies SET base_interval = 'H1'",
 }
 
 
 @pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])
-@pytest.mark.parametrize("change", SEEN_LATE.values(), ids=list(SEEN_LATE))
+@pytest.mark.parametrize("change", NOT_IN_THE_SNAPSHOT.values(), ids=list(NOT_IN_THE_SNAPSHOT))
 async def test_a_snapshot_that_is_too_old(writers: list[Connection], isolation: str, change: str) -> None:
-    """Whoever would reckon from what is no longer so must try again."""
+    """A writer whose snapshot lacks a committed change must retry: its rollups would be outdated."""
     first, second, *_ = writers
     await put(first, NOON)
     transaction = second.transaction(isolation=isolation)
@@ -136,13 +133,13 @@ async def test_a_snapshot_that_is_too_old(writers: list[Connection], isolation: 
     await second.fetch("SELECT count(*) FROM market_data")
     await first.execute(change)
     with pytest.raises(asyncpg.SerializationError):
-        # The last is a day of its own: nobody has written to it.
+        # The candle that follows the change of the base interval is in a day without rows.
         await put(second, NOON + (DAY if "base_interval" in change else MINUTE))
     await transaction.rollback()
     await assert_exact(first)
 
 
-async def test_a_snapshot_that_is_old_enough(writers: list[Connection]) -> None:
+async def test_a_snapshot_that_is_recent_enough(writers: list[Connection]) -> None:
     first, second, *_ = writers
     await put(first, NOON)
     async with second.transaction(isolation="serializable"):
@@ -153,19 +150,20 @@ async def test_a_snapshot_that_is_old_enough(writers: list[Connection]) -> None:
     await assert_exact(first)
 
 
-async def test_a_base_interval_waits_for_whoever_writes(writers: list[Connection]) -> None:
+async def test_a_change_of_a_base_interval_waits_for_writers(writers: list[Connection]) -> None:
     first, second, third, *_ = writers
     async with first.transaction():
         await put(first, NOON, coin=2)
-        changing = await waits(second.execute("UPDATE cryptocurrencies SET base_interval = 'M1' WHERE id = 2"))
-        late = await waits(put(third, NOON + 5 * DAY, coin=2))
+        change = "UPDATE cryptocurrencies SET base_interval = 'M1' WHERE id = 2"
+        changing = await blocked(writers, second, second.execute(change))
+        late = await blocked(writers, third, put(third, NOON + 5 * DAY, coin=2))
     await asyncio.gather(changing, late)
     await assert_exact(first)
     assert len(await scratch.rows(first, "candle_rollups_h1")) == 2
 
 
-async def test_many_days_are_locked_in_one_order(writers: list[Connection]) -> None:
-    """Whatever the order of the rows: otherwise each would hold what the other waits for."""
+async def test_days_are_locked_in_one_order(writers: list[Connection]) -> None:
+    """In any order of the rows: otherwise two writers would deadlock."""
     days = [NOON + day * DAY for day in range(60)]
     for minute in range(6):
         await asyncio.gather(

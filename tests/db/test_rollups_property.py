@@ -1,4 +1,4 @@
-"""Any sequence of writes, in any transactions, leaves every rollup equal to aggregating from scratch."""
+"""After any sequence of writes, in any transactions, every rollup equals one aggregated from scratch."""
 
 import asyncio
 from collections.abc import Iterator
@@ -34,11 +34,11 @@ UPDATE SET open_price = excluded.open_price, high_price = excluded.high_price, l
 """
 START = datetime(2025, 1, 5, 22, tzinfo=UTC)
 WHERE = "WHERE cryptocurrency_id = $1 AND timestamp >= $2 AND timestamp < $3"
-# What a transaction of the wrong kind, or a place that is taken, makes of a statement.
-REFUSED = (asyncpg.UniqueViolationError, asyncpg.FeatureNotSupportedError, asyncpg.ForeignKeyViolationError)
+# Raised in a transaction of the wrong isolation level, and for a key that exists.
+REJECTED = (asyncpg.UniqueViolationError, asyncpg.FeatureNotSupportedError, asyncpg.ForeignKeyViolationError)
 
 coins = st.integers(1, 4)
-# Some hours around two midnights, and often the same minute again.
+# A few hours around two midnights; minutes often repeat.
 instants = st.integers(0, 29 * 12).map(lambda fives: START + fives * 5 * scratch.MINUTE)
 volumes = st.sampled_from([0.0, 0.1, 0.2, 0.3, 1e-9, 12345.678, 1e308])
 puts = st.tuples(
@@ -91,21 +91,21 @@ def runner(postgres: URL, template: URL) -> Iterator[tuple[asyncio.Runner, Conne
 
 
 @settings(max_examples=35, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(written=st.lists(transactions, min_size=1, max_size=6))
-def test_any_sequence_of_writes(runner: tuple[asyncio.Runner, Connection], written: list[Any]) -> None:
+@given(sequence=st.lists(transactions, min_size=1, max_size=6))
+def test_any_sequence_of_writes(runner: tuple[asyncio.Runner, Connection], sequence: list[Any]) -> None:
     loop, connection = runner
-    loop.run(_write(connection, written))
+    loop.run(_write(connection, sequence))
 
 
-async def _write(connection: Connection, written: list[Any]) -> None:
+async def _write(connection: Connection, sequence: list[Any]) -> None:
     await connection.execute(f"ROLLBACK; TRUNCATE cryptocurrencies CASCADE; {COINS}")
-    for isolation, changes, end in written:
+    for isolation, changes, end in sequence:
         await connection.execute(f"BEGIN ISOLATION LEVEL {isolation.replace('_', ' ')}")
         for change in changes:
             await connection.execute("SAVEPOINT here")
             try:
                 await connection.execute(*change)
-            except REFUSED:
+            except REJECTED:
                 await connection.execute("ROLLBACK TO SAVEPOINT here")
         await connection.execute(end)
         await assert_exact(connection)

@@ -1,4 +1,4 @@
-"""The world, and what each should see of it."""
+"""The world of the privacy tests, and the expected answers of each viewer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,12 +19,12 @@ from tests.application import context_of, serving
 from tests.conftest import TEMPLATE, create_database
 from tests.server.privacy import world
 from tests.server.privacy.documents import Document, documents
-from tests.server.privacy.seen import all_ids, pages, strategies_of_others
+from tests.server.privacy.visibility import all_ids, pages, strategies_of_others
 
 # By world and by document.
 Expected: TypeAlias = dict[str, list[bytes]]
 # The viewers of the smaller worlds.
-VIEWERS = {"of_nobody": None, "of_ann": world.ANN, "of_ben": world.BEN, "of_root": world.ROOT}
+VIEWERS = {"of_anonymous": None, "of_ann": world.ANN, "of_ben": world.BEN, "of_root": world.ROOT}
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def schema() -> GraphQLSchema:
 
 @pytest.fixture(scope="session")
 def worlds(postgres: URL, template: URL) -> dict[str, URL]:
-    """The whole world, and of it what each may see."""
+    """The whole world, and a copy for each viewer without the rows that are invisible to them."""
 
     async def create() -> dict[str, URL]:
         urls = {"everything": await create_database(postgres, "everything", template=TEMPLATE)}
@@ -44,7 +44,7 @@ def worlds(postgres: URL, template: URL) -> dict[str, URL]:
         for name, viewer in VIEWERS.items():
             urls[name] = await create_database(postgres, name, template="everything")
             database = Database(urls[name], pool_size=1)
-            await world.take_away(database, viewer)
+            await world.delete_invisible(database, viewer)
             await database.close()
         return urls
 
@@ -57,14 +57,14 @@ def world_url(worlds: dict[str, URL]) -> URL:
 
 
 @pytest.fixture(scope="session")
-def asked_for(schema: GraphQLSchema, world_url: URL) -> list[Document]:
-    """All that is asked: what the schema leads to, pages from anybody's cursors, and others' strategies."""
+def all_documents(schema: GraphQLSchema, world_url: URL) -> list[Document]:
+    """Documents for all paths in the schema, for pages from the cursors of all rows, and for strategies of others."""
 
     async def make() -> list[Document]:
-        async with open_to_all(world_url) as client:
+        async with serving_open(world_url) as client:
             return [
                 *documents(schema, await all_ids(world_url)),
-                *await pages(client),
+                *await pages(client, schema),
                 *strategies_of_others(),
             ]
 
@@ -72,33 +72,35 @@ def asked_for(schema: GraphQLSchema, world_url: URL) -> list[Document]:
 
 
 @pytest.fixture(scope="session")
-def expected(worlds: dict[str, URL], asked_for: list[Document]) -> Expected:
-    """What who sees everything sees of each world."""
+def expected(worlds: dict[str, URL], all_documents: list[Document]) -> Expected:
+    """The answers for each world to a viewer who sees all."""
 
     async def ask(name: str, plans: PlanCache) -> list[bytes]:
         database = Database(worlds[name])
-        # Whoever sees everything has the same plans in each world.
+        # A viewer who sees all has the same plans in each world.
         operations = Pipeline(create_schema(), replace(context_of(database), plans=plans))
         caller = Caller(VIEWERS.get(name, world.ROOT), frozenset({Scope.READ}), sees_all=True)
-        answers = [await operations.answer(GraphQLRequest(*document, None, caller=caller)) for document in asked_for]
+        answers = [
+            await operations.answer(GraphQLRequest(*document, None, caller=caller)) for document in all_documents
+        ]
         await database.close()
         assert all(answer.body.startswith(b'{"data":') for answer in answers)
         return [answer.body for answer in answers]
 
-    async def ask_all() -> Expected:
+    async def send_all() -> Expected:
         plans = PlanCache()
         return {name: await ask(name, plans) for name in worlds}
 
-    return asyncio.run(ask_all())
+    return asyncio.run(send_all())
 
 
-def open_to_all(url: URL) -> Any:
+def serving_open(url: URL) -> Any:
     return serving(url, auth_mode="open", secret_key=world.SECRET, cache_enabled=False)
 
 
 @pytest.fixture(scope="session")
 def copies(postgres: URL, world_url: URL) -> Callable[[], Awaitable[URL]]:
-    """Makes copies of the world, for who is going to change it."""
+    """Makes copies of the world, for tests that change it."""
     made = 0
 
     async def copy() -> URL:

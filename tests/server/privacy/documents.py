@@ -1,8 +1,7 @@
-"""Documents that take every path to every type, made from the schema: whatever is added to it is asked for as well.
+"""Documents that take every path to every type, generated from the schema, so that they include new types and fields.
 
-A path goes over so many rows, through lists, connections and whatever stands between; at its end, each field of the
-last row is selected, and the rows next to it. They are written in different styles: as they are, with aliases, with
-fragments, with variables.
+A path leads over a number of rows, through lists, connections and other objects; at its end, each field of the last row
+is selected, and the rows next to it. Documents have different styles: plain, with aliases, fragments or variables.
 """
 
 import base64
@@ -22,16 +21,16 @@ from graphql import (
 )
 
 ROWS_ON_A_PATH = 2
-# What leads to rows that other fields lead to as well: a path that goes through them ends with them.
+# Fields whose rows other fields lead to as well: a path ends with the first of them.
 LAST = {"node", "nodes", "cryptocurrency", "model", "stale"}
-# What is not the same at each look, or is no data.
+# Types whose values change between two requests, or which are not data.
 VOLATILE = {"Health", "DatabaseHealth", "CacheHealth", "CacheTierHealth", "PlanHealth", "DataHealth", "RateLimit"}
-# What to give where something must be given; ids are those of all rows.
+# Values of required arguments by field; ids are those of all rows.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "cryptocurrency": {"symbol": "AAA"},
     "model": {"name": "one", "version": "1"},
 }
-# All rows there are, and no more, or documents cost too much.
+# At least the number of all rows; a larger page costs too much.
 PAGE_SIZE = 30
 STYLES = ("plain", "aliases", "inline fragments", "named fragments", "variables")
 ALIAS = "other_"
@@ -62,26 +61,26 @@ def read_id(id_: str) -> tuple[str, int]:
 
 
 def documents(schema: GraphQLSchema, ids: Ids) -> list[Document]:
-    """ids: of all rows, by type."""
+    """Documents for all paths. ids: of all rows, by type."""
     assert schema.query_type is not None
     styles = cycle(STYLES)
     return [
-        _Writing(schema, ids, next(styles)).document(schema.query_type, path)
+        _Writer(schema, ids, next(styles)).document(schema.query_type, path)
         for path in _paths(schema, schema.query_type, ROWS_ON_A_PATH)
         if path[-1].leads_to.name not in VOLATILE
     ]
 
 
 def selection_of(schema: GraphQLSchema, ids: Ids, type_: GraphQLObjectType, rows: int = 1) -> str:
-    """All fields of a type, such as that of a payload, and of the rows behind it."""
+    """A selection of all fields of a type, such as a payload, and of the rows that it leads to."""
     inner = (
-        _Writing(schema, ids, "plain").step(type_, path[0], path[1:]) for path in _paths(schema, type_, rows) if path
+        _Writer(schema, ids, "plain").step(type_, path[0], path[1:]) for path in _paths(schema, type_, rows) if path
     )
     return " ".join([_leaves(type_), *inner])
 
 
 def steps(schema: GraphQLSchema, type_: GraphQLObjectType) -> Iterator[Step]:
-    """The ways on from an object."""
+    """The fields of an object that lead to objects."""
     for name, field in type_.fields.items():
         found = get_named_type(field.type)
         if isinstance(found, GraphQLInterfaceType):
@@ -91,7 +90,7 @@ def steps(schema: GraphQLSchema, type_: GraphQLObjectType) -> Iterator[Step]:
 
 
 def _paths(schema: GraphQLSchema, type_: GraphQLObjectType, rows: int) -> Iterator[list[Step]]:
-    """The longest ways from an object over so many rows."""
+    """The longest paths from an object over this number of rows."""
     for step in steps(schema, type_):
         left = 0 if step.field in LAST else rows - _is_row(step.leads_to)
         further = list(_paths(schema, step.leads_to, left)) if left else []
@@ -99,7 +98,7 @@ def _paths(schema: GraphQLSchema, type_: GraphQLObjectType, rows: int) -> Iterat
 
 
 def _row_type(type_: GraphQLObjectType) -> GraphQLObjectType:
-    """What a connection is of, or else the type itself."""
+    """The type of a connection's rows; any other type itself."""
     if not _is_connection(type_):
         return type_
     row: GraphQLObjectType = get_named_type(type_.fields["nodes"].type)
@@ -120,11 +119,11 @@ def _leaves(type_: GraphQLObjectType) -> str:
 
 
 def _some(ids: Sequence[str]) -> Sequence[str]:
-    """A few of many, of different users."""
+    """About four of them, of different users."""
     return ids[:: len(ids) // 4 or 1]
 
 
-class _Writing:
+class _Writer:
     def __init__(self, schema: GraphQLSchema, ids: Ids, style: str) -> None:
         self._schema = schema
         self._ids = ids
@@ -139,13 +138,13 @@ class _Writing:
         return Document(text, {name: value for name, (_, value) in self._variables.items()})
 
     def step(self, parent: GraphQLObjectType, step: Step, path: Sequence[Step]) -> str:
-        """The field of a step, and the path that goes on behind it."""
+        """The field of a step, with the rest of the path as its selection."""
 
         def inner(type_: GraphQLObjectType) -> str:
             if path:
-                return f"{self._known(type_)} {self.step(type_, path[0], path[1:])}"
-            fringe = [self._field(type_, near, self._known) for near in steps(self._schema, type_)]
-            return " ".join([self._shown(type_), *fringe])
+                return f"{self._identity(type_)} {self.step(type_, path[0], path[1:])}"
+            fringe = [self._field(type_, near, self._identity) for near in steps(self._schema, type_)]
+            return " ".join([self._leaf_fields(type_), *fringe])
 
         return self._field(parent, step, inner)
 
@@ -155,42 +154,42 @@ class _Writing:
         body = self._within(step.leads_to, inner(step.leads_to))
         if isinstance(type_, GraphQLInterfaceType):
             body = body if "fragment" in self._style else f"... on {step.leads_to.name} {{ {body} }}"
-            body = f"__typename {self._named('id')} {body}"
+            body = f"__typename {self._aliased('id')} {body}"
         elif _is_connection(type_):
-            # Both ways to the rows, but only one of them further, or documents would double with each row.
-            near = self._known(step.leads_to)
+            # Edges and nodes, but only one of them continues the path, or documents would double with each row.
+            near = self._identity(step.leads_to)
             edge, node = (near, body) if self._style in ("plain", "inline fragments") else (body, near)
             body = f"{PAGE} edges {{ cursor node {{ {edge} }} }} nodes {{ {node} }}"
         if step.field == "node":
             ids = _some(self._ids[step.leads_to.name])
-            given = [f"(id: {self._given('ID!', id_)})" for id_ in ids]
-            return " ".join(f"row{number}: node{argument} {{ {body} }}" for number, argument in enumerate(given))
-        return f"{self._named(step.field)}{self._arguments(step.field, field)} {{ {body} }}"
+            arguments = [f"(id: {self._value('ID!', id_)})" for id_ in ids]
+            return " ".join(f"row{number}: node{argument} {{ {body} }}" for number, argument in enumerate(arguments))
+        return f"{self._aliased(step.field)}{self._arguments(step.field, field)} {{ {body} }}"
 
     def _arguments(self, name: str, field: GraphQLField) -> str:
         values = {**ARGUMENTS, "nodes": {"ids": [id_ for ids in self._ids.values() for id_ in ids]}}.get(name, {})
-        needed = {name: argument for name, argument in field.args.items() if is_required_argument(argument)}
+        required = {name: argument for name, argument in field.args.items() if is_required_argument(argument)}
         if _is_connection(get_named_type(field.type)):
-            needed["first"], values = field.args["first"], {"first": PAGE_SIZE, **values}
-        assert set(needed) <= set(values), f"say in ARGUMENTS what to give to {name}"
-        given = [f"{name}: {self._given(str(argument.type), values[name])}" for name, argument in needed.items()]
-        return f"({', '.join(given)})" if given else ""
+            required["first"], values = field.args["first"], {"first": PAGE_SIZE, **values}
+        assert set(required) <= set(values), f"add the arguments of {name} to ARGUMENTS"
+        arguments = [f"{name}: {self._value(str(argument.type), values[name])}" for name, argument in required.items()]
+        return f"({', '.join(arguments)})" if arguments else ""
 
-    def _given(self, type_: str, value: Any) -> str:
+    def _value(self, type_: str, value: Any) -> str:
         if self._style != "variables":
             return json.dumps(value)
         name = f"v{len(self._variables)}"
         self._variables[name] = type_, value
         return f"${name}"
 
-    def _shown(self, type_: GraphQLObjectType) -> str:
-        return " ".join(name if name == "__typename" else self._named(name) for name in _leaves(type_).split())
+    def _leaf_fields(self, type_: GraphQLObjectType) -> str:
+        return " ".join(name if name == "__typename" else self._aliased(name) for name in _leaves(type_).split())
 
-    def _known(self, type_: GraphQLObjectType) -> str:
-        """Which row it is; all of what is none."""
-        return f"__typename {self._named('id')}" if _is_row(type_) else self._shown(type_)
+    def _identity(self, type_: GraphQLObjectType) -> str:
+        """The id of a row; all fields of another object."""
+        return f"__typename {self._aliased('id')}" if _is_row(type_) else self._leaf_fields(type_)
 
-    def _named(self, field: str) -> str:
+    def _aliased(self, field: str) -> str:
         return f"{ALIAS}{field}: {field}" if self._style == "aliases" else field
 
     def _within(self, type_: GraphQLObjectType, selection: str) -> str:

@@ -1,4 +1,4 @@
-"""Who sends a request: what proves it, and what does not."""
+"""Authentication of requests: valid and invalid credentials."""
 
 import asyncio
 import time
@@ -12,8 +12,8 @@ from sqlalchemy import URL, Engine, event
 
 from graph.identity.access_tokens import AccessTokens
 from tests.application import Client, serving
-from tests.server.privacy.asking import COIN, MINE, WHO, ask, assert_refused, heard
-from tests.server.privacy.seen import fetch
+from tests.server.privacy.requests import COIN, VIEWER, VIEWER_TRADES, ask, assert_unauthenticated, wait_until_listening
+from tests.server.privacy.visibility import fetch
 from tests.server.privacy.world import (
     ANN,
     BEN,
@@ -33,21 +33,21 @@ HEAD, CLAIMS, SIGNATURE = TOKEN.split(".")
 
 
 def forged(**changes: Any) -> str:
-    """Signed with our key, but not as we do."""
+    """A token with a valid signature, and other claims than ours."""
     tokens = AccessTokens([SECRET])
     claims = jwt.decode(TOKEN, options={"verify_signature": False}) | changes
     claims = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(claims, tokens._keys[tokens._kid], "HS256", {"kid": tokens._kid})
 
 
-WORTHLESS = {
+INVALID = {
     "nothing": b"",
     "no token": b"Bearer",
     "an empty token": b"Bearer ",
     "another scheme": b"Basic " + TOKEN.encode(),
     "no scheme": TOKEN.encode(),
-    "no words": b"\xff\xfe\x80 \x81",
-    "no letters": b"Bearer \xff\xfe\x80",
+    "not ASCII": b"\xff\xfe\x80 \x81",
+    "a token that is not ASCII": b"Bearer \xff\xfe\x80",
     "huge": b"Bearer " + b"x" * 100_000,
     "large": b"Bearer " + b"x" * 1_999,
     "brackets": b"Bearer " + b"[" * 1_500,
@@ -63,16 +63,16 @@ WORTHLESS = {
     "another secret": b"Bearer "
     + AccessTokens(["another secret of 32 characters!"]).issue(ANN, session_of(ANN)).encode(),
     "an old token": b"Bearer " + AccessTokens([SECRET], lifetime_seconds=-9).issue(ANN, session_of(ANN)).encode(),
-    "another issuer": f"Bearer {forged(iss='somebody')}".encode(),
-    "another audience": f"Bearer {forged(aud='somebody')}".encode(),
-    "two audiences": f"Bearer {forged(aud=['candlegraph', 'somebody'])}".encode(),
+    "another issuer": f"Bearer {forged(iss='other')}".encode(),
+    "another audience": f"Bearer {forged(aud='other')}".encode(),
+    "two audiences": f"Bearer {forged(aud=['candlegraph', 'other'])}".encode(),
     "no end": f"Bearer {forged(exp=None)}".encode(),
     "no session": f"Bearer {forged(sid=None)}".encode(),
     "no such session": f"Bearer {forged(sid='0' * 32)}".encode(),
-    "a session that is none": f"Bearer {forged(sid='x')}".encode(),
-    "somebody else's session": f"Bearer {forged(sub=str(ROOT))}".encode(),
-    "a user beyond all numbers": f"Bearer {forged(sub=str(2**63))}".encode(),
-    "a user that is none": f"Bearer {forged(sub='ann')}".encode(),
+    "a malformed session": f"Bearer {forged(sid='x')}".encode(),
+    "the session of another user": f"Bearer {forged(sub=str(ROOT))}".encode(),
+    "a user beyond bigint": f"Bearer {forged(sub=str(2**63))}".encode(),
+    "a malformed user": f"Bearer {forged(sub='ann')}".encode(),
     "from the future": f"Bearer {forged(iat=int(time.time()) + 1000)}".encode(),
 }
 
@@ -80,13 +80,13 @@ WORTHLESS = {
 @pytest.fixture
 async def server(world_url: URL) -> AsyncIterator[Client]:
     async with serving(world_url, **REQUIRED) as client:
-        await heard(client)
+        await wait_until_listening(client)
         yield client
 
 
 @contextmanager
-def look_ups() -> Iterator[list[str]]:
-    """The statements about who somebody is, of whatever database."""
+def lookups() -> Iterator[list[str]]:
+    """Statements that look up keys or sessions, in any database."""
     found: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -99,91 +99,95 @@ def look_ups() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_what_proves_nothing_is_refused(world_url: URL, mode: str) -> None:
-    """Whatever is asked for, be it public and known by heart; and nothing is told of what was sent."""
+async def test_invalid_credentials_are_rejected(world_url: URL, mode: str) -> None:
+    """Even for public rows that are cached; and the answer repeats nothing of the credentials."""
     async with serving(world_url, secret_key=SECRET, **MODES[mode]) as client:
-        await heard(client)
-        for what, value in WORTHLESS.items():
+        await wait_until_listening(client)
+        for what, value in INVALID.items():
             answer = await client.post("/graphql", json={"query": COIN}, headers={b"authorization": value})
-            assert_refused(answer)
+            assert_unauthenticated(answer)
             assert len(answer.content) < 200, what
         pair = ("authorization", f"Bearer {TOKEN}")
-        assert_refused(await client.post("/graphql", json={"query": COIN}, headers=[pair, pair]))
-        assert_refused(await client.get("/graphql", params={"query": COIN}, headers={"authorization": "Basic x"}))
+        assert_unauthenticated(await client.post("/graphql", json={"query": COIN}, headers=[pair, pair]))
+        assert_unauthenticated(
+            await client.get("/graphql", params={"query": COIN}, headers={"authorization": "Basic x"})
+        )
 
 
-async def test_what_proves_it(server: Client) -> None:
-    for asker in (by_token(ANN), by_key(1), by_key(2)):
-        assert (await ask(server, WHO, asker.authorization)).json()["data"] == {"viewer": {"username": "ann"}}
+async def test_valid_credentials(server: Client) -> None:
+    for principal in (by_token(ANN), by_key(1), by_key(2)):
+        assert (await ask(server, VIEWER, principal.authorization)).json()["data"] == {"viewer": {"username": "ann"}}
     for scheme in ("bearer ", "BEARER ", "Bearer  "):
-        assert (await ask(server, WHO, scheme + TOKEN)).json()["data"] == {"viewer": {"username": "ann"}}
-    assert (await ask(server, WHO, None)).json()["data"] == {"viewer": None}
+        assert (await ask(server, VIEWER, scheme + TOKEN)).json()["data"] == {"viewer": {"username": "ann"}}
+    assert (await ask(server, VIEWER, None)).json()["data"] == {"viewer": None}
 
 
-async def test_keys_that_sign_are_replaced(world_url: URL) -> None:
+async def test_signing_keys_are_rotated(world_url: URL) -> None:
     new = "the next secret of the matrix, long enough"
     async with serving(world_url, auth_mode="required", secret_key=new, secret_key_previous=SECRET) as client:
         for token in (TOKEN, AccessTokens([new]).issue(ANN, session_of(ANN))):
-            assert (await ask(client, WHO, f"Bearer {token}")).json()["data"] == {"viewer": {"username": "ann"}}
+            assert (await ask(client, VIEWER, f"Bearer {token}")).json()["data"] == {"viewer": {"username": "ann"}}
     async with serving(world_url, auth_mode="required", secret_key=new) as client:
-        assert_refused(await ask(client, WHO, f"Bearer {TOKEN}"))
+        assert_unauthenticated(await ask(client, VIEWER, f"Bearer {TOKEN}"))
 
 
-async def test_nobody_is_looked_up_twice(server: Client) -> None:
-    for asker in (by_token(BEN), by_key(3)):
-        with look_ups() as statements:
-            await ask(server, WHO, asker.authorization)
+async def test_a_caller_is_looked_up_once(server: Client) -> None:
+    for principal in (by_token(BEN), by_key(3)):
+        with lookups() as statements:
+            await ask(server, VIEWER, principal.authorization)
             first = len(statements)
-            for query in (WHO, MINE, COIN, WHO):
-                assert (await ask(server, query, asker.authorization)).status_code == 200
+            for query in (VIEWER, VIEWER_TRADES, COIN, VIEWER):
+                assert (await ask(server, query, principal.authorization)).status_code == 200
         assert 1 <= first <= 2
         assert len(statements) == first, statements
 
 
-async def test_the_last_use_is_noted_once_a_minute(copies: Any) -> None:
-    """Which drops no answer, and of nobody an identity."""
+async def test_the_last_use_is_written_once_a_minute(copies: Any) -> None:
+    """The write drops no cached answer and no cached caller."""
     url = await copies()
     key = by_key(1).authorization
     noted = "SELECT last_used_at FROM api_keys WHERE key_id = 1"
-    await fetch(url, "UPDATE api_keys SET last_used_at = now() - interval '59 seconds'")
+    await fetch(url, "UPDATE api_keys SET last_used_at = now() - interval '20 seconds'")
     (before,) = await fetch(url, noted)
     async with serving(url, **REQUIRED) as client:
-        await heard(client)
+        await wait_until_listening(client)
         for _ in range(2):
-            await ask(client, MINE, key)
+            await ask(client, VIEWER_TRADES, key)
         assert await fetch(url, noted) == [before]
     await fetch(url, "UPDATE api_keys SET last_used_at = now() - interval '1 hour'")
     async with serving(url, **REQUIRED) as client:
-        await heard(client)
+        await wait_until_listening(client)
         # Another caller with the same rows fills the cache.
         for _ in range(2):
-            await ask(client, MINE, by_token(ANN).authorization)
-        with look_ups() as statements:
-            assert (await ask(client, MINE, key)).headers["x-cache"].startswith("hit-memory")
+            await ask(client, VIEWER_TRADES, by_token(ANN).authorization)
+        with lookups() as statements:
+            assert (await ask(client, VIEWER_TRADES, key)).headers["x-cache"].startswith("hit-memory")
             (after,) = await fetch(url, noted)
             assert after > before
             await asyncio.sleep(0.05)
             number = len(statements)
-            assert (await ask(client, MINE, key)).headers["x-cache"].startswith("hit-memory")
+            assert (await ask(client, VIEWER_TRADES, key)).headers["x-cache"].startswith("hit-memory")
             assert len(statements) == number
         assert await fetch(url, noted) == [after]
 
 
-async def test_without_the_database_nobody_is_known(copies: Any, postgres: URL) -> None:
-    """Which is no reason to tell anybody to sign in again."""
+async def test_without_the_database_callers_are_not_rejected(copies: Any, postgres: URL) -> None:
+    """The answer is 503: valid credentials stay valid, so clients need not sign in again."""
     url = await copies()
     async with serving(url, **REQUIRED) as client:
-        await heard(client)
+        await wait_until_listening(client)
         await fetch(postgres, f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
         await fetch(
             postgres, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url.database}'"
         )
         await asyncio.sleep(0.05)
-        for asker in (by_token(ANN), by_key(1)):
-            answer = await ask(client, COIN, asker.authorization)
+        for principal in (by_token(ANN), by_key(1)):
+            answer = await ask(client, COIN, principal.authorization)
             assert answer.status_code == 503
             assert answer.json()["errors"][0]["extensions"]["code"] == "DATABASE_UNAVAILABLE"
             assert "www-authenticate" not in answer.headers
-        assert_refused(await ask(client, COIN, "Bearer nonsense"))
+        assert_unauthenticated(await ask(client, COIN, "Bearer nonsense"))
         await fetch(postgres, f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true")
-        assert (await ask(client, WHO, by_token(ANN).authorization)).json()["data"] == {"viewer": {"username": "ann"}}
+        assert (await ask(client, VIEWER, by_token(ANN).authorization)).json()["data"] == {
+            "viewer": {"username": "ann"}
+        }

@@ -1,4 +1,4 @@
-"""What mutations show and change: payloads lead no further than queries, and nobody changes what is another's."""
+"""Mutations: payloads show the rows that queries show, and no principal changes rows of another."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,12 +9,12 @@ from sqlalchemy import URL
 from graph.identity.passwords import Passwords
 from tests.application import serving
 from tests.server.privacy.documents import id_of, selection_of
-from tests.server.privacy.seen import all_ids, fetch, shown_in, visible_to
-from tests.server.privacy.world import ANN, BEN, REQUIRED, ROOT, Asker, by_key, by_token
+from tests.server.privacy.visibility import PRIVATE, all_ids, fetch, shown_in, table_of, visible_to
+from tests.server.privacy.world import ANN, BEN, REQUIRED, ROOT, Principal, by_key, by_token
 
 Copies = Callable[[], Awaitable[URL]]
 PASSWORD = "a password of the matrix"
-# How each is called so that it succeeds for Ann, whose rows are the first. @refresh: what login gave.
+# The input with which each mutation succeeds for Ann. @Type: the id of her row; @refresh: the refresh token of login.
 CALLS = {
     "addCryptocurrency": '{symbol: "CCC", name: "C", baseInterval: H1}',
     "updateCryptocurrency": '{symbol: "AAA", name: "A"}',
@@ -36,7 +36,7 @@ CALLS = {
     "refresh": '{refreshToken: "@refresh"}',
     "logout": "{}",
 }
-# Rows of each user's own; the trades are those that are pending.
+# A row of each user; the trades are pending ones.
 OWN = {
     user_id: {
         "@Strategy": id_of("Strategy", 2 * user_id),
@@ -47,13 +47,10 @@ OWN = {
     }
     for user_id, key in ((ANN, 1), (BEN, 3), (ROOT, 4))
 }
-NOT_THERE = {place: id_of(place[1:], 10**9) for place in OWN[ANN]}
-OF_SOMEBODY = [name for name, given in CALLS.items() if any(place in given for place in OWN[ANN])]
-# All that is somebody's, as text.
-CONTENTS = " UNION ALL ".join(
-    f"SELECT '{table}' || t::text FROM {table} t"
-    for table in ("trading_strategies", "signals", "trades", "alerts", "api_keys")
-)
+MISSING = {place: id_of(place[1:], 10**9) for place in OWN[ANN]}
+OF_OWNED_ROWS = [name for name, given in CALLS.items() if any(place in given for place in OWN[ANN])]
+# All rows of private types, as text.
+CONTENTS = " UNION ALL ".join(f"SELECT '{table}' || t::text FROM {table} t" for table in map(table_of, PRIVATE))
 
 
 def called(name: str, owner: int, selection: str, **places: str) -> str:
@@ -68,9 +65,9 @@ def test_every_mutation_is_called(schema: GraphQLSchema) -> None:
     assert set(CALLS) == set(schema.mutation_type.fields)
 
 
-@pytest.mark.parametrize("asker", [by_token(ANN), by_key(2), by_token(ROOT)], ids=lambda asker: asker.name)
-async def test_payloads_show_ones_own(copies: Copies, schema: GraphQLSchema, asker: Asker) -> None:
-    """Through all that they lead to, and from what is public to what is not."""
+@pytest.mark.parametrize("principal", [by_token(ANN), by_key(2), by_token(ROOT)], ids=lambda principal: principal.name)
+async def test_payloads_show_visible_rows_only(copies: Copies, schema: GraphQLSchema, principal: Principal) -> None:
+    """On all paths from a payload, also from public rows to private ones."""
     url = await copies()
     await fetch(url, "UPDATE users SET password_hash = $1", await Passwords().hash(PASSWORD))
     ids = await all_ids(url)
@@ -80,7 +77,7 @@ async def test_payloads_show_ones_own(copies: Copies, schema: GraphQLSchema, ask
     async with serving(url, **REQUIRED) as client:
         for name in CALLS:
             selection = selection_of(schema, ids, get_named_type(schema.mutation_type.fields[name].type))
-            headers = asker.headers
+            headers = principal.headers
             answer = await client.post(
                 "/graphql", json={"query": called(name, ANN, selection, **places)}, headers=headers
             )
@@ -90,31 +87,31 @@ async def test_payloads_show_ones_own(copies: Copies, schema: GraphQLSchema, ask
             if name == "login":
                 places["@refresh"] = payload["refreshToken"]
             found = shown_in(answer.content)
-            assert found <= await visible_to(asker, url), name
+            assert found <= await visible_to(principal, url), name
             shown |= found
-    assert {type_name for type_name, _ in shown} == {"Strategy", "Signal", "Trade", "Alert", "ApiKey", "User"}
+    assert {type_name for type_name, _ in shown} == PRIVATE
 
 
-@pytest.mark.parametrize("name", OF_SOMEBODY)
-async def test_nobody_changes_what_is_anothers(world_url: URL, name: str) -> None:
-    """An administrator's keys of less than ADMIN are no exception; what is refused is as if it were not there."""
+@pytest.mark.parametrize("name", OF_OWNED_ROWS)
+async def test_rows_of_others_are_not_changed(world_url: URL, name: str) -> None:
+    """Not even by an administrator's keys without ADMIN. The error is that for a missing row."""
     before = sorted(await fetch(world_url, CONTENTS))
     async with serving(world_url, **REQUIRED) as client:
-        told = set()
-        for asker, owner in ((by_token(BEN), ANN), (by_key(2), BEN), (by_key(5), ANN), (by_key(5), BEN)):
-            for places in ({}, NOT_THERE):
+        messages = set()
+        for principal, owner in ((by_token(BEN), ANN), (by_key(2), BEN), (by_key(5), ANN), (by_key(5), BEN)):
+            for places in ({}, MISSING):
                 text = called(name, owner, "userErrors { code message field }", **places)
-                answer = (await client.post("/graphql", json={"query": text}, headers=asker.headers)).json()
-                told.add(str(answer["data"][name]["userErrors"]))
+                answer = (await client.post("/graphql", json={"query": text}, headers=principal.headers)).json()
+                messages.add(str(answer["data"][name]["userErrors"]))
                 assert [error["code"] for error in answer["data"][name]["userErrors"]] == ["NOT_FOUND"], answer
-        assert len(told) == 1
-        for asker, code in (
-            (Asker("", None, None), "UNAUTHENTICATED"),
+        assert len(messages) == 1
+        for principal, code in (
+            (Principal("", None, None), "UNAUTHENTICATED"),
             (by_key(1), "FORBIDDEN"),
             (by_key(4), "FORBIDDEN"),
         ):
             text = called(name, ANN, "userErrors { code }")
-            answer = (await client.post("/graphql", json={"query": text}, headers=asker.headers)).json()
+            answer = (await client.post("/graphql", json={"query": text}, headers=principal.headers)).json()
             assert answer["data"] == {name: None}
             assert answer["errors"][0]["extensions"]["code"] == code
     assert sorted(await fetch(world_url, CONTENTS)) == before

@@ -1,7 +1,7 @@
-"""A small world of two users, an administrator, and what is each one's or nobody's.
+"""A small world: two users and an administrator, rows of each, and rows without an owner.
 
-The same world without all that somebody may not see is what that person's answers are compared with: whoever sees
-everything of the smaller world must see there what they see in this one.
+The answers of a principal are compared with those of a smaller world, a copy without the rows that are invisible to the
+principal: a viewer who sees all of the smaller world must get the same answers.
 """
 
 from typing import Any, NamedTuple
@@ -10,12 +10,14 @@ from uuid import UUID
 from sqlalchemy import text
 
 from db.engine import Database
+from db.models import Base
+from db.models.base import access_of
 from db.settle import settle
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.api_keys import ApiKey
 
 SECRET = "a secret of the matrix, long enough to be taken"
-# Of a server where people sign in; nobody asks too much.
+# Settings of a server that authenticates callers, with limits that no test reaches.
 REQUIRED: dict[str, Any] = {
     "auth_mode": "required",
     "secret_key": SECRET,
@@ -24,7 +26,7 @@ REQUIRED: dict[str, Any] = {
 }
 ANN, BEN, ROOT = 1, 2, 3
 USERS = {ANN: "ann", BEN: "ben", ROOT: "root"}
-# By key, as they are stored: whose they are, and what they allow.
+# API keys by primary key: owner and scope.
 KEYS = {
     1: (ANN, "READ"),
     2: (ANN, "WRITE"),
@@ -35,8 +37,8 @@ KEYS = {
 }
 
 
-class Asker(NamedTuple):
-    """Who asks: how they prove it, and whose rows they may see; sees None: everybody's, of nobody's none."""
+class Principal(NamedTuple):
+    """A user, or an anonymous caller, with the credentials of its requests. sees_all: it sees rows of every user."""
 
     name: str
     authorization: str | None
@@ -49,8 +51,8 @@ class Asker(NamedTuple):
 
     @property
     def world(self) -> str:
-        """The smaller world that is all they see."""
-        return "everything" if self.sees_all else f"of_{USERS.get(self.user_id or 0, 'nobody')}"
+        """The smaller world with the rows that it may see."""
+        return "everything" if self.sees_all else f"of_{USERS.get(self.user_id or 0, 'anonymous')}"
 
 
 def api_key(key: int) -> str:
@@ -62,21 +64,21 @@ def session_of(user_id: int) -> UUID:
 
 
 def access_token(user_id: int) -> str:
-    # Made once, when the tests are collected: it outlives a slow run.
+    # Issued once, when the tests are collected, so it must not expire in a slow run.
     return AccessTokens([SECRET], lifetime_seconds=5 * 3600).issue(user_id, session_of(user_id))
 
 
-def by_token(user_id: int) -> Asker:
-    return Asker(f"{USERS[user_id]}", f"Bearer {access_token(user_id)}", user_id, user_id == ROOT)
+def by_token(user_id: int) -> Principal:
+    return Principal(f"{USERS[user_id]}", f"Bearer {access_token(user_id)}", user_id, user_id == ROOT)
 
 
-def by_key(key: int) -> Asker:
+def by_key(key: int) -> Principal:
     user_id, scope = KEYS[key]
-    return Asker(f"{USERS[user_id]}, {scope} key", f"Bearer {api_key(key)}", user_id, scope == "ADMIN")
+    return Principal(f"{USERS[user_id]}, {scope} key", f"Bearer {api_key(key)}", user_id, scope == "ADMIN")
 
 
-def askers() -> list[Asker]:
-    return [Asker("anonymous", None, None), *map(by_token, USERS), *map(by_key, KEYS)]
+def principals() -> list[Principal]:
+    return [Principal("anonymous", None, None), *map(by_token, USERS), *map(by_key, KEYS)]
 
 
 PUBLIC = """
@@ -93,7 +95,7 @@ INSERT INTO predictions (cryptocurrency_id, model_id, prediction_timestamp, targ
     created_at)
 VALUES (1, 1, @day, @day + interval '1 hour', 12, @day), (2, 2, @day, timestamptz '2100-01-01 00:00Z', 12, @day);
 """
-# Of each user, number u: strategies 2u-1 and 2u, signals and trades with and without what they may follow.
+# Of user number u: strategies 2u-1 and 2u, signals with and without a strategy, trades with and without a signal.
 PRIVATE = """
 INSERT INTO users (username, password_hash, email, is_admin, created_at)
 SELECT name, 'secret of ' || name, name || '@example.com', name = 'root', @day
@@ -122,18 +124,11 @@ FROM unnest(ARRAY[1, 2, 3, NULL]) u, generate_series(1, 2) n ORDER BY n, u;
 INSERT INTO sessions (session_id, user_id, token_hash, expires_at)
 SELECT lpad(to_hex(u), 32, '0')::uuid, u, sha256('none'), timestamptz '2100-01-01 00:00Z' FROM generate_series(1, 3) u;
 """
-# Its last use is noted when that was a minute ago.
+# A last use in the future is never updated.
 API_KEY = """
 INSERT INTO api_keys (user_id, name, prefix, key_hash, scopes, last_used_at, created_at)
 VALUES (:user_id, :name, :prefix, :hash, ARRAY[:scope], timestamptz '2100-01-01 00:00Z',
     timestamptz '2026-01-01 00:00Z')
-"""
-UNSEEN = """
-DELETE FROM trades WHERE (user_id = @viewer) IS NOT TRUE;
-DELETE FROM signals WHERE (user_id = @viewer) IS NOT TRUE;
-DELETE FROM trading_strategies WHERE (user_id = @viewer) IS NOT TRUE;
-DELETE FROM alerts WHERE user_id <> @viewer OR @viewer IS NULL;
-DELETE FROM users WHERE (user_id = @viewer) IS NOT TRUE;
 """
 
 
@@ -154,16 +149,21 @@ async def create(database: Database) -> None:
                 "hash": made.hash,
             }
             await connection.execute(text(API_KEY), values)
-        # Servers would do so, sooner or later.
+        # A server settles in the background: done before, it changes no answer.
         await settle(connection)
 
 
-async def take_away(database: Database, viewer: int | None) -> None:
-    """What a user, or nobody, may not see."""
+async def delete_invisible(database: Database, viewer: int | None) -> None:
+    """Delete the private rows that a user may not see; None: an anonymous caller."""
     key = "NULL::bigint" if viewer is None else str(viewer)
     async with database.transaction() as connection:
-        for statement in _statements(UNSEEN):
-            await connection.execute(text(statement.replace("@viewer", key)))
+        # Rows that refer to others come first.
+        for table in reversed(Base.metadata.sorted_tables):
+            access = access_of(table)
+            if access.is_private:
+                shared = f"{access.shared_without_owner} AND {access.owned_by} IS NULL AND {key} IS NOT NULL"
+                visible = f"{access.owned_by} = {key} OR ({shared})"
+                await connection.execute(text(f"DELETE FROM {table.name} WHERE ({visible}) IS NOT TRUE"))
 
 
 def _statements(script: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Asking as somebody, and being refused."""
+"""Requests of a principal, and the answer to a request that is not authenticated."""
 
 import asyncio
 
@@ -7,17 +7,15 @@ import httpx
 from tests.application import Client
 
 COIN = '{ cryptocurrency(symbol: "AAA") { name } }'
-WHO = "{ viewer { username } }"
-MINE = "{ viewer { username trades { totalCount } } }"
+VIEWER = "{ viewer { username } }"
+VIEWER_TRADES = "{ viewer { username trades { totalCount } } }"
 
 
-async def heard(client: Client) -> None:
-    """Wait until the server hears changes."""
-    for _ in range(200):
-        if not (await client.post("/graphql", json={"query": COIN})).headers["x-cache"].startswith("bypass"):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("changes are not heard")
+async def wait_until_listening(client: Client) -> None:
+    """Wait until the server listens for changes, and so caches answers."""
+    async with asyncio.timeout(30):
+        while (await ask(client, COIN, None)).headers["x-cache"].startswith("bypass"):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
 
 
 async def ask(client: Client, query: str, authorization: str | None) -> httpx.Response:
@@ -25,7 +23,7 @@ async def ask(client: Client, query: str, authorization: str | None) -> httpx.Re
     return await client.post("/graphql", json={"query": query}, headers=headers)
 
 
-def assert_refused(answer: httpx.Response) -> None:
+def assert_unauthenticated(answer: httpx.Response) -> None:
     assert answer.status_code == 401, answer.text
     assert answer.headers["www-authenticate"].startswith("Bearer ")
     assert answer.headers["cache-control"] == "no-store"
