@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from db.engine import Database
 from db.queries import api_keys as queries
 from db.queries import identities
-from db.queries.users import everyone
+from db.queries.users import all_users
 from db.writes import api_keys, users
 from db.writes.validation import ValidationError
 
@@ -44,7 +44,7 @@ async def make(database: Database, user: int, number: int = 1, **changes: Any) -
 async def refused(database: Database, user: int, **changes: Any) -> tuple[str, str]:
     with pytest.raises(ValidationError) as told:
         await make(database, user, **changes)
-    return told.value.problems[0].field[0], told.value.problems[0].code
+    return told.value.errors[0].field[0], told.value.errors[0].code
 
 
 async def is_good(database: Database) -> bool:
@@ -100,7 +100,7 @@ async def test_keys_that_nobody_may_make(database: Database, user: int) -> None:
     assert await refused(database, 999) == ("user", "USER_NOT_FOUND")
     await write(database, "UPDATE users SET is_active = false")
     assert await refused(database, user) == ("user", "USER_NOT_FOUND")
-    assert await database.fetch_rows(queries.of(None)) == []
+    assert await database.fetch_rows(queries.for_username(None)) == []
 
 
 async def test_the_scope_admin_is_for_administrators(database: Database, user: int) -> None:
@@ -112,15 +112,15 @@ async def test_the_scope_admin_is_for_administrators(database: Database, user: i
 
 
 async def test_a_user_has_so_many_keys_at_most(database: Database, user: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_keys, "MOST_KEYS", 3)
+    monkeypatch.setattr(api_keys, "MAX_KEYS", 3)
     made = await asyncio.gather(*(make(database, user, number) for number in range(1, 5)), return_exceptions=True)
-    assert [one.problems[0].code for one in made if isinstance(one, ValidationError)] == ["TOO_MANY_KEYS"]
+    assert [one.errors[0].code for one in made if isinstance(one, ValidationError)] == ["TOO_MANY_KEYS"]
     (first, *_) = [one for one in made if isinstance(one, int)]
     async with database.transaction() as connection:
         assert await api_keys.revoke(connection, user, first)
     await make(database, user, 9)
     await make(database, await created(database, "other"), 10)
-    assert [row.keys for row in await database.fetch_rows(everyone())] == [3, 1]
+    assert [row.keys for row in await database.fetch_rows(all_users())] == [3, 1]
 
 
 async def test_a_key_is_revoked_once_and_by_its_user(database: Database, user: int) -> None:
@@ -143,9 +143,9 @@ async def test_a_key_is_revoked_once_and_by_its_user(database: Database, user: i
 async def test_keys_are_listed_without_their_hashes(database: Database, user: int) -> None:
     await make(database, user, name="second", scopes=["WRITE"])
     await make(database, await created(database, "other"), 2)
-    listed = await database.fetch_rows(queries.of("ADA"))
+    listed = await database.fetch_rows(queries.for_username("ADA"))
     assert [tuple(row) for row in listed] == [("ada", True, "second", "prefix1", ["WRITE"], None, None, None)]
-    assert [row.username for row in await database.fetch_rows(queries.of(None))] == ["ada", "other"]
+    assert [row.username for row in await database.fetch_rows(queries.for_username(None))] == ["ada", "other"]
 
 
 async def test_the_last_use_is_noted_once_a_minute(database: Database, user: int) -> None:

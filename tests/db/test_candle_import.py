@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from db import candle_import
-from db.candle_csv import CandleRow, Refusal, read_candles
+from db.candle_csv import CandleRow, RejectedRow, read_candles
 from db.candle_import import BadRows, ImportRejected, ImportReport, import_candles
 from db.engine import Database, driver_url
 from db.errors import DatabaseUnavailable
@@ -53,7 +53,7 @@ def between_batches(monkeypatch: pytest.MonkeyPatch, do: Callable[[], Coroutine[
     """Do something in the event loop after the first row was copied, and before the second one is read."""
     loop = asyncio.get_running_loop()
 
-    def read(*arguments: Any, **options: Any) -> Iterator[CandleRow | Refusal]:
+    def read(*arguments: Any, **options: Any) -> Iterator[CandleRow | RejectedRow]:
         for number, candle in enumerate(read_candles(*arguments, **options)):
             if number == 1:
                 asyncio.run_coroutine_threadsafe(do(), loop).result()
@@ -133,10 +133,10 @@ async def test_a_bad_row_leaves_everything_as_it_was(database: Database, write: 
         await load(database, path)
     assert error.value.report == ImportReport(
         refused=3,
-        refusals=[
-            Refusal(3, "the close 100.0 is above the high 99.0"),
-            Refusal(5, "its number of fields is 1, not 6"),
-            Refusal(6, "its time is the same as that of line 2"),
+        rejected_rows=[
+            RejectedRow(3, "the close 100.0 is above the high 99.0"),
+            RejectedRow(5, "its number of fields is 1, not 6"),
+            RejectedRow(6, "its time is the same as that of line 2"),
         ],
     )
     assert await stored(database) == (0, 0)
@@ -144,7 +144,7 @@ async def test_a_bad_row_leaves_everything_as_it_was(database: Database, write: 
 
 async def test_bad_rows_can_be_skipped(database: Database, write: Write) -> None:
     report = await load(database, write(row(0), "truncated", row(2)), skip_bad_rows=True)
-    assert (report.inserted, report.refused, report.refusals[0].line) == (2, 1, 3)
+    assert (report.inserted, report.refused, report.rejected_rows[0].line) == (2, 1, 3)
     assert await stored(database) == (1, 2)
 
 
@@ -162,7 +162,7 @@ async def test_many_bad_rows_are_counted_and_the_first_are_kept(
     with pytest.raises(BadRows) as error:
         await load(database, write(*["truncated"] * 250), skip_bad_rows=skip_bad_rows)
     assert error.value.report.refused == 250
-    assert [refusal.line for refusal in error.value.report.refusals] == list(range(2, 102))
+    assert [refusal.line for refusal in error.value.report.rejected_rows] == list(range(2, 102))
 
 
 async def test_batches_are_one_import(database: Database, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,16 +190,16 @@ async def test_another_interval_is_refused(database: Database, write: Write) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"symbol": ""}, "'' is no symbol: 1 to 20 letters, digits, dots, hyphens or underscores"),
-        ({"symbol": "B" * 21}, "is no symbol"),
-        ({"symbol": "BTC/USD"}, "is no symbol"),
-        ({"symbol": "ß"}, "is no symbol"),
-        ({"interval": "1h"}, "'1h' is no interval: it is one of M1, M5, M15, M30, H1, H4, D1, W1"),
-        ({"name": " "}, "' ' is no name: 1 to 100 printable characters"),
-        ({"name": "n" * 101}, "is no name"),
-        ({"name": "a\0b"}, r"'a\\x00b' is no name"),
-        ({"source": ""}, "'' is no source: 1 to 50 printable characters"),
-        ({"source": "s" * 51}, "is no source"),
+        ({"symbol": ""}, "'' is not a symbol: 1 to 20 letters, digits, dots, hyphens or underscores"),
+        ({"symbol": "B" * 21}, "is not a symbol"),
+        ({"symbol": "BTC/USD"}, "is not a symbol"),
+        ({"symbol": "ß"}, "is not a symbol"),
+        ({"interval": "1h"}, "'1h' is not an interval: use one of M1, M5, M15, M30, H1, H4, D1, W1"),
+        ({"name": " "}, "' ' is not a name: 1 to 100 printable characters"),
+        ({"name": "n" * 101}, "is not a name"),
+        ({"name": "a\0b"}, r"'a\\x00b' is not a name"),
+        ({"source": ""}, "'' is not a source: 1 to 50 printable characters"),
+        ({"source": "s" * 51}, "is not a source"),
     ],
 )
 async def test_what_makes_no_sense_is_refused(
@@ -222,7 +222,7 @@ async def test_symbols(database: Database, write: Write, symbol: str) -> None:
         (b"", "The file is empty"),
         (HEADER.encode(), "The file has a header, but no candles"),
         (b"\xff\xfe", "Line 1 is not UTF-8 text"),
-        (f"{HEADER}\n{row(0)}\n\0".encode(), "Line 3 holds a NUL byte"),
+        (f"{HEADER}\n{row(0)}\n\0".encode(), "Line 3 contains a NUL byte"),
     ],
 )
 async def test_a_file_that_makes_no_sense_is_refused(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, text
 
-from db.deadlines import deadline, seconds_left, time_left
+from db.deadlines import deadline, limited_timeout, remaining_seconds
 from db.engine import Database
 from db.errors import Overloaded, StatementTimeout
 from tests.db.activity import Activity, watching
@@ -26,11 +26,11 @@ async def activity(database_url: URL) -> AsyncIterator[Activity]:
 
 
 async def kept(database: Database) -> Any:
-    return await database.prepared.fetch_row(SLOW, [], keep=True)
+    return await database.prepared.fetch_row(SLOW, [], cache_statement=True)
 
 
 async def not_kept(database: Database) -> Any:
-    return await database.prepared.fetch_row(SLOW, [], keep=False)
+    return await database.prepared.fetch_row(SLOW, [], cache_statement=False)
 
 
 async def by_sqlalchemy(database: Database) -> Any:
@@ -58,7 +58,7 @@ async def is_whole(database: Database) -> None:
     assert database.pool_in_use == 0
     assert await database.fetch_value(text("SELECT count(*) FROM models")) == 0
     backend = "SELECT to_json(txid_current_if_assigned()) FROM pg_sleep(0.01)"
-    answers = await asyncio.gather(*(database.prepared.fetch_row(backend, [], keep=True) for _ in range(10)))
+    answers = await asyncio.gather(*(database.prepared.fetch_row(backend, [], cache_statement=True) for _ in range(10)))
     assert {row[0] for row in answers} == {None}
 
 
@@ -86,7 +86,7 @@ async def test_who_leaves_cancels_the_statement(database: Database, activity: Ac
 
 async def test_a_cancelled_statement_does_not_cost_its_connection(database: Database) -> None:
     backend = "SELECT to_json(pg_backend_pid())"
-    before = await database.prepared.fetch_row(backend, [], keep=True)
+    before = await database.prepared.fetch_row(backend, [], cache_statement=True)
     for _ in range(5):
         with pytest.raises(StatementTimeout), deadline(0.02):
             await kept(database)
@@ -94,7 +94,7 @@ async def test_a_cancelled_statement_does_not_cost_its_connection(database: Data
         await asyncio.sleep(0.02)
         asking.cancel()
         await asyncio.wait({asking})
-        assert list(await database.prepared.fetch_row(backend, [], keep=True)) == list(before)
+        assert list(await database.prepared.fetch_row(backend, [], cache_statement=True)) == list(before)
 
 
 async def test_waiting_for_a_connection_counts(database_url: URL, activity: Activity) -> None:
@@ -133,13 +133,13 @@ async def test_a_deadline_that_is_over_asks_nothing(database: Database, activity
 
 
 def test_deadlines_end_with_their_block() -> None:
-    assert time_left() is None
+    assert remaining_seconds() is None
     with deadline(5):
-        assert 4 < seconds_left(60) <= 5
-        assert seconds_left(2) == 2
+        assert 4 < limited_timeout(60) <= 5
+        assert limited_timeout(2) == 2
         with deadline(-1), pytest.raises(StatementTimeout):
-            seconds_left(60)
-    assert seconds_left(60) == 60
+            limited_timeout(60)
+    assert limited_timeout(60) == 60
 
 
 async def test_a_server_that_is_killed_leaves_no_statement_behind(database_url: URL, activity: Activity) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import URL, text
 from db.connecting import PAUSE_SECONDS
 from db.embedded import EmbeddedPostgres
 from db.engine import Database
-from db.errors import DatabaseUnavailable, Unconfirmed
+from db.errors import CommitUnconfirmed, DatabaseUnavailable
 from tests.application import serving
 from tests.db.activity import watching
 from tests.throwaway import migrated
@@ -81,7 +81,9 @@ class Load:
         while not self.is_over:
             started = time.monotonic()
             try:
-                await self._database.prepared.fetch_row("SELECT to_json(count(*)) FROM models", [], keep=True)
+                await self._database.prepared.fetch_row(
+                    "SELECT to_json(count(*)) FROM models", [], cache_statement=True
+                )
                 self.ended["read"] += 1
             except DatabaseUnavailable:
                 self._failed("unread", started)
@@ -95,7 +97,7 @@ class Load:
                 async with self._database.transaction() as connection:
                     await connection.execute(insert, {"version": version})
                 self.confirmed.add(version)
-            except Unconfirmed:
+            except CommitUnconfirmed:
                 self._failed("unconfirmed", started)
             except DatabaseUnavailable:
                 self.refused.add(version)
@@ -178,14 +180,14 @@ async def test_nobody_waits_for_a_host_that_does_not_answer(database_url: URL) -
         URL.create("postgresql+asyncpg", "u", host="127.0.0.1", port=port, database="d"), timeout_seconds=1.2
     )
     with pytest.raises(DatabaseUnavailable):
-        await database.prepared.fetch_row("SELECT 1", [], keep=True)
+        await database.prepared.fetch_row("SELECT 1", [], cache_statement=True)
     # One tries again after a pause; nobody else waits for that.
     await asyncio.sleep(2 * PAUSE_SECONDS)
-    trying = asyncio.create_task(database.prepared.fetch_row("SELECT 1", [], keep=True))
+    trying = asyncio.create_task(database.prepared.fetch_row("SELECT 1", [], cache_statement=True))
     await asyncio.sleep(0.1)
     started = time.monotonic()
     failures = await asyncio.gather(
-        *(database.prepared.fetch_row("SELECT 1", [], keep=True) for _ in range(8)), return_exceptions=True
+        *(database.prepared.fetch_row("SELECT 1", [], cache_statement=True) for _ in range(8)), return_exceptions=True
     )
     assert [type(failure) for failure in failures] == [DatabaseUnavailable] * 8
     assert time.monotonic() - started < 0.5

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from db.engine import Database
 from db.errors import Conflict, DatabaseError, StatementTimeout
-from db.retries import rerun
+from db.retries import retry_on_conflict
 from graph.errors import present
 
 ADD = "UPDATE models SET accuracy = accuracy + 0.25 WHERE version = :version"
@@ -44,7 +44,9 @@ def adding(database: Database, versions: str, met: asyncio.Barrier) -> Callable[
 
 async def test_a_deadlock_is_run_again(database: Database) -> None:
     met = asyncio.Barrier(2)
-    ended = await asyncio.gather(rerun(adding(database, "12", met)), rerun(adding(database, "21", met)))
+    ended = await asyncio.gather(
+        retry_on_conflict(adding(database, "12", met)), retry_on_conflict(adding(database, "21", met))
+    )
     assert sorted(end[-1] for end in ended) == ["1", "2"]
     assert await database.fetch_value(text(SUM)) == 1
 
@@ -71,7 +73,7 @@ async def test_a_serialization_failure_is_run_again(database: Database) -> None:
                     await other.execute(text(ADD), {"version": "1"})
             await connection.execute(text(ADD), {"version": "1"})
 
-    await rerun(work)
+    await retry_on_conflict(work)
     assert runs == 2
     assert await database.fetch_value(text(SUM)) == 0.5
 
@@ -86,12 +88,12 @@ async def test_only_conflicts_are_run_again_and_not_for_ever(error: Exception, w
         raise error
 
     with pytest.raises(type(error)):
-        await rerun(work)
+        await retry_on_conflict(work)
     assert runs == wanted
 
 
 def test_clients_are_told_to_try_again() -> None:
-    conflict = Conflict("Others changed the same rows at the same time: try again.")
+    conflict = Conflict("Another request changed the same rows at the same time: try again.")
     [shown] = present([GraphQLError("", original_error=conflict)])
     assert (shown["message"], shown["extensions"]) == (str(conflict), {"code": "CONFLICT"})
     assert isinstance(conflict, DatabaseError)

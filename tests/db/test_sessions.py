@@ -11,7 +11,7 @@ from sqlalchemy import text
 from db.engine import Database
 from db.queries import identities
 from db.writes import sessions, users
-from db.writes.sessions import Outcome, Rotation
+from db.writes.sessions import Outcome, RotationResult
 
 HASH = "hash"
 DAY = timedelta(days=1)
@@ -41,7 +41,7 @@ async def begin(database: Database, user: int, lifetime: timedelta = DAY) -> UUI
     return session
 
 
-async def rotate(database: Database, session: UUID, presented: bytes, new: bytes) -> Rotation:
+async def rotate(database: Database, session: UUID, presented: bytes, new: bytes) -> RotationResult:
     async with database.transaction() as connection:
         return await sessions.rotate(connection, session, presented=presented, new_hash=new)
 
@@ -65,20 +65,20 @@ async def test_sessions_cannot_be_guessed(database: Database, user: int) -> None
 
 async def test_each_token_is_good_once(database: Database, user: int, session: UUID) -> None:
     expires = await database.fetch_value(text("SELECT expires_at FROM sessions"))
-    assert await rotate(database, session, FIRST, SECOND) == Rotation(Outcome.ROTATED, user)
-    assert await rotate(database, session, SECOND, THIRD) == Rotation(Outcome.ROTATED, user)
+    assert await rotate(database, session, FIRST, SECOND) == RotationResult(Outcome.ROTATED, user)
+    assert await rotate(database, session, SECOND, THIRD) == RotationResult(Outcome.ROTATED, user)
     assert await is_alive(database, session)
-    assert await rotate(database, session, FIRST, STOLEN) == Rotation(Outcome.REUSED, user)
+    assert await rotate(database, session, FIRST, STOLEN) == RotationResult(Outcome.REUSED, user)
     assert not await is_alive(database, session)
     # Not for whom it was meant, either.
-    assert await rotate(database, session, THIRD, FIRST) == Rotation(Outcome.OVER, user)
+    assert await rotate(database, session, THIRD, FIRST) == RotationResult(Outcome.ENDED, user)
     row = "SELECT token_hash, expires_at, refreshed_at > created_at FROM sessions"
     assert await database.fetch_rows(text(row)) == [(THIRD, expires, True)]
 
 
 async def test_a_token_that_never_was_ends_the_session(database: Database, user: int, session: UUID) -> None:
-    assert await rotate(database, uuid4(), FIRST, SECOND) == Rotation(Outcome.UNKNOWN)
-    assert await rotate(database, session, b"short", SECOND) == Rotation(Outcome.REUSED, user)
+    assert await rotate(database, uuid4(), FIRST, SECOND) == RotationResult(Outcome.UNKNOWN)
+    assert await rotate(database, session, b"short", SECOND) == RotationResult(Outcome.REUSED, user)
     assert not await is_alive(database, session)
 
 
@@ -87,7 +87,7 @@ async def test_two_refreshes_at_once_are_a_reuse(database: Database, user: int, 
     made = await asyncio.gather(*(rotate(database, session, FIRST, new) for new in (SECOND, THIRD)))
     assert sorted(one.outcome.name for one in made) == ["REUSED", "ROTATED"]
     assert not await is_alive(database, session)
-    assert (await rotate(database, session, SECOND, FIRST)).outcome is Outcome.OVER
+    assert (await rotate(database, session, SECOND, FIRST)).outcome is Outcome.ENDED
 
 
 async def test_the_second_waits_until_the_first_is_committed(database: Database, user: int, session: UUID) -> None:
@@ -122,7 +122,7 @@ async def test_what_is_over_stays_so(database: Database, user: int, session: UUI
     async with database.transaction() as connection:
         await connection.execute(text(end))
     assert not await is_alive(database, session)
-    assert await rotate(database, session, FIRST, SECOND) == Rotation(Outcome.OVER, user)
+    assert await rotate(database, session, FIRST, SECOND) == RotationResult(Outcome.ENDED, user)
     assert await database.fetch_value(text("SELECT token_hash FROM sessions")) == FIRST
 
 

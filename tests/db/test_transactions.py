@@ -11,7 +11,7 @@ from sqlalchemy import URL, Executable, text
 from sqlalchemy.exc import IntegrityError
 
 from db.engine import Database
-from db.errors import DatabaseError, DatabaseUnavailable, StatementTimeout, Unconfirmed
+from db.errors import CommitUnconfirmed, DatabaseError, DatabaseUnavailable, StatementTimeout
 
 INSERT = text("INSERT INTO models (name, version) VALUES ('m', '1')")
 COUNT = text("SELECT count(*) FROM models")
@@ -70,7 +70,7 @@ async def test_a_commit_that_nobody_confirms_is_told(database: Database, monkeyp
     monkeypatch.setattr("db.transactions.COMMIT_SECONDS", 0.2)
     # A trigger that runs at the commit, and takes its time.
     slow = [text("CREATE TEMP TABLE t (n int)"), SLOW_FUNCTION, SLOW_TRIGGER, text("INSERT INTO t VALUES (1)")]
-    with pytest.raises(Unconfirmed, match="look whether it took place"):
+    with pytest.raises(CommitUnconfirmed, match="check whether it was made"):
         await run(database, *slow)
     assert await database.fetch_value(IN_TRANSACTION) == 0
     assert database.pool_in_use == 0

@@ -33,7 +33,7 @@ async def refused(database: Database, username: str, email: str | None = None) -
             await users.create(connection, username=username, password_hash=HASH, email=email)
         # The transaction goes on.
         await connection.execute(text("SELECT 1"))
-    return told.value.problems[0].field[0], told.value.problems[0].code
+    return told.value.errors[0].field[0], told.value.errors[0].code
 
 
 async def begun(connection: AsyncConnection, user_id: int, verified: str = HASH) -> bool:
@@ -47,10 +47,10 @@ async def test_a_user_is_found_whatever_the_capitals(database: Database) -> None
     assert ada != admin
     for name in ("Ada.L-1_", "ada.l-1_", "ADA.L-1_"):
         assert await database.fetch_rows(queries.for_login(name)) == [(ada, HASH, True)]
-        assert await database.fetch_rows(queries.named(name)) == [(ada, "Ada.L-1_", True)]
+        assert await database.fetch_rows(queries.by_username(name)) == [(ada, "Ada.L-1_", True)]
     for name in ("ada", "", "x" * 10_000, "ada\0", "\ud800", "' OR true --", "%"):
         assert await database.fetch_rows(queries.for_login(name)) == []
-    listed = await database.fetch_rows(queries.everyone())
+    listed = await database.fetch_rows(queries.all_users())
     assert [(row.username, row.email, row.is_admin, row.is_active, row.keys) for row in listed] == [
         ("Ada.L-1_", "ada@example.com", False, True, 0),
         ("boss", None, True, True, 0),
