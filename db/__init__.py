@@ -1,0 +1,1 @@
+"""The PostgreSQL layer: connections, models, queries, writes and maintenance."""

@@ -1,4 +1,4 @@
-"""Candles from a CSV file, read as a stream and checked row by row. What is wrong with a row is told, not raised.
+"""A streaming CSV parser for candles. An invalid row is yielded with its reason, not raised.
 
 CandleFileError   the file as a whole cannot be read as candles
 """
@@ -14,23 +14,25 @@ from typing import BinaryIO, NamedTuple
 
 from db.intervals import GRID_ORIGIN, INTERVALS, opens_on_grid
 
-# Nothing that holds candles has longer lines; a file without line ends must not be read into memory whole.
-LONGEST_LINE = 64 * 1024
+# Far longer than any line with a candle. Without a limit, a file without line ends would be read into memory whole.
+MAX_LINE_BYTES = 64 * 1024
 TIME_COLUMNS = ("timestamp", "time", "date", "opentime")
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
 MARKET_CAP_COLUMN = "marketcap"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The number of digits tells the unit from 2001 to 2286. Other numbers are something else, often a date like 20250628.
+# From 2001 to 2286 the number of digits determines the unit. Other numbers are something else, often a date: 20250628.
 EPOCH_UNITS = {10: timedelta(seconds=1), 13: timedelta(milliseconds=1), 16: timedelta(microseconds=1)}
 _EPOCH_TIME = re.compile(r"([0-9]+)(?:\.0*)?")
 
 
 class CandleFileError(Exception):
-    """The file as a whole cannot be read as candles; the message is written for the person who chose it."""
+    """The file as a whole cannot be read as candles. The message is for the user."""
 
 
 class CandleRow(NamedTuple):
+    """A candle. open_time: UTC. market_cap: None if the file has none."""
+
     open_time: datetime
     open: float
     high: float
@@ -40,41 +42,43 @@ class CandleRow(NamedTuple):
     market_cap: float | None
 
 
-class Refusal(NamedTuple):
+class RejectedRow(NamedTuple):
+    """An invalid row. line: counted from 1."""
+
     line: int
     reason: str
 
 
-def read_candles(file: BinaryIO, interval: str, *, now: datetime) -> Iterator[CandleRow | Refusal]:
-    """Every row of the file in its order: the candle, or why it is refused. Blank lines are no rows.
+def read_candles(file: BinaryIO, interval: str, *, now: datetime) -> Iterator[CandleRow | RejectedRow]:
+    """The rows of the file in order, each as a candle or as a rejected row. Blank lines are skipped.
 
-    interval is a key of INTERVALS; a candle that opens after now is refused.
+    interval: a key of INTERVALS. A candle that opens after now is rejected.
 
-    Raises CandleFileError where the file makes no sense as a whole, which may be after some rows.
+    Raises CandleFileError if the file as a whole cannot be read, possibly after some rows.
     """
     lines = _lines(file)
     _, header = next(lines, (0, None))
     if header is None:
         raise CandleFileError("The file is empty.")
-    rows = _Rows(_Columns.of(header), interval, now)
-    empty = True
+    parser = _RowParser(_Columns.of(header), interval, now)
+    is_empty = True
     for number, line in lines:
-        empty = False
+        is_empty = False
         try:
-            yield rows.candle(number, line)
-        except _BadRow as error:
-            yield Refusal(number, str(error))
-    if empty:
+            yield parser.parse(number, line)
+        except _InvalidRow as error:
+            yield RejectedRow(number, str(error))
+    if is_empty:
         raise CandleFileError("The file has a header, but no candles.")
 
 
-class _BadRow(Exception):
-    """One row is refused; the message is the reason."""
+class _InvalidRow(Exception):
+    """The row is rejected; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where in a line each value is. prices are in the order of PRICE_COLUMNS."""
+    """The positions of the columns in a line. prices: in the order of PRICE_COLUMNS."""
 
     count: int
     time: int
@@ -85,71 +89,71 @@ class _Columns:
     def of(cls, header: str) -> "_Columns":
         try:
             names = _fields(header)
-        except _BadRow as error:
+        except _InvalidRow as error:
             raise CandleFileError(f"The header cannot be read: {error}.") from None
         places: dict[str, list[int]] = {}
         for place, name in enumerate(names):
             places.setdefault(re.sub(r"[\s_-]+", "", name).lower(), []).append(place)
-        time = _only_place(names, places, *TIME_COLUMNS)
-        prices = tuple(_only_place(names, places, name) for name in PRICE_COLUMNS)
-        market_cap = _only_place(names, places, MARKET_CAP_COLUMN) if MARKET_CAP_COLUMN in places else None
+        time = _find_column(names, places, *TIME_COLUMNS)
+        prices = tuple(_find_column(names, places, name) for name in PRICE_COLUMNS)
+        market_cap = _find_column(names, places, MARKET_CAP_COLUMN) if MARKET_CAP_COLUMN in places else None
         return cls(len(names), time, prices, market_cap)
 
 
-def _only_place(names: list[str], places: dict[str, list[int]], *wanted: str) -> int:
-    found = [place for name in wanted for place in places.get(name, ())]
+def _find_column(names: list[str], places: dict[str, list[int]], *accepted: str) -> int:
+    found = [place for name in accepted for place in places.get(name, ())]
     if len(found) == 1:
         return found[0]
     if found:
-        raise CandleFileError(f"Which column is meant? The header has {' and '.join(names[at] for at in found)}.")
-    missing = "time (timestamp, time, date or open_time)" if wanted == TIME_COLUMNS else wanted[0]
+        raise CandleFileError(f"The header has more than one of {' and '.join(names[at] for at in found)}.")
+    missing = "time (timestamp, time, date or open_time)" if accepted == TIME_COLUMNS else accepted[0]
     raise CandleFileError(
         "The first line must be a header with the columns time, open, high, low, close and volume, separated by commas."
-        f" There is no column for {missing} in {_shown(','.join(names), 100)}."
+        f" There is no column for {missing} in {_quoted(','.join(names), 100)}."
     )
 
 
-class _Rows:
-    """The rows of one file: what they have in common, and which times were there before."""
+class _RowParser:
+    """Parses the rows of one file and detects repeated open times."""
 
     def __init__(self, columns: _Columns, interval: str, now: datetime) -> None:
         self._columns = columns
         self._interval = interval
         self._length = INTERVALS[interval]
         self._now = now
-        self._lines = _LinesBySlot()
+        self._first_lines = _FirstLines()
 
-    def candle(self, number: int, line: str) -> CandleRow:
+    def parse(self, number: int, line: str) -> CandleRow:
         fields = _fields(line)
         columns = self._columns
         if len(fields) != columns.count:
-            raise _BadRow(f"its number of fields is {len(fields)}, not {columns.count}")
+            raise _InvalidRow(f"its number of fields is {len(fields)}, not {columns.count}")
         open_time = self._open_time(fields[columns.time])
         opened, high, low, closed, volume = [
             _number(name, fields[at]) for name, at in zip(PRICE_COLUMNS, columns.prices, strict=True)
         ]
-        if wrong := wrong_range(opened, high, low, closed):
-            raise _BadRow(wrong[1])
+        if inconsistency := price_inconsistency(opened, high, low, closed):
+            raise _InvalidRow(inconsistency[1])
         market_cap = None
         if columns.market_cap is not None and fields[columns.market_cap].strip():
             market_cap = _number("market cap", fields[columns.market_cap])
-        if earlier := self._lines.claim((open_time - GRID_ORIGIN) // self._length, number):
-            raise _BadRow(f"its time is the same as that of line {earlier}")
+        if earlier := self._first_lines.set_default((open_time - GRID_ORIGIN) // self._length, number):
+            raise _InvalidRow(f"its time is the same as that of line {earlier}")
         return CandleRow(open_time, opened, high, low, closed, volume, market_cap)
 
     def _open_time(self, text: str) -> datetime:
         at = _time(text.strip())
         if not opens_on_grid(at, self._length):
-            raise _BadRow(f"no {self._interval} candle opens at {_shown(text)}")
+            raise _InvalidRow(f"no {self._interval} candle opens at {_quoted(text)}")
         if at > self._now:
-            raise _BadRow(f"the time {_shown(text)} is in the future")
+            raise _InvalidRow(f"the time {_quoted(text)} is in the future")
         return at
 
 
-class _LinesBySlot:
-    """Which line holds the candle of a slot, the grid counted in intervals.
+class _FirstLines:
+    """The first line with each open time. A slot is an open time, counted in intervals from the origin of the grid.
 
-    Lines are kept in short arrays, 5 bytes a candle where a dict takes 90: ten years of minutes fit in 30 MB.
+    Line numbers are in short arrays, 5 bytes per candle; a dict takes 90. Ten years of minutes fit in 30 MB.
     """
 
     _SIZE = 64
@@ -158,19 +162,19 @@ class _LinesBySlot:
     def __init__(self) -> None:
         self._pages: dict[int, array[int]] = {}
 
-    def claim(self, slot: int, line: int) -> int:
-        """The line that has the slot already; 0 if it is free, and then it belongs to this line."""
+    def set_default(self, slot: int, line: int) -> int:
+        """The earlier line of the slot; 0 if there is none, and then this line is stored."""
         number, place = divmod(slot, self._SIZE)
         page = self._pages.get(number)
         if page is None:
             page = self._pages[number] = self._NONE[:]
-        if not (holder := page[place]):
+        if not (earlier := page[place]):
             page[place] = line
-        return holder
+        return earlier
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers, counted from 1."""
+    """The non-blank lines with their numbers, counted from 1."""
     number = 0
     while raw := _read_line(file, number + 1):
         number += 1
@@ -179,29 +183,31 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
         except UnicodeDecodeError:
             raise CandleFileError(f"Line {number} is not UTF-8 text.") from None
         if "\0" in line:
-            raise CandleFileError(f"Line {number} holds a NUL byte: this is not a text file in UTF-8.")
+            raise CandleFileError(f"Line {number} contains a NUL byte: this is not a UTF-8 text file.")
         if line and not line.isspace():
             yield number, line
 
 
 def _read_line(file: BinaryIO, number: int) -> bytes:
     try:
-        raw = file.readline(LONGEST_LINE + 1)
+        raw = file.readline(MAX_LINE_BYTES + 1)
     except OSError as error:
         raise CandleFileError(f"The file cannot be read: {error.strerror}.") from error
-    if len(raw) > LONGEST_LINE:
-        raise CandleFileError(f"Line {number} is longer than {LONGEST_LINE:,} bytes: this is no CSV file of candles.")
+    if len(raw) > MAX_LINE_BYTES:
+        raise CandleFileError(
+            f"Line {number} is longer than {MAX_LINE_BYTES:,} bytes: this is not a CSV file of candles."
+        )
     return raw
 
 
 def _fields(line: str) -> list[str]:
-    """The fields of one line. A line is always one row, so that a lost quote cannot swallow those that follow."""
+    """The fields of one line. A row never spans lines, so an unmatched quote cannot swallow the lines after it."""
     if '"' not in line:
         return line.split(",")
     try:
         return next(csv.reader([line], strict=True))
     except csv.Error:
-        raise _BadRow("its quotation marks do not match") from None
+        raise _InvalidRow("its quotation marks do not match") from None
 
 
 def _time(text: str) -> datetime:
@@ -210,16 +216,16 @@ def _time(text: str) -> datetime:
             return _epoch_time(text)
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
-            raise _BadRow(f"the time {_shown(text)} has no offset from UTC, as in 2025-06-28T15:00:00Z")
+            raise _InvalidRow(f"the time {_quoted(text)} has no offset from UTC, as in 2025-06-28T15:00:00Z")
         return at.astimezone(UTC)
     except ValueError:
-        raise _BadRow(f"{_shown(text)} is not a time that can be read") from None
+        raise _InvalidRow(f"{_quoted(text)} is not a time that can be read") from None
     except OverflowError:
-        raise _BadRow(f"the time {_shown(text)} is out of range") from None
+        raise _InvalidRow(f"the time {_quoted(text)} is out of range") from None
 
 
 def _epoch_time(text: str) -> datetime:
-    """Raises ValueError if the number is not one of seconds, milliseconds or microseconds since 1970."""
+    """A time from seconds, milliseconds or microseconds since 1970. Raises ValueError for any other number."""
     match = _EPOCH_TIME.fullmatch(text)
     if match is None or (unit := EPOCH_UNITS.get(len(match[1]))) is None:
         raise ValueError
@@ -228,19 +234,19 @@ def _epoch_time(text: str) -> datetime:
 
 def _number(name: str, text: str) -> float:
     try:
-        # float() would take 1_000.
+        # float() would accept 1_000.
         number = float(text.replace("_", "?"))
     except ValueError:
-        raise _BadRow(f"the {name} {_shown(text)} is not a number") from None
+        raise _InvalidRow(f"the {name} {_quoted(text)} is not a number") from None
     if not math.isfinite(number):
-        raise _BadRow(f"the {name} {_shown(text)} is not a finite number")
+        raise _InvalidRow(f"the {name} {_quoted(text)} is not a finite number")
     if number < 0:
-        raise _BadRow(f"the {name} {_shown(text)} is negative")
+        raise _InvalidRow(f"the {name} {_quoted(text)} is negative")
     return number
 
 
-def wrong_range(opened: float, high: float, low: float, closed: float) -> tuple[str, str] | None:
-    """Which of the prices does not go with the others, and why."""
+def price_inconsistency(opened: float, high: float, low: float, closed: float) -> tuple[str, str] | None:
+    """The name of a price that contradicts the others, and the reason; None if all are consistent."""
     if low <= opened <= high and low <= closed <= high:
         return None
     if high < low:
@@ -250,6 +256,6 @@ def wrong_range(opened: float, high: float, low: float, closed: float) -> tuple[
     return name, f"the {name} {price} is {where}"
 
 
-def _shown(text: str, limit: int = 40) -> str:
-    """The text as a message may show it: short, and without control characters that a terminal would obey."""
+def _quoted(text: str, limit: int = 40) -> str:
+    """The text for a message: quoted, truncated, and with control characters escaped."""
     return repr(text if len(text) <= limit else text[:limit] + "…")

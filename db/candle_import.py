@@ -1,7 +1,7 @@
-"""Importing candles: a CSV file goes into the table in one transaction, or not at all.
+"""Import of a CSV file of candles, in one transaction.
 
-ImportRejected   what was asked for, or the file as a whole, makes no sense
-└── BadRows     rows of the file were refused; carries the report
+ImportRejected   an argument, or the file as a whole, is invalid
+└── BadRows      rows of the file are invalid; carries the report
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.candle_csv import CandleFileError, CandleRow, Refusal, read_candles
+from db.candle_csv import CandleFileError, CandleRow, RejectedRow, read_candles
 from db.engine import Database
 from db.errors import DatabaseUnavailable, StatementTimeout, translate
 from db.intervals import INTERVALS
@@ -28,34 +28,34 @@ from db.settle import allow_time, settle
 from db.writes.candles import merge
 
 BATCH_ROWS = 10_000
-KEPT_REFUSALS = 100
-LONGEST_NAME = 100
-LONGEST_SOURCE = 50
+MAX_REPORTED_ROWS = 100
+MAX_NAME = 100
+MAX_SOURCE = 50
 _SYMBOL = re.compile(r"[A-Za-z0-9._-]{1,20}")
 
 
 @dataclass
 class ImportReport:
-    """What became of the rows of a file. Of the refusals only the first KEPT_REFUSALS are kept; refused counts all."""
+    """Numbers of rows by result. refused counts all invalid rows; rejected_rows holds the first MAX_REPORTED_ROWS."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     refused: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
+    rejected_rows: list[RejectedRow] = field(default_factory=list)
     settled: int = 0
 
-    def refuse(self, refusals: list[Refusal]) -> None:
-        self.refused += len(refusals)
-        self.refusals += refusals[: KEPT_REFUSALS - len(self.refusals)]
+    def add_rejected(self, rows: list[RejectedRow]) -> None:
+        self.refused += len(rows)
+        self.rejected_rows += rows[: MAX_REPORTED_ROWS - len(self.rejected_rows)]
 
 
 class ImportRejected(Exception):
-    """Nothing was imported; the message is written for the person who asked."""
+    """Nothing was imported. The message is for the user."""
 
 
 class BadRows(ImportRejected):
-    """Rows were refused, so nothing was imported. The report says which, and why."""
+    """Rows are invalid, so nothing was imported. The report lists them with reasons."""
 
     def __init__(self, report: ImportReport) -> None:
         count = f"{report.refused:,} {'row is' if report.refused == 1 else 'rows are'}"
@@ -65,7 +65,7 @@ class BadRows(ImportRejected):
 
 @dataclass(frozen=True)
 class _Series:
-    """The series that the candles belong to, as it was asked for."""
+    """The validated arguments: which series the candles belong to."""
 
     symbol: str
     interval: str
@@ -84,14 +84,14 @@ async def import_candles(
     skip_bad_rows: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
-    """Insert the candles of a CSV file or update those that differ, then settle the predictions that they touch.
+    """Insert the candles of a CSV file or update those that differ, then settle the affected predictions.
 
-    The cryptocurrency is created if it is missing; only then its name counts. progress is told the bytes that were read
-    and those of the whole file. Raises ImportRejected or a db.errors.DatabaseError, and then nothing has changed.
+    The cryptocurrency is created if it is missing; name is used only then. progress is called with the bytes read and
+    the size of the file. Raises ImportRejected or a db.errors.DatabaseError; then nothing has changed.
     """
-    series = _series(symbol.strip(), interval, name, source)
+    series = _validated(symbol.strip(), interval, name, source)
     try:
-        with _opened(path) as file:
+        with _open(path) as file:
             async with database.transaction() as connection:
                 return await _Import(connection, series, file, skip_bad_rows, progress).run()
     except CandleFileError as error:
@@ -100,20 +100,20 @@ async def import_candles(
         raise translate(error) from error
 
 
-def _series(symbol: str, interval: str, name: str | None, source: str) -> _Series:
+def _validated(symbol: str, interval: str, name: str | None, source: str) -> _Series:
     if not _SYMBOL.fullmatch(symbol):
-        raise ImportRejected(f"{symbol!r} is no symbol: 1 to 20 letters, digits, dots, hyphens or underscores.")
+        raise ImportRejected(f"{symbol!r} is not a symbol: 1 to 20 letters, digits, dots, hyphens or underscores.")
     if interval not in INTERVALS:
-        raise ImportRejected(f"{interval!r} is no interval: it is one of {', '.join(INTERVALS)}.")
+        raise ImportRejected(f"{interval!r} is not an interval: use one of {', '.join(INTERVALS)}.")
     series = _Series(symbol.upper(), interval, name or symbol.upper(), source)
-    for what, value, longest in (("name", series.name, LONGEST_NAME), ("source", source, LONGEST_SOURCE)):
+    for what, value, longest in (("name", series.name, MAX_NAME), ("source", source, MAX_SOURCE)):
         if not (value.strip() and len(value) <= longest and value.isprintable()):
-            raise ImportRejected(f"{value!r} is no {what}: 1 to {longest} printable characters.")
+            raise ImportRejected(f"{value!r} is not a {what}: 1 to {longest} printable characters.")
     return series
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[BinaryIO]:
     if path.exists() and not path.is_file():
         raise ImportRejected(f"{path} is not a file.")
     try:
@@ -126,6 +126,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 @dataclass
 class _Import:
+    """One import, inside its transaction."""
+
     connection: AsyncConnection
     series: _Series
     file: BinaryIO
@@ -159,13 +161,13 @@ class _Import:
         return cryptocurrency_id
 
     async def _copy_rows(self) -> int:
-        """How many candles were copied. After a refusal that ends it all, the rest is only checked."""
+        """Copy the candles into the temporary table; return how many. After a fatal row, the rest is only checked."""
         rows = read_candles(self.file, self.series.interval, now=datetime.now(UTC))
         size = os.fstat(self.file.fileno()).st_size
         copied = 0
-        # Reading and checking would block the event loop for a tenth of a second each time.
+        # In a thread: reading and checking a batch would block the event loop for a tenth of a second.
         while batch := await asyncio.to_thread(list, islice(rows, BATCH_ROWS)):
-            self.report.refuse([row for row in batch if isinstance(row, Refusal)])
+            self.report.add_rejected([row for row in batch if isinstance(row, RejectedRow)])
             if self.skip_bad_rows or not self.report.refused:
                 candles = [row for row in batch if isinstance(row, CandleRow)]
                 await _copy(self.connection, candles)
@@ -182,13 +184,13 @@ class _Import:
 
 
 async def _copy(connection: AsyncConnection, candles: list[CandleRow]) -> None:
-    """COPY is the driver's own affair: SQLAlchemy neither runs it nor translates its errors."""
+    """COPY, by the driver: SQLAlchemy neither supports it nor translates its errors."""
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
         await driver.copy_records_to_table("incoming_candles", records=candles, columns=CandleRow._fields)
     except BaseException as error:
-        # In the middle of a COPY the driver cannot always roll back, and SQLAlchemy would put the connection back into
-        # the pool inside its transaction. Without the connection, the server rolls back by itself.
+        # During a COPY the driver cannot always roll back, and SQLAlchemy would return the connection to the pool
+        # inside its transaction. When the connection is closed, the server rolls back.
         await connection.invalidate()
         match error:
             case asyncpg.QueryCanceledError():
@@ -205,7 +207,7 @@ INSERT INTO cryptocurrencies (symbol, name, base_interval) VALUES (:symbol, :nam
 ON CONFLICT (symbol) DO NOTHING
 """)
 
-# NO KEY: others may still write rows that refer to the cryptocurrency.
+# NO KEY: concurrent inserts of rows that reference the cryptocurrency are not blocked.
 _LOCK_SERIES = text("SELECT id, base_interval FROM cryptocurrencies WHERE symbol = :symbol FOR NO KEY UPDATE")
 
 _CREATE_INCOMING = text("""

@@ -69,7 +69,7 @@ async def listen(database: Database, subscriber: ChangeSubscriber) -> None:
     while True:
         listener = _Listener(subscriber)
         try:
-            async with database.connect_alone() as driver:
+            async with database.dedicated_connection() as driver:
                 await listener.listen(driver)
         except Exception as error:  # whatever it is, the next connection may be better
             if listener.has_listened:

@@ -1,32 +1,32 @@
-"""New connections: while nobody answers at the other end, not everyone waits for that."""
+"""A circuit breaker for new connections: while the server does not respond, one attempt at a time probes it."""
 
 import time
 from typing import Any
 
 import asyncpg
 
-# While nobody answers, one at a time tries, with pauses; all others are told at once.
+# While the server does not respond, attempts are this far apart; in between, requests for a connection fail at once.
 PAUSE_SECONDS = 0.25
-# An attempt that was given up after so long counts as one that nobody answered.
-LONG_SECONDS = 1.0
+# An attempt that was cancelled after this long counts as one that got no response.
+NO_RESPONSE_SECONDS = 1.0
 
 
-class Connector:
+class ConnectionFactory:
     """Opens connections for one pool."""
 
     def __init__(self) -> None:
         self._failed_at: float | None = None
         self._is_trying = False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> "_Connecting":
-        return _Connecting(self, args, kwargs)
+    def __call__(self, *args: Any, **kwargs: Any) -> "_PendingConnection":
+        return _PendingConnection(self, args, kwargs)
 
     async def open(self, *args: Any, **kwargs: Any) -> Any:
-        """The driver's connection. Raises its errors, and OSError."""
+        """A connection of the driver. Raises the driver's errors, and OSError."""
         if self._failed_at is None:
             return await self._try(*args, **kwargs)
         if self._is_trying or time.monotonic() - self._failed_at < PAUSE_SECONDS:
-            raise ConnectionError("Nobody answered a moment ago.")
+            raise ConnectionError("The server did not respond a moment ago.")
         self._is_trying = True
         try:
             return await self._try(*args, **kwargs)
@@ -39,7 +39,7 @@ class Connector:
             connection = await asyncpg.connect(*args, **kwargs)
         except BaseException as error:
             now = time.monotonic()
-            if isinstance(error, OSError) or now - began > LONG_SECONDS:
+            if isinstance(error, OSError) or now - began > NO_RESPONSE_SECONDS:
                 self._failed_at = now
             elif isinstance(error, asyncpg.PostgresError):
                 self._failed_at = None
@@ -48,13 +48,15 @@ class Connector:
         return connection
 
 
-class _Connecting:
-    """A connection to be: unlike a coroutine, it may be thrown away. See PreparedReads._checkout."""
+class _PendingConnection:
+    """An awaitable that opens a connection. Unlike a coroutine, it can be dropped without being awaited; see
+    PreparedReads._checkout.
+    """
 
-    def __init__(self, connector: Connector, args: Any, kwargs: Any) -> None:
-        self._connector = connector
+    def __init__(self, factory: ConnectionFactory, args: Any, kwargs: Any) -> None:
+        self._factory = factory
         self._args = args
         self._kwargs = kwargs
 
     def __await__(self) -> Any:
-        return self._connector.open(*self._args, **self._kwargs).__await__()
+        return self._factory.open(*self._args, **self._kwargs).__await__()

@@ -1,6 +1,6 @@
 """A FIFO queue for the pool's connections, with an estimate of the delay.
 
-The pool's own queue lets latecomers overtake, and some wait until they time out.
+SQLAlchemy's own pool queue is not FIFO: later requests can overtake, and some wait until they time out.
 """
 
 import asyncio
@@ -11,101 +11,104 @@ from contextlib import asynccontextmanager
 
 from db.errors import Overloaded
 
-# What a turn that ends counts for, beside all before it, in the mean of how long turns last.
-NEWEST_SHARE = 0.05
-# A queue that is younger is a burst: what turns lasted before it says little about it.
+# The weight of the newest sample in the moving average of how long slots are held.
+NEWEST_WEIGHT = 0.05
+# A queue that formed less than this ago is a burst: earlier hold times say little about how fast it will move.
 BURST_SECONDS = 0.1
-# Who has waited for too long is told so at the next look: a timer for each would cost more than the wait itself.
-LOOK_SECONDS = 0.02
+# How often expired waiters are rejected. A timer for each waiter would cost more than the wait itself.
+EXPIRY_CHECK_SECONDS = 0.02
 
 
 class ConnectionQueue:
-    """So many at a time; the others wait in the order in which they came."""
+    """A fixed number of slots; requests beyond that wait in order of arrival."""
 
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._free = number
-        # When each began to wait, and until when it does; those who came first are first.
-        self._waiting: OrderedDict[asyncio.Future[None], tuple[float, float]] = OrderedDict()
-        self._is_looking = False
-        self._crowded_since = 0.0
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._free = size
+        # The waiters in order, each with the times at which it began to wait and at which it expires.
+        self._waiters: OrderedDict[asyncio.Future[None], tuple[float, float]] = OrderedDict()
+        self._is_timer_set = False
+        self._queue_began_at = 0.0
         self._mean_seconds = 0.0
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        """The number of requests that wait for a slot."""
+        return len(self._waiters)
 
     @property
     def expected_wait_seconds(self) -> float:
-        """How long whoever comes now would wait: as the queue moves, but no less than its head has waited already.
+        """Estimated wait of a request that arrives now: queue length times hold time, at least the wait of the head.
 
-        How long turns last includes what keeps this process from ending them, so it tells of a busy processor too.
+        The hold time includes delays of this process in releasing slots, so the estimate also reflects a busy CPU.
         """
-        if not self._waiting:
+        if not self._waiters:
             return 0.0
         now = time.monotonic()
-        waited = now - next(iter(self._waiting.values()))[0]
-        if now - self._crowded_since < BURST_SECONDS:
+        waited = now - next(iter(self._waiters.values()))[0]
+        if now - self._queue_began_at < BURST_SECONDS:
             return waited
-        return max(waited, len(self._waiting) / self._number * self._mean_seconds)
+        return max(waited, len(self._waiters) / self._size * self._mean_seconds)
 
     def acquire_nowait(self) -> bool:
+        """Take a free slot; False if there is none."""
         if not self._free:
             return False
         self._free -= 1
         return True
 
-    async def acquire(self, timeout_seconds: float, *, first: bool = False) -> None:
-        """Wait for a turn. first: before all others who wait. Raises Overloaded."""
+    async def acquire(self, timeout_seconds: float, *, jump_queue: bool = False) -> None:
+        """Wait for a slot. jump_queue: ahead of all other waiters. Raises Overloaded after the timeout."""
         if self.acquire_nowait():
             return
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[None] = loop.create_future()
+        waiter: asyncio.Future[None] = loop.create_future()
         now = time.monotonic()
-        if not self._waiting:
-            self._crowded_since = now
-        self._waiting[turn] = now, now + timeout_seconds
-        if first:
-            self._waiting.move_to_end(turn, last=False)
-        if not self._is_looking:
-            self._is_looking = True
-            loop.call_later(LOOK_SECONDS, self._look, loop)
+        if not self._waiters:
+            self._queue_began_at = now
+        self._waiters[waiter] = now, now + timeout_seconds
+        if jump_queue:
+            self._waiters.move_to_end(waiter, last=False)
+        if not self._is_timer_set:
+            self._is_timer_set = True
+            loop.call_later(EXPIRY_CHECK_SECONDS, self._reject_expired, loop)
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            self._waiting.pop(turn, None)
-            # It may have come just now.
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._pass_on()
+            self._waiters.pop(waiter, None)
+            # The slot may have been assigned just before the cancellation.
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._hand_over_slot()
             raise
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Send those away who have waited for too long."""
+    def _reject_expired(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Raise Overloaded in waiters whose timeout has passed."""
         now = time.monotonic()
-        for turn in [turn for turn, (_, until) in self._waiting.items() if until <= now]:
-            del self._waiting[turn]
-            if not turn.done():
-                turn.set_exception(Overloaded("Every connection to the database is busy: try again later."))
-        self._is_looking = bool(self._waiting)
-        if self._is_looking:
-            loop.call_later(LOOK_SECONDS, self._look, loop)
+        for waiter in [waiter for waiter, (_, until) in self._waiters.items() if until <= now]:
+            del self._waiters[waiter]
+            if not waiter.done():
+                waiter.set_exception(Overloaded("Every connection to the database is busy: try again later."))
+        self._is_timer_set = bool(self._waiters)
+        if self._is_timer_set:
+            loop.call_later(EXPIRY_CHECK_SECONDS, self._reject_expired, loop)
 
     def release(self, held_seconds: float) -> None:
-        self._mean_seconds += (held_seconds - self._mean_seconds) * NEWEST_SHARE
-        self._pass_on()
+        """Return a slot that was held for this long, and assign it to the first waiter."""
+        self._mean_seconds += (held_seconds - self._mean_seconds) * NEWEST_WEIGHT
+        self._hand_over_slot()
 
-    def _pass_on(self) -> None:
-        while self._waiting:
-            turn, _ = self._waiting.popitem(last=False)
-            if not turn.done():
-                turn.set_result(None)
+    def _hand_over_slot(self) -> None:
+        while self._waiters:
+            waiter, _ = self._waiters.popitem(last=False)
+            if not waiter.done():
+                waiter.set_result(None)
                 return
         self._free += 1
 
     @asynccontextmanager
-    async def slot(self, timeout_seconds: float, *, first: bool = False) -> AsyncIterator[None]:
-        """A turn until the end of the block. Raises Overloaded."""
-        await self.acquire(timeout_seconds, first=first)
+    async def slot(self, timeout_seconds: float, *, jump_queue: bool = False) -> AsyncIterator[None]:
+        """Hold a slot until the end of the block. Raises Overloaded after the timeout."""
+        await self.acquire(timeout_seconds, jump_queue=jump_queue)
         started = time.monotonic()
         try:
             yield

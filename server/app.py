@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     context, operations = open_operations(settings, database)
     identities = Identities(database, context.cache, context.accounts.access_tokens)
     longest = longest_wait(settings.request_timeout_seconds)
-    request_queue = RequestQueue(PATH, database.most_connections, longest)
+    request_queue = RequestQueue(PATH, database.max_connections, longest)
     metrics.watch_queue(lambda: len(request_queue.waiting))
     admission = Admission(database.queue, longest)
     fast_path = FastPath(context.cache, context.meter, metrics.requests, admission)

@@ -1,1 +1,1 @@
-"""What can be asked of the database, one noun a file. A function returns a Select or a Listing, and runs nothing."""
+"""Read queries, one entity per module. Functions build a Select or a Listing; none executes a statement."""

@@ -1,35 +1,47 @@
+"""Queries for API keys, without their hashes."""
+
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from db.models import ApiKey, User
-from db.queries.listings import Listing, narrowed
-from db.queries.viewers import Viewer, own
+from db.queries.listings import Listing, filtered
+from db.queries.viewers import Viewer, owned
 
-# All but the hash, which nobody has to see.
-SHOWN = ("id", "user_id", "name", "prefix", "scopes", "expires_at", "revoked_at", "last_used_at", "created_at")
+# Every column except the hash, which no reader needs.
+VISIBLE_COLUMNS = (
+    "id",
+    "user_id",
+    "name",
+    "prefix",
+    "scopes",
+    "expires_at",
+    "revoked_at",
+    "last_used_at",
+    "created_at",
+)
 
 
 def by_id(viewer: Viewer, key: Any) -> Select[Any]:
     api_key = ApiKey.rows()
-    return _shown(api_key, viewer).where(api_key.c.id == key)
+    return _visible(api_key, viewer).where(api_key.c.id == key)
 
 
 def listing(viewer: Viewer, *, of_user: Any) -> Listing:
-    """The keys of a user, in the order in which they were made."""
+    """The keys of a user, in the order of their creation."""
     api_key = ApiKey.rows()
-    return Listing(_shown(api_key, viewer).where(api_key.c.user_id == of_user), "api_keys", ("id",))
+    return Listing(_visible(api_key, viewer).where(api_key.c.user_id == of_user), "api_keys", ("id",))
 
 
-def _shown(api_key: Any, viewer: Viewer) -> Select[Any]:
-    return narrowed(select(*(api_key.c[name] for name in SHOWN)), [own(api_key.c.user_id, viewer)])
+def _visible(api_key: Any, viewer: Viewer) -> Select[Any]:
+    return filtered(select(*(api_key.c[name] for name in VISIBLE_COLUMNS)), [owned(api_key.c.user_id, viewer)])
 
 
-def of(username: str | None) -> Select[Any]:
+def for_username(username: str | None) -> Select[Any]:
     """Rows (username, is_active, name, prefix, scopes, expires_at, revoked_at, last_used_at) of the keys of one user,
-    or of all, in the order in which they were created.
+    or of all users, in the order of their creation.
 
-    is_active is the user's. What a key is hashed to is left out.
+    is_active is the user's. The hash of a key is left out.
     """
     columns: list[Any] = [
         User.username,
@@ -46,5 +58,5 @@ def of(username: str | None) -> Select[Any]:
 
 
 def is_usable() -> ColumnElement[bool]:
-    """Whether a key is neither revoked nor expired. Its user may be disabled all the same."""
+    """Whether a key is neither revoked nor expired. Does not check whether its user is disabled."""
     return ApiKey.revoked_at.is_(None) & or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())

@@ -1,9 +1,11 @@
+"""Queries for cryptocurrencies."""
+
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from db.models import Cryptocurrency
-from db.queries.listings import Listing, among, equal, narrowed
+from db.queries.listings import Listing, equal_to, filtered, one_of
 
 
 def by_id(key: Any) -> Select[Any]:
@@ -12,20 +14,20 @@ def by_id(key: Any) -> Select[Any]:
 
 
 def by_symbol(symbol: Any) -> Select[Any]:
-    """The coin of this symbol, in any case."""
+    """The coin with this symbol, case-insensitive."""
     coin = Cryptocurrency.rows()
     return select(coin).where(coin.c.symbol == func.upper(symbol))
 
 
 def listing(*, symbols: Any = None, is_active: Any = None, search: Any = None) -> Listing:
-    """Coins in the order in which they were added. symbols are in capitals.
+    """Coins in the order of their creation. symbols: in upper case.
 
-    search is part of a symbol or a name, in any case.
+    search: a substring of the symbol or the name, case-insensitive.
     """
     coin = Cryptocurrency.rows()
-    found = None if search is None else or_(_contains(coin.c.symbol, search), _contains(coin.c.name, search))
-    criteria = [among(coin.c.symbol, symbols), equal(coin.c.is_active, is_active), found]
-    return Listing(narrowed(select(coin), criteria), "cryptocurrencies", ("id",))
+    matches = None if search is None else or_(_contains(coin.c.symbol, search), _contains(coin.c.name, search))
+    criteria = [one_of(coin.c.symbol, symbols), equal_to(coin.c.is_active, is_active), matches]
+    return Listing(filtered(select(coin), criteria), "cryptocurrencies", ("id",))
 
 
 def _contains(column: Any, part: Any) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Is the data itself alive?"""
+"""Queries for the freshness of the data: newest candle, overdue predictions and stale coins."""
 
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,8 @@ from db.queries.predictions import has_status
 STALE_AFTER_INTERVALS = 3
 
 
-def freshness() -> Select[Any]:
-    """One row: the newest candle of all, its age, and how many predictions are overdue."""
+def for_health() -> Select[Any]:
+    """One row (newest_candle_at, newest_candle_age_seconds, overdue_predictions), over all coins."""
     age = func.extract("epoch", func.now() - _newest_candle_of_all())
     return select(
         _newest_candle_of_all().label("newest_candle_at"),
@@ -22,17 +22,17 @@ def freshness() -> Select[Any]:
     )
 
 
-def for_monitors() -> Select[Any]:
-    """One row: the newest candle of all, how many predictions are overdue, and how many coins are stale."""
-    stale_coins = select(func.count(type_=Integer)).select_from(stale().subquery()).scalar_subquery()
+def for_metrics() -> Select[Any]:
+    """One row (newest_candle_at, overdue_predictions, stale_coins), over all coins."""
+    stale_count = select(func.count(type_=Integer)).select_from(stale_coins().subquery()).scalar_subquery()
     return select(
         _newest_candle_of_all().label("newest_candle_at"),
         _overdue().label("overdue_predictions"),
-        stale_coins.label("stale_coins"),
+        stale_count.label("stale_coins"),
     )
 
 
-def stale() -> Select[Any]:
+def stale_coins() -> Select[Any]:
     """Active coins whose newest candle closed more than three base intervals ago."""
     coin = Cryptocurrency.rows()
     closed = _newest_candle(coin) + coin.c.base_length
@@ -41,7 +41,7 @@ def stale() -> Select[Any]:
 
 
 def _newest_candle(coin: Any) -> ColumnElement[datetime]:
-    """The open time of a coin's newest candle: one look at the primary key."""
+    """The open time of a coin's newest candle, by one lookup in the primary key."""
     candle = Candle.rows()
     newest = select(func.max(candle.c.open_time)).where(candle.c.cryptocurrency_id == coin.c.id)
     return newest.correlate(coin).scalar_subquery()
@@ -53,9 +53,9 @@ def _newest_candle_of_all() -> ColumnElement[datetime]:
 
 
 def _overdue() -> ColumnElement[int]:
-    """Predictions whose target passed by more than one base interval, and that wait for their candle.
+    """The number of pending predictions whose target passed more than one base interval ago.
 
-    Void ones wait for nothing: an alarm that counted them could never be cleared.
+    Void predictions are not counted: they never settle, so an alert on the count could never clear.
     """
     coin, prediction = Cryptocurrency.rows(), Prediction.rows()
     rows = select(func.count(type_=Integer)).join_from(coin, prediction, coin.c.id == prediction.c.cryptocurrency_id)

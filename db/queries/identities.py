@@ -1,4 +1,4 @@
-"""Who is this: at most one row for what somebody shows, and none where it is good no longer."""
+"""Queries that authenticate a credential: at most one row, and none for an invalid credential."""
 
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,10 @@ from db.queries.api_keys import is_usable
 
 
 def of_api_key(key_hash: bytes) -> Select[Any]:
-    """A row (user_id, is_admin, key_id, scopes, expires_at, last_used_at), unless the key is revoked or has expired,
-    or its user is disabled.
+    """A row (user_id, is_admin, key_id, scopes, expires_at, last_used_at), unless the key is revoked or expired, or its
+    user is disabled.
 
-    It allows what both the scopes and the user allow: ADMIN is of use to an administrator only.
+    A key grants what both its scopes and its user allow: ADMIN has an effect only for an administrator.
     """
     columns: list[Any] = [
         User.id.label("user_id"),
@@ -28,12 +28,12 @@ def of_api_key(key_hash: bytes) -> Select[Any]:
 
 
 def of_session(session_id: UUID) -> Select[Any]:
-    """A row (user_id, is_admin, expires_at), unless the session is over or its user is disabled."""
+    """A row (user_id, is_admin, expires_at), unless the session has ended or its user is disabled."""
     columns: list[Any] = [User.id.label("user_id"), User.is_admin, Session.expires_at]
     sessions = select(*columns).join(User, User.id == Session.user_id)
     return sessions.where(Session.id == session_id, is_alive(), User.is_active)
 
 
 def is_alive() -> ColumnElement[bool]:
-    """Whether a session is neither revoked nor expired. Its user may be disabled all the same."""
+    """Whether a session is neither revoked nor expired. Does not check whether its user is disabled."""
     return Session.revoked_at.is_(None) & (Session.expires_at > func.now())

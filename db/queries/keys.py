@@ -1,3 +1,5 @@
+"""Lists of primary keys as query parameters."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ from db.queries.listings import array_of
 
 
 def typed_keys(type_names: Any, keys: Any) -> Select[Any]:
-    """The given pairs as rows (type_name, key), in their order."""
+    """Rows (type_name, key) for these pairs, in the given order."""
     pairs = (
         func.unnest(array_of(type_names, Text()), array_of(keys, BigInteger()))
         .table_valued("type_name", "key", with_ordinality="place")
@@ -18,10 +20,10 @@ def typed_keys(type_names: Any, keys: Any) -> Select[Any]:
 
 
 def key_list(keys: Sequence[int]) -> str:
-    """Several keys as one value, such as an object holds that stands for a row."""
+    """Several keys as one value: the text of a PostgreSQL array."""
     return "{" + ",".join(map(str, keys)) + "}"
 
 
-def keys_in(listed: Any) -> ColumnElement[Any]:
-    """Any of the keys in such a value."""
-    return any_(cast(listed, ARRAY(BigInteger)))
+def keys_in(key_list: Any) -> ColumnElement[Any]:
+    """Any of the keys in a result of key_list(), for comparison with =."""
+    return any_(cast(key_list, ARRAY(BigInteger)))

@@ -1,4 +1,4 @@
-"""Rows in a keyset order, and the criteria that narrow them."""
+"""Listings: rows with a keyset order, and optional filter criteria."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from db.models import Cryptocurrency
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Rows and their order. keys are attributes; the last is the primary key, so that no two rows have one place."""
+    """Rows and their order. order: its name in cursors. keys: the sort columns, with the primary key as the last."""
 
     rows: Select[Any]
     order: str
@@ -23,58 +23,59 @@ class Listing:
 
 
 class Span(NamedTuple):
-    """A half-open range of time; a bound that is None is open."""
+    """A time range that includes since and excludes until; None leaves a side open."""
 
     since: datetime | None = None
     until: datetime | None = None
 
 
-ALWAYS = Span()
+ANY_TIME = Span()
 Criterion = ColumnElement[bool] | None
 
 
-def by_time(rows: Select[Any], noun: str, *, newest_first: bool, key: str = "timestamp") -> Listing:
-    """The rows in the order of a time."""
+def ordered_by_time(rows: Select[Any], noun: str, *, newest_first: bool, key: str = "timestamp") -> Listing:
+    """The rows ordered by a time column."""
     return Listing(rows, f"{noun}.{'newest' if newest_first else 'oldest'}", (key, "id"), newest_first)
 
 
-def narrowed(rows: Select[Any], criteria: Iterable[Criterion]) -> Select[Any]:
-    """The rows that meet every criterion that was given."""
-    return rows.where(*met(criteria))
+def filtered(rows: Select[Any], criteria: Iterable[Criterion]) -> Select[Any]:
+    """The rows that match every criterion that is not None."""
+    return rows.where(*present_criteria(criteria))
 
 
-def met(criteria: Iterable[Criterion]) -> list[ColumnElement[bool]]:
-    """The criteria that were given."""
+def present_criteria(criteria: Iterable[Criterion]) -> list[ColumnElement[bool]]:
+    """The criteria that are not None."""
     return [criterion for criterion in criteria if criterion is not None]
 
 
-def equal(column: Any, value: Any) -> Criterion:
+def equal_to(column: Any, value: Any) -> Criterion:
+    """column = value; None if value is None, like all criteria below."""
     return None if value is None else column == value
 
 
-def among(column: Any, values: Any) -> Criterion:
+def one_of(column: Any, values: Any) -> Criterion:
     return None if values is None else column == any_(array_of(values, Text()))
 
 
 def array_of(values: Any, type_: TypeEngine[Any]) -> ColumnElement[Any]:
-    """One parameter, however many values; or the array that it is already."""
+    """A list of values as one array parameter. An expression is returned as it is."""
     return bindparam(None, values, ARRAY(type_), unique=True) if isinstance(values, list) else values
 
 
-def at_least(column: Any, value: Any) -> Criterion:
+def greater_or_equal(column: Any, value: Any) -> Criterion:
     return None if value is None else column >= value
 
 
-def before(column: Any, value: Any) -> Criterion:
+def less_than(column: Any, value: Any) -> Criterion:
     return None if value is None else column < value
 
 
-def within(column: Any, span: Span) -> tuple[Criterion, Criterion]:
-    return at_least(column, span.since), before(column, span.until)
+def in_span(column: Any, span: Span) -> tuple[Criterion, Criterion]:
+    return greater_or_equal(column, span.since), less_than(column, span.until)
 
 
 def of_symbol(cryptocurrency_id: Any, symbol: Any) -> Criterion:
-    """The rows of one coin; an unknown symbol has none."""
+    """The rows of the coin with this symbol, case-insensitive; none if the symbol is unknown."""
     if symbol is None:
         return None
     coin = Cryptocurrency.rows()

@@ -1,3 +1,5 @@
+"""Queries for models."""
+
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
@@ -17,7 +19,7 @@ def by_name(name: Any, version: Any) -> Select[Any]:
 
 
 def listing() -> Listing:
-    """Models in the order in which they were registered."""
+    """Models in the order of their registration."""
     return Listing(select(Model.rows()), "models", ("id",))
 
 

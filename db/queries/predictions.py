@@ -1,3 +1,5 @@
+"""Queries for predictions, their status and whether their direction was correct."""
+
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
@@ -5,7 +7,18 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
 from db.constants import text_constant, times
 from db.models import Candle, Cryptocurrency, Model, Prediction
 from db.queries.keys import keys_in
-from db.queries.listings import ALWAYS, Criterion, Listing, Span, at_least, by_time, equal, narrowed, of_symbol, within
+from db.queries.listings import (
+    ANY_TIME,
+    Criterion,
+    Listing,
+    Span,
+    equal_to,
+    filtered,
+    greater_or_equal,
+    in_span,
+    of_symbol,
+    ordered_by_time,
+)
 from db.settle import LARGEST_PRICE, SMALLEST_PRICE
 
 
@@ -15,7 +28,7 @@ def by_id(key: Any) -> Select[Any]:
 
 
 def by_keys(keys: Any) -> Select[Any]:
-    """Those with these keys, in the order in which they were recorded."""
+    """The predictions with these keys, in the order of their recording."""
     prediction = Prediction.rows()
     return select(prediction).where(prediction.c.id == keys_in(keys)).order_by(prediction.c.id)
 
@@ -28,38 +41,40 @@ def listing(
     model: tuple[Any, Any] = (None, None),
     status: str | None = None,
     min_confidence: Any = None,
-    predicted_at: Span = ALWAYS,
-    target_at: Span = ALWAYS,
+    predicted_at: Span = ANY_TIME,
+    target_at: Span = ANY_TIME,
     newest_first: bool = True,
 ) -> Listing:
-    """Predictions in the order in which they were made. model: a name, a version or both."""
+    """Predictions ordered by predicted_at. model: a name, a version or both."""
     prediction = Prediction.rows()
     criteria = [
-        equal(prediction.c.cryptocurrency_id, cryptocurrency_id),
-        equal(prediction.c.model_id, model_id),
+        equal_to(prediction.c.cryptocurrency_id, cryptocurrency_id),
+        equal_to(prediction.c.model_id, model_id),
         of_symbol(prediction.c.cryptocurrency_id, symbol),
         _of_model(prediction.c.model_id, *model),
         None if status is None else has_status(prediction.c, status),
-        at_least(prediction.c.confidence, min_confidence),
-        *within(prediction.c.predicted_at, predicted_at),
-        *within(prediction.c.target_at, target_at),
+        greater_or_equal(prediction.c.confidence, min_confidence),
+        *in_span(prediction.c.predicted_at, predicted_at),
+        *in_span(prediction.c.target_at, target_at),
     ]
-    rows = narrowed(select(prediction), criteria)
-    return by_time(rows, "predictions", newest_first=newest_first, key="predicted_at")
+    rows = filtered(select(prediction), criteria)
+    return ordered_by_time(rows, "predictions", newest_first=newest_first, key="predicted_at")
 
 
 def status_of(prediction: Any) -> ColumnElement[str]:
-    """PENDING, SETTLED or VOID. Void: no candle tells the price, and later ones are stored, so none will."""
+    """PENDING, SETTLED or VOID. VOID: no candle has the price at the target, and later candles are stored."""
     candle = Candle.rows()
     closing = _closing_at(candle, prediction, prediction.target_at, candle.c.close).subquery()
     can_settle = and_(
         closing.c.close.between(SMALLEST_PRICE, LARGEST_PRICE), prediction.predicted_price <= LARGEST_PRICE
     )
-    known = exists(select(closing.c.close).where(can_settle).correlate_except(closing))
-    later = exists(_of_coin(candle, prediction, candle.c.id).where(candle.c.open_time >= prediction.target_at))
+    is_settleable = exists(select(closing.c.close).where(can_settle).correlate_except(closing))
+    has_later_candle = exists(
+        _of_coin(candle, prediction, candle.c.id).where(candle.c.open_time >= prediction.target_at)
+    )
     return case(
         (prediction.actual_price.is_not(None), text_constant("SETTLED")),
-        (and_(prediction.target_at <= func.now(), ~known, later), text_constant("VOID")),
+        (and_(prediction.target_at <= func.now(), ~is_settleable, has_later_candle), text_constant("VOID")),
         else_=text_constant("PENDING"),
     )
 
@@ -69,14 +84,14 @@ def has_status(prediction: Any, wanted: str) -> ColumnElement[bool]:
     if wanted == "SETTLED":
         settled: ColumnElement[bool] = prediction.actual_price.is_not(None)
         return settled
-    # The partial index on unsettled predictions narrows before the status of each is worked out.
+    # The partial index on unsettled predictions filters before the status of each is computed.
     return and_(prediction.actual_price.is_(None), status_of(prediction) == wanted)
 
 
 def direction_correct(prediction: Any) -> ColumnElement[bool]:
-    """Whether the price moved the way that was predicted, from the last close known then.
+    """Whether the price moved in the predicted direction, from the last close before the prediction.
 
-    Null where one of the two moves is zero, or that close is missing.
+    Null if the predicted or the actual move is zero, or that close is missing.
     """
     candle = Candle.rows()
     predicted = func.nullif(func.sign(prediction.predicted_price - candle.c.close), 0)
@@ -85,7 +100,7 @@ def direction_correct(prediction: Any) -> ColumnElement[bool]:
 
 
 def _closing_at(candle: Any, prediction: Any, at: Any, column: Any) -> Select[Any]:
-    """The last base candle that had closed at a time, if that was no more than one base interval before."""
+    """The last base candle that had closed at a time, if it closed at most one base interval before."""
     coin = Cryptocurrency.rows()
     recent = candle.c.open_time.between(at - times(2, coin.c.base_length), at - coin.c.base_length)
     rows = select(column).join_from(coin, candle, coin.c.id == candle.c.cryptocurrency_id)
@@ -102,6 +117,6 @@ def _of_model(model_id: Any, name: Any, version: Any) -> Criterion:
     if name is None and version is None:
         return None
     model = Model.rows()
-    found = narrowed(select(model.c.id), [equal(model.c.name, name), equal(model.c.version, version)])
+    found = filtered(select(model.c.id), [equal_to(model.c.name, name), equal_to(model.c.version, version)])
     named: ColumnElement[bool] = model_id.in_(found)
     return named

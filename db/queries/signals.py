@@ -1,3 +1,5 @@
+"""Queries for signals, which are private to a user."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -5,23 +7,23 @@ from sqlalchemy import Select, select
 
 from db.models import Signal
 from db.queries.listings import (
-    ALWAYS,
+    ANY_TIME,
     Listing,
     Span,
-    among,
-    at_least,
-    by_time,
-    equal,
-    narrowed,
+    equal_to,
+    filtered,
+    greater_or_equal,
+    in_span,
     of_symbol,
-    within,
+    one_of,
+    ordered_by_time,
 )
-from db.queries.viewers import Viewer, own
+from db.queries.viewers import Viewer, owned
 
 
 def by_id(viewer: Viewer, key: Any) -> Select[Any]:
     signal = Signal.rows()
-    return narrowed(select(signal).where(signal.c.id == key), [own(signal.c.user_id, viewer)])
+    return filtered(select(signal).where(signal.c.id == key), [owned(signal.c.user_id, viewer)])
 
 
 def listing(
@@ -36,22 +38,22 @@ def listing(
     types: Sequence[str] | None = None,
     strategy_id: Any = None,
     min_confidence: Any = None,
-    timestamp: Span = ALWAYS,
+    timestamp: Span = ANY_TIME,
     newest_first: bool = True,
 ) -> Listing:
-    """Signals in the order of their time. of_strategy is the parent, strategy_id a filter: both may be given."""
+    """Signals ordered by time. of_strategy is the parent, strategy_id a filter; both can be given."""
     signal = Signal.rows()
     criteria = [
-        own(signal.c.user_id, viewer),
-        equal(signal.c.user_id, of_user),
-        equal(signal.c.cryptocurrency_id, cryptocurrency_id),
-        equal(signal.c.prediction_id, prediction_id),
-        equal(signal.c.model_id, model_id),
-        equal(signal.c.strategy_id, of_strategy),
+        owned(signal.c.user_id, viewer),
+        equal_to(signal.c.user_id, of_user),
+        equal_to(signal.c.cryptocurrency_id, cryptocurrency_id),
+        equal_to(signal.c.prediction_id, prediction_id),
+        equal_to(signal.c.model_id, model_id),
+        equal_to(signal.c.strategy_id, of_strategy),
         of_symbol(signal.c.cryptocurrency_id, symbol),
-        among(signal.c.type, types),
-        equal(signal.c.strategy_id, strategy_id),
-        at_least(signal.c.confidence, min_confidence),
-        *within(signal.c.timestamp, timestamp),
+        one_of(signal.c.type, types),
+        equal_to(signal.c.strategy_id, strategy_id),
+        greater_or_equal(signal.c.confidence, min_confidence),
+        *in_span(signal.c.timestamp, timestamp),
     ]
-    return by_time(narrowed(select(signal), criteria), "signals", newest_first=newest_first)
+    return ordered_by_time(filtered(select(signal), criteria), "signals", newest_first=newest_first)

@@ -1,15 +1,27 @@
+"""Queries for trades, which are private to a user."""
+
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
 
 from db.models import Signal, Trade
-from db.queries.listings import ALWAYS, Criterion, Listing, Span, by_time, equal, narrowed, of_symbol, within
-from db.queries.viewers import Viewer, own
+from db.queries.listings import (
+    ANY_TIME,
+    Criterion,
+    Listing,
+    Span,
+    equal_to,
+    filtered,
+    in_span,
+    of_symbol,
+    ordered_by_time,
+)
+from db.queries.viewers import Viewer, owned
 
 
 def by_id(viewer: Viewer, key: Any) -> Select[Any]:
     trade = Trade.rows()
-    return narrowed(select(trade).where(trade.c.id == key), [own(trade.c.user_id, viewer)])
+    return filtered(select(trade).where(trade.c.id == key), [owned(trade.c.user_id, viewer)])
 
 
 def listing(
@@ -24,29 +36,29 @@ def listing(
     status: Any = None,
     is_paper: Any = None,
     strategy_id: Any = None,
-    timestamp: Span = ALWAYS,
+    timestamp: Span = ANY_TIME,
     newest_first: bool = True,
 ) -> Listing:
-    """Trades in the order of their time. of_strategy is the parent, strategy_id a filter: both may be given."""
+    """Trades ordered by time. of_strategy is the parent, strategy_id a filter; both can be given."""
     trade = Trade.rows()
     criteria = [
-        own(trade.c.user_id, viewer),
-        equal(trade.c.user_id, of_user),
-        equal(trade.c.cryptocurrency_id, cryptocurrency_id),
-        equal(trade.c.signal_id, signal_id),
+        owned(trade.c.user_id, viewer),
+        equal_to(trade.c.user_id, of_user),
+        equal_to(trade.c.cryptocurrency_id, cryptocurrency_id),
+        equal_to(trade.c.signal_id, signal_id),
         _of_strategy(trade.c.signal_id, of_strategy),
         of_symbol(trade.c.cryptocurrency_id, symbol),
-        equal(trade.c.side, side),
-        equal(trade.c.status, status),
-        equal(trade.c.is_paper, is_paper),
+        equal_to(trade.c.side, side),
+        equal_to(trade.c.status, status),
+        equal_to(trade.c.is_paper, is_paper),
         _of_strategy(trade.c.signal_id, strategy_id),
-        *within(trade.c.timestamp, timestamp),
+        *in_span(trade.c.timestamp, timestamp),
     ]
-    return by_time(narrowed(select(trade), criteria), "trades", newest_first=newest_first)
+    return ordered_by_time(filtered(select(trade), criteria), "trades", newest_first=newest_first)
 
 
 def _of_strategy(signal_id: Any, strategy_id: Any) -> Criterion:
-    """A trade belongs to the strategy of its signal."""
+    """The trades whose signal belongs to this strategy."""
     if strategy_id is None:
         return None
     signal = Signal.rows()

@@ -1,4 +1,7 @@
-"""Who looks: the first wall around what is private. The second is PostgreSQL's own, by row (db/row_security.py)."""
+"""The viewer of private rows: the WHERE clause that limits a query to them.
+
+This is the first line of defence; the second is row-level security (db/row_security.py).
+"""
 
 from typing import Any, NamedTuple
 
@@ -8,31 +11,31 @@ from db.queries.listings import Criterion
 
 
 class Viewer(NamedTuple):
-    """id: of a user, as a value or a parameter; null for nobody. sees_all: the rows of everybody."""
+    """id: a user's id, as a value or a parameter; null if anonymous. sees_all: whether all users' rows are visible."""
 
     id: Any
     sees_all: bool
 
 
-def own(user_id: Any, viewer: Viewer) -> Criterion:
-    """The viewer's own rows. What belongs to nobody is for those who see all."""
-    return None if viewer.sees_all else _is(user_id, viewer)
+def owned(user_id: Any, viewer: Viewer) -> Criterion:
+    """The viewer's own rows. Rows without an owner are visible only to viewers who see all rows."""
+    return None if viewer.sees_all else _owned_by(user_id, viewer)
 
 
-def own_or_for_all(user_id: Any, viewer: Viewer) -> Criterion:
-    """The viewer's own rows, and those of nobody, which are for everyone who is signed in."""
+def owned_or_for_everyone(user_id: Any, viewer: Viewer) -> Criterion:
+    """The viewer's own rows, and rows without an owner, which are for every signed-in user."""
     if viewer.sees_all:
         return None
-    return or_(_is(user_id, viewer), and_(user_id.is_(None), _parameter(viewer).is_not(None)))
+    return or_(_owned_by(user_id, viewer), and_(user_id.is_(None), _viewer_id(viewer).is_not(None)))
 
 
-def _is(user_id: Any, viewer: Viewer) -> ColumnElement[bool]:
-    # Never a bare None: SQLAlchemy would look for the rows of nobody.
-    found: ColumnElement[bool] = user_id == _parameter(viewer)
+def _owned_by(user_id: Any, viewer: Viewer) -> ColumnElement[bool]:
+    # Never a plain None: SQLAlchemy would compile it to IS NULL and match the rows without an owner.
+    found: ColumnElement[bool] = user_id == _viewer_id(viewer)
     return found
 
 
-def _parameter(viewer: Viewer) -> ColumnElement[Any]:
+def _viewer_id(viewer: Viewer) -> ColumnElement[Any]:
     if isinstance(viewer.id, ColumnElement):
         return viewer.id
     return bindparam(None, viewer.id, BigInteger(), unique=True)

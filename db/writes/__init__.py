@@ -1,1 +1,1 @@
-"""What changes rows, one noun a file: functions of a connection in a transaction, which they never commit."""
+"""Writes, one entity per module. Functions take a connection in a transaction and never commit it."""

@@ -1,34 +1,37 @@
-"""Candles: inserted, or updated where they differ."""
+"""Writes of candles: insert new ones, update those that differ."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, text
 
-from db.candle_csv import CandleRow, wrong_range
+from db.candle_csv import CandleRow, price_inconsistency
 from db.engine import Connection
 from db.intervals import INTERVALS, opens_on_grid
 from db.models import Cryptocurrency
 from db.settle import settle
 from db.writes import cryptocurrencies
 from db.writes.validation import (
-    Problem,
+    FieldError,
     ValidationError,
-    invalid,
-    price_problem,
-    raise_problems,
-    text_problem,
-    time_problem,
+    price_error,
+    raise_field_errors,
+    text_error,
+    time_error,
+    validation_error,
 )
 
 MAX_CANDLES = 10_000
-# Who has sent ten thousand wrong ones need not be told of each.
-MAX_PROBLEMS = 100
+# A response with an error for each of ten thousand invalid candles would be of no use.
+MAX_FIELD_ERRORS = 100
 MAX_SOURCE = 50
 
 
 class Recorded(NamedTuple):
+    """Result of record(): numbers of candles, and of predictions that were settled."""
+
     cryptocurrency_id: int
     inserted: int
     updated: int
@@ -39,60 +42,63 @@ class Recorded(NamedTuple):
 async def record(
     connection: Connection, *, symbol: str, interval: str | None, source: str, candles: Sequence[CandleRow]
 ) -> Recorded:
-    """Write the candles of a coin, all or none, and settle the predictions that they decide. Raises ValidationError."""
-    raise_problems(text_problem("source", source, MAX_SOURCE))
+    """Write the candles of a coin, all or none, and settle the affected predictions. Raises ValidationError."""
+    raise_field_errors(text_error("source", source, MAX_SOURCE))
     if not 1 <= len(candles) <= MAX_CANDLES:
-        raise invalid("TOO_MANY_CANDLES", "candles", f"1 to {MAX_CANDLES:,} candles at a time, not {len(candles):,}.")
-    coin = await cryptocurrencies.find(connection, symbol)
+        raise validation_error(
+            "TOO_MANY_CANDLES", "candles", f"1 to {MAX_CANDLES:,} candles at a time, not {len(candles):,}."
+        )
+    coin = await cryptocurrencies.by_symbol(connection, symbol)
     if interval is not None and interval != coin.base_interval:
         message = f"{coin.symbol} has {coin.base_interval} candles: one series holds one interval."
-        raise invalid("WRONG_INTERVAL", "interval", message)
-    problems = _problems(candles, coin.base_interval, datetime.now(UTC))
-    if first := next(problems, None):
-        raise ValidationError(first, *(problem for problem, _ in zip(problems, range(MAX_PROBLEMS - 1), strict=False)))
-    # One writer at a time for each series. NO KEY: others may still write rows that refer to the coin.
+        raise validation_error("WRONG_INTERVAL", "interval", message)
+    errors = _errors(candles, coin.base_interval, datetime.now(UTC))
+    if first := next(errors, None):
+        raise ValidationError(first, *islice(errors, MAX_FIELD_ERRORS - 1))
+    # One writer at a time for each series. NO KEY: concurrent inserts of rows that reference the coin are not blocked.
     lock = select(Cryptocurrency.id).where(Cryptocurrency.id == coin.id).with_for_update(key_share=True)
     await connection.execute(lock)
     values = {name: list(column) for name, column in zip(CandleRow._fields, zip(*candles, strict=True), strict=True)}
     counts = await connection.execute(_MERGE_VALUES, {"cryptocurrency_id": coin.id, "source": source, **values})
     inserted, updated = counts.one()
-    settled = await settle(connection, in_time=True)
+    settled = await settle(connection, for_request=True)
     return Recorded(coin.id, inserted, updated, len(candles) - inserted - updated, settled)
 
 
-def _problems(candles: Sequence[CandleRow], interval: str, now: datetime) -> Iterator[Problem]:
+def _errors(candles: Sequence[CandleRow], interval: str, now: datetime) -> Iterator[FieldError]:
     seen: set[datetime] = set()
     for number, candle in enumerate(candles):
-        for name, message in _wrong(candle, interval, now):
-            yield Problem("INVALID_CANDLE", ("candles", str(number), name), message)
+        for name, message in _candle_errors(candle, interval, now):
+            yield FieldError("INVALID_CANDLE", ("candles", str(number), name), message)
         if candle.open_time in seen:
-            yield Problem("INVALID_CANDLE", ("candles", str(number), "open_time"), "This open time stands twice.")
+            yield FieldError(
+                "INVALID_CANDLE", ("candles", str(number), "open_time"), "This open time occurs more than once."
+            )
         seen.add(candle.open_time)
 
 
-def _wrong(candle: CandleRow, interval: str, now: datetime) -> Iterator[tuple[str, str]]:
+def _candle_errors(candle: CandleRow, interval: str, now: datetime) -> Iterator[tuple[str, str]]:
     if not opens_on_grid(candle.open_time, INTERVALS[interval]):
         yield "open_time", f"No {interval} candle opens at {candle.open_time.isoformat()}."
-    if problem := time_problem("open_time", candle.open_time):
-        yield "open_time", problem.message
+    if error := time_error("open_time", candle.open_time):
+        yield "open_time", error.message
     if candle.open_time > now:
         yield "open_time", "This is in the future."
     for name in ("open", "high", "low", "close", "volume", "market_cap"):
-        if problem := price_problem(name, getattr(candle, name)):
-            yield name, problem.message
+        if error := price_error(name, getattr(candle, name)):
+            yield name, error.message
             return
-    if wrong := wrong_range(candle.open, candle.high, candle.low, candle.close):
-        name, message = wrong
+    if inconsistency := price_inconsistency(candle.open, candle.high, candle.low, candle.close):
+        name, message = inconsistency
         yield name, f"{message[0].upper()}{message[1:]}."
 
 
 def merge(rows: str) -> Any:
-    """The statement that writes candles from these rows, and counts those that were inserted and those updated.
+    """The statement that writes candles from these rows. It returns the numbers of inserted and of updated candles.
 
-    Candles without market caps say nothing about them, so the stored ones stay. created_at is the time of this
-    statement rather than of the transaction: reading a large file takes a while, and settling looks for what was
-    recorded lately. A row that was updated was locked by this transaction before, so its xmax is set; PostgreSQL 18
-    could return OLD.
+    A candle without a market cap keeps the stored one. created_at is the time of this statement rather than of the
+    transaction: reading a large file takes a while, and settling looks for recently recorded candles. An updated row
+    was locked by this transaction before, so its xmax is set; PostgreSQL 18 could return OLD instead.
     """
     return text(_MERGE.format(rows=rows))
 

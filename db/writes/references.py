@@ -1,4 +1,4 @@
-"""What a new row refers to, as whoever writes it may see that."""
+"""Validation of foreign keys in the input of a write."""
 
 from typing import Any
 
@@ -6,18 +6,19 @@ from sqlalchemy import Select
 
 from db.engine import Connection
 from db.writes.cryptocurrencies import Coin
-from db.writes.validation import invalid, missing
+from db.writes.validation import not_found, validation_error
 
 
-async def referred(connection: Connection, rows: Select[Any], field: str, *, about: Coin | None = None) -> Any:
-    """The one row. field: that of the input, such as "signal_id". about: the coin that the row must be about.
+async def referenced_row(connection: Connection, rows: Select[Any], field: str, *, about: Coin | None = None) -> Any:
+    """The referenced row. rows: a query that returns it if the viewer may see it. field: the input field, such as
+    "signal_id". about: the coin that the row must belong to.
 
     Raises ValidationError.
     """
     noun = field.removesuffix("_id")
     found = (await connection.execute(rows)).one_or_none()
     if found is None:
-        raise missing(field, noun)
+        raise not_found(field, noun)
     if about is not None and found.cryptocurrency_id != about.id:
-        raise invalid("MISMATCH", field, f"This {noun} is not about {about.symbol}.")
+        raise validation_error("MISMATCH", field, f"This {noun} is not about {about.symbol}.")
     return found

@@ -1,8 +1,8 @@
-"""Sessions: begun by a login, carried on by refresh tokens, and ended.
+"""Writes of sessions: start at login, rotate the refresh token, revoke.
 
-A session knows the hash of one token: the newest. Whoever shows another has a copy of one that was used, or one that
-somebody else has used. Nobody can tell the two apart, so the session ends for both. That holds for a client that
-refreshes twice at once, too: it must do so once, and wait.
+A session stores the hash of its newest token only. A request with any other token means that a token was copied: either
+this request or the one that used it first may come from an attacker. The two cannot be told apart, so the session is
+revoked for both. That includes a client that refreshes twice concurrently: it must send one request and wait.
 """
 
 import hmac
@@ -20,18 +20,18 @@ from db.queries.identities import is_alive
 
 
 class Outcome(Enum):
-    """What became of a refresh."""
+    """Result of presenting a refresh token."""
 
     ROTATED = auto()
-    # The token was good before, or never. The session is over from now on.
+    # The token is not the newest one. The session has been revoked.
     REUSED = auto()
     UNKNOWN = auto()
     # The session has expired or was revoked, or the user is disabled.
-    OVER = auto()
+    ENDED = auto()
 
 
-class Rotation(NamedTuple):
-    """user_id: whose session it is, even where it is over; None where it is UNKNOWN."""
+class RotationResult(NamedTuple):
+    """user_id: the owner of the session, also if it has ended; None if it is UNKNOWN."""
 
     outcome: Outcome
     user_id: int | None = None
@@ -40,12 +40,12 @@ class Rotation(NamedTuple):
 async def begin(
     connection: AsyncConnection, user_id: int, *, verified: str, token_hash: bytes, lifetime: timedelta
 ) -> UUID | None:
-    """Begin a session that ends after its lifetime, however often it is refreshed.
+    """Start a session; return its id. It ends after its lifetime, however often it is refreshed.
 
-    verified is the stored hash against which the password was checked, a while ago. Returns None where the user is not
-    active, or has another password by now: whoever changed that has ended all sessions, and must not have missed one.
+    verified: the stored hash against which the password was checked before. Returns None if the user is disabled or the
+    password has changed since: the change has ended all sessions and must not miss this one.
     """
-    # A user who is being changed is waited for; who is changed afterwards waits for this.
+    # The row lock orders this after a concurrent change of the user, or before it.
     user = await connection.execute(
         select(User.id)
         .where(User.id == user_id, User.is_active, User.password_hash == verified)
@@ -53,20 +53,20 @@ async def begin(
     )
     if user.first() is None:
         return None
-    begun = await connection.execute(
+    inserted = await connection.execute(
         insert(Session)
         .values(user_id=user_id, token_hash=token_hash, expires_at=func.now() + literal(lifetime))
         .returning(Session.id)
     )
-    session_id: UUID = begun.scalar_one()
+    session_id: UUID = inserted.scalar_one()
     return session_id
 
 
-async def rotate(connection: AsyncConnection, session_id: UUID, *, presented: bytes, new_hash: bytes) -> Rotation:
-    """Put a new token in the place of the presented one. Both are hashes of 32 bytes.
+async def rotate(connection: AsyncConnection, session_id: UUID, *, presented: bytes, new_hash: bytes) -> RotationResult:
+    """Replace the presented token by a new one. Both are hashes of 32 bytes.
 
-    The transaction must be committed whatever the outcome: REUSED has ended the session. Of two that come at once, the
-    second waits, and has a token that was used.
+    Commit the transaction whatever the outcome: REUSED has revoked the session. Of two concurrent calls with the same
+    token, the second waits and gets REUSED.
     """
     found = await connection.execute(
         select(Session.user_id, Session.token_hash, (is_alive() & User.is_active).label("is_alive"))
@@ -76,28 +76,28 @@ async def rotate(connection: AsyncConnection, session_id: UUID, *, presented: by
     )
     session = found.first()
     if session is None:
-        return Rotation(Outcome.UNKNOWN)
+        return RotationResult(Outcome.UNKNOWN)
     if not session.is_alive:
-        return Rotation(Outcome.OVER, session.user_id)
+        return RotationResult(Outcome.ENDED, session.user_id)
     if not hmac.compare_digest(session.token_hash, presented):
         await revoke(connection, session_id)
-        return Rotation(Outcome.REUSED, session.user_id)
+        return RotationResult(Outcome.REUSED, session.user_id)
     await connection.execute(
         update(Session).where(Session.id == session_id).values(token_hash=new_hash, refreshed_at=func.now())
     )
-    return Rotation(Outcome.ROTATED, session.user_id)
+    return RotationResult(Outcome.ROTATED, session.user_id)
 
 
 async def revoke(connection: AsyncConnection, session_id: UUID) -> bool:
-    """End a session. Whether it was alive."""
+    """End a session. Returns whether it was alive."""
     return bool(await _revoke(connection, Session.id == session_id))
 
 
 async def revoke_all(connection: AsyncConnection, user_id: int) -> int:
-    """End all sessions of a user. How many there were."""
+    """End all sessions of a user; return how many were alive."""
     return await _revoke(connection, Session.user_id == user_id)
 
 
-async def _revoke(connection: AsyncConnection, which: ColumnElement[bool]) -> int:
-    revoked = await connection.execute(update(Session).where(which, is_alive()).values(revoked_at=func.now()))
+async def _revoke(connection: AsyncConnection, criterion: ColumnElement[bool]) -> int:
+    revoked = await connection.execute(update(Session).where(criterion, is_alive()).values(revoked_at=func.now()))
     return revoked.rowcount

@@ -1,3 +1,5 @@
+"""Writes of signals."""
+
 from typing import Any
 
 from sqlalchemy import insert
@@ -7,8 +9,8 @@ from db.models import Signal
 from db.queries import predictions, strategies
 from db.queries.viewers import Viewer
 from db.writes import cryptocurrencies, models
-from db.writes.references import referred
-from db.writes.validation import json_problem, raise_problems, share_problem, time_problem
+from db.writes.references import referenced_row
+from db.writes.validation import fraction_error, json_error, raise_field_errors, time_error
 
 SIGNAL = Signal.table()
 
@@ -26,21 +28,23 @@ async def record(
     extra: Any = None,
     **values: Any,
 ) -> int:
-    """A new signal's key. It belongs to the user of its strategy, or else to this one. values: type, timestamp.
+    """Record a signal; return its key. values: type, timestamp.
 
-    model: a name and a version; that of the prediction by default. Raises ValidationError.
+    It belongs to the user of its strategy; without a strategy, to this user.
+
+    model: a name and a version; by default the model of the prediction. Raises ValidationError.
     """
-    raise_problems(
-        share_problem("confidence", confidence),
-        time_problem("timestamp", values.get("timestamp")),
-        json_problem("extra", extra),
+    raise_field_errors(
+        fraction_error("confidence", confidence),
+        time_error("timestamp", values.get("timestamp")),
+        json_error("extra", extra),
     )
-    coin = await cryptocurrencies.find(connection, symbol)
-    model_id = None if model is None else await models.find(connection, *model)
+    coin = await cryptocurrencies.by_symbol(connection, symbol)
+    model_id = None if model is None else await models.key_of(connection, *model)
     if strategy_id is not None:
-        await referred(connection, strategies.by_id(viewer, strategy_id), "strategy_id")
+        await referenced_row(connection, strategies.by_id(viewer, strategy_id), "strategy_id")
     if prediction_id is not None:
-        prediction = await referred(connection, predictions.by_id(prediction_id), "prediction_id", about=coin)
+        prediction = await referenced_row(connection, predictions.by_id(prediction_id), "prediction_id", about=coin)
         model_id = model_id or prediction.model_id
     statement = insert(SIGNAL).values(
         cryptocurrency_id=coin.id,

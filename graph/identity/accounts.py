@@ -12,7 +12,7 @@ from db.engine import Database
 from db.queries import users as queries
 from db.writes import sessions, users
 from db.writes.sessions import Outcome
-from db.writes.validation import Problem, ValidationError
+from db.writes.validation import FieldError, ValidationError
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.passwords import Passwords, TooBusy, Verified
 from graph.identity.random_secrets import hash_of, new_secret
@@ -103,7 +103,7 @@ class Accounts:
 
 
 def _refused(code: str, message: str) -> ValidationError:
-    return ValidationError(Problem(code, (), message))
+    return ValidationError(FieldError(code, (), message))
 
 
 def _signed_out() -> ValidationError:

@@ -4,7 +4,7 @@ import strawberry
 
 from db.queries import alerts
 from db.writes import alerts as writes
-from db.writes.validation import invalid
+from db.writes.validation import validation_error
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import relation
@@ -37,7 +37,7 @@ class CreateAlertPayload(Payload):
 @mutation("Raise an alert, for you or for everyone.", as_viewer=True)
 async def create_alert(writing: Writing, given: CreateAlertInput) -> CreateAlertPayload:
     if given.for_everyone and not writing.caller.may(Scope.ADMIN):
-        raise invalid("FORBIDDEN", "for_everyone", "An alert for everyone needs the scope ADMIN.")
+        raise validation_error("FORBIDDEN", "for_everyone", "An alert for everyone needs the scope ADMIN.")
     key = await writes.create(
         writing.connection,
         None if given.for_everyone else await writing.owner(),

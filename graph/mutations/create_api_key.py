@@ -4,7 +4,7 @@ import strawberry
 
 from db.queries import api_keys
 from db.writes import api_keys as writes
-from db.writes.validation import invalid
+from db.writes.validation import validation_error
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import relation
@@ -37,7 +37,7 @@ class CreateApiKeyPayload(Payload):
 @mutation("Make an API key for a program of yours.")
 async def create_api_key(writing: Writing, given: CreateApiKeyInput) -> CreateApiKeyPayload:
     if not including(given.scopes) <= writing.caller.scopes:
-        raise invalid("FORBIDDEN", "scopes", "A key may not do more than whoever makes it.")
+        raise validation_error("FORBIDDEN", "scopes", "A key may not do more than whoever makes it.")
     new = Secret.new()
     key = await writes.create(
         writing.connection,

@@ -6,7 +6,7 @@ import strawberry
 from db.queries import alerts
 from db.queries.keys import key_list
 from db.writes import alerts as writes
-from db.writes.validation import invalid
+from db.writes.validation import validation_error
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
@@ -37,13 +37,13 @@ class MarkAlertsReadPayload(Payload):
 @mutation("Mark alerts of yours as read. Those for everyone stay as they are.", as_viewer=True)
 async def mark_alerts_read(writing: Writing, given: MarkAlertsReadInput) -> MarkAlertsReadPayload:
     if (given.ids is None) == (given.before is None):
-        raise invalid("MISMATCH", "ids", "Give either ids or before.")
+        raise validation_error("MISMATCH", "ids", "Give either ids or before.")
     if given.before is not None:
         marked = await writes.mark_all_read(writing.connection, writing.viewer, given.before)
         return MarkAlertsReadPayload(marked=marked)
     assert given.ids is not None
     if not 1 <= len(given.ids) <= MAX_IDS:
-        raise invalid("TOO_MANY_IDS", "ids", f"1 to {MAX_IDS} ids at a time, not {len(given.ids)}.")
+        raise validation_error("TOO_MANY_IDS", "ids", f"1 to {MAX_IDS} ids at a time, not {len(given.ids)}.")
     keys: list[Any] = [key_of("Alert", id_, ["ids", str(number)]) for number, id_ in enumerate(given.ids)]
     marked = await writes.mark_read(writing.connection, writing.viewer, keys)
     return MarkAlertsReadPayload(marked=marked, alert_keys=key_list(keys))

@@ -5,7 +5,7 @@ from strawberry.scalars import JSON
 
 from db.queries import signals
 from db.writes import signals as writes
-from db.writes.validation import invalid
+from db.writes.validation import validation_error
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
@@ -34,7 +34,7 @@ class RecordSignalInput:
         if self.model_name is None and self.model_version is None:
             return None
         if self.model_name is None or self.model_version is None:
-            raise invalid("MISMATCH", "model_name", "A model is named by both modelName and modelVersion.")
+            raise validation_error("MISMATCH", "model_name", "A model is named by both modelName and modelVersion.")
         return self.model_name, self.model_version
 
 

@@ -4,7 +4,7 @@ import strawberry
 
 from db.queries import api_keys
 from db.writes import api_keys as writes
-from db.writes.validation import missing
+from db.writes.validation import not_found
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
@@ -32,6 +32,6 @@ async def revoke_api_key(writing: Writing, given: RevokeApiKeyInput) -> RevokeAp
     key: Any = key_of("ApiKey", given.id, ["id"])
     found = (await writing.connection.execute(api_keys.by_id(writing.viewer, key))).one_or_none()
     if found is None:
-        raise missing("id", "API key")
+        raise not_found("id", "API key")
     await writes.revoke(writing.connection, found.user_id, key)
     return RevokeApiKeyPayload(api_key_id=key)

@@ -15,10 +15,10 @@ from db.changes import announce_end
 from db.engine import Connection
 from db.errors import Rejected
 from db.queries.viewers import Viewer
-from db.retries import rerun
+from db.retries import retry_on_conflict
 from db.row_security import viewer_setting
 from db.writes import idempotency, users
-from db.writes.validation import Problem, ValidationError, raise_problems, text_problem
+from db.writes.validation import FieldError, ValidationError, raise_field_errors, text_error
 from graph.compiler.cost import WEIGHT, Arguments, Weight
 from graph.context import Context, Info
 from graph.errors import InputError
@@ -100,7 +100,7 @@ def _field(
         try:
             return await run(info.context, input)
         except ValidationError as refusal:
-            return payload_type(user_errors=[_user_error(*problem) for problem in refusal.problems])
+            return payload_type(user_errors=[_user_error(*problem) for problem in refusal.errors])
         except InputError as error:
             argument = error.extensions.get("argument", [])
             return payload_type(user_errors=[_user_error(error.extensions["code"], argument, str(error))])
@@ -127,7 +127,7 @@ async def _written(context: Context, write: Write, given: Any, *, as_viewer: boo
             payload = await _once(Writing(connection, caller), write, given)
             return payload, await announce_end(connection)
 
-    payload, transaction = await rerun(work)
+    payload, transaction = await retry_on_conflict(work)
     # What this server answers from now on has seen it.
     await context.cache.wait_until_seen(transaction)
     return payload
@@ -137,14 +137,14 @@ async def _once(writing: Writing, write: Write, given: Any) -> Payload:
     key = getattr(given, "idempotency_key", None)
     if key is None:
         return await write(writing, given)
-    raise_problems(text_problem("idempotency_key", key, MAX_KEY))
+    raise_field_errors(text_error("idempotency_key", key, MAX_KEY))
     connection, actor = writing.connection, writing.caller.user_id
-    before = await idempotency.first(connection, actor, key, write.__name__, _digest(given))
+    before = await idempotency.claim_key(connection, actor, key, write.__name__, _digest(given))
     if before is not None:
         payload_type: type[Payload] = get_type_hints(write)["return"]
         return payload_type(**before)
     payload = await write(writing, given)
-    await idempotency.keep(connection, actor, key, _remembered(payload))
+    await idempotency.store_answer(connection, actor, key, _remembered(payload))
     return payload
 
 
@@ -153,7 +153,9 @@ def given_values(given: Any, *names: str, nullable: Collection[str] = ()) -> dic
     values = {name: getattr(given, name) for name in names}
     changes = {name: value for name, value in values.items() if value is not strawberry.UNSET}
     nulls = [name for name, value in changes.items() if value is None and name not in nullable]
-    raise_problems(*(Problem("INVALID_NULL", (name,), "This cannot be null: leave it out instead.") for name in nulls))
+    raise_field_errors(
+        *(FieldError("INVALID_NULL", (name,), "This cannot be null: leave it out instead.") for name in nulls)
+    )
     return changes
 
 

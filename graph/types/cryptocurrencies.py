@@ -52,7 +52,7 @@ def _asked_candles(arguments: Arguments) -> float:
     if isinstance(last, int):
         return min(max(last, 0), most)
     if since is None and until is None:
-        return candles.NEWEST
+        return candles.DEFAULT_LAST
     length = INTERVALS.get(_name_of(arguments.get("interval")))
     if length is None or since is None:
         return most

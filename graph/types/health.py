@@ -127,7 +127,7 @@ class DataHealth:
         weight=STALE,
     )
     def stale(self: Row) -> Any:
-        return self.stale if isinstance(self, UnknownData) else freshness.stale()
+        return self.stale if isinstance(self, UnknownData) else freshness.stale_coins()
 
 
 class ForAdmins(FieldExtension):
@@ -161,7 +161,7 @@ class Health:
 
     @resolved(DataHealth, "The data.")
     def data(self) -> Any:
-        return UnknownData() if self.database.status is HealthStatus.UNHEALTHY else freshness.freshness()
+        return UnknownData() if self.database.status is HealthStatus.UNHEALTHY else freshness.for_health()
 
 
 async def look(context: Context) -> Health:

@@ -75,7 +75,7 @@ def list_(
 
     async def work(database: Database) -> list[Any]:
         owner = None if user is None else (await found(database, user)).username
-        return await database.fetch_rows(queries.of(owner))
+        return await database.fetch_rows(queries.for_username(owner))
 
     table = Table("prefix", "user", "name", "scopes", "expires", "last used", "state")
     for key in _with(data_dir, work):

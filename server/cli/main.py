@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from cache.link import CacheUnavailable
-from db.candle_import import KEPT_REFUSALS, BadRows, ImportRejected, ImportReport, import_candles
+from db.candle_import import MAX_REPORTED_ROWS, BadRows, ImportRejected, ImportReport, import_candles
 from db.engine import Database
 from db.errors import DatabaseError
 from db.settle import settle as settle_predictions
@@ -154,10 +154,10 @@ def import_(
 
 
 def _print_refusals(report: ImportReport) -> None:
-    for line, reason in report.refusals:
+    for line, reason in report.rejected_rows:
         errors.print(f"line {line}: {reason}", markup=False)
-    if report.refused > KEPT_REFUSALS:
-        errors.print(f"… and {report.refused - KEPT_REFUSALS:,} more", markup=False)
+    if report.refused > MAX_REPORTED_ROWS:
+        errors.print(f"… and {report.refused - MAX_REPORTED_ROWS:,} more", markup=False)
 
 
 @app.command()

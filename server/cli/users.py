@@ -61,7 +61,7 @@ def list_(data_dir: DataDir = None) -> None:
     """Show all users, and how many API keys each can use. Times are in UTC."""
     table = Table("name", "address", "role", "keys", "created")
     table.columns[3].justify = "right"
-    for user in _with(data_dir, lambda database: database.fetch_rows(queries.everyone())):
+    for user in _with(data_dir, lambda database: database.fetch_rows(queries.all_users())):
         role = "administrator" if user.is_admin else "user"
         keys = f"{user.keys if user.is_active else 0:,}"
         state = role if user.is_active else f"{role}, disabled"
@@ -112,7 +112,7 @@ def reset_password(name: Name, password_stdin: FromStdin = False, data_dir: Data
 
 async def found(database: Database, name: str) -> Any:
     """The row (id, username, is_active) of the user of this name. Raises CommandError."""
-    rows = await database.fetch_rows(queries.named(name))
+    rows = await database.fetch_rows(queries.by_username(name))
     if not rows:
         raise CommandError(f"There is no user {name!r}.")
     return rows[0]

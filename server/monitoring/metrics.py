@@ -24,7 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cache.answers import Source
-from db.errors import DatabaseUnavailable, Overloaded, Rejected, StatementTimeout, Unconfirmed
+from db.errors import CommitUnconfirmed, DatabaseUnavailable, Overloaded, Rejected, StatementTimeout
 from graph.context import Context
 from server.monitoring.scrape import Scraper
 
@@ -43,7 +43,7 @@ STATEMENT_OUTCOMES = {
     Rejected: "refused",
     StatementTimeout: "timeout",
     DatabaseUnavailable: "unavailable",
-    Unconfirmed: "unavailable",
+    CommitUnconfirmed: "unavailable",
     Overloaded: "overloaded",
 }
 # When a series began, as a series of its own: twice the text, and nothing reads it.
@@ -111,20 +111,20 @@ class StatementMetrics:
             registry=registry,
         )
         self._ended = {outcome: statements.labels(outcome).inc for outcome in [*STATEMENT_OUTCOMES.values(), "error"]}
-        self.ran = Histogram(
+        self.on_run = Histogram(
             "candlegraph_statement_seconds",
             "How long statements were with PostgreSQL, without their wait for a connection.",
             buckets=STATEMENT_BUCKETS,
             registry=registry,
         ).observe
-        self.waited = Histogram(
+        self.on_wait = Histogram(
             "candlegraph_pool_wait_seconds",
             "How long statements waited for a connection, be it in vain.",
             buckets=WAIT_BUCKETS,
             registry=registry,
         ).observe
 
-    def ended(self, error: Exception | None, /) -> None:
+    def on_end(self, error: Exception | None, /) -> None:
         self._ended[STATEMENT_OUTCOMES.get(type(error), "error")]()
 
 

@@ -49,7 +49,7 @@ class DataWatch:
         self._read_at = -DATA_AGE_SECONDS
 
     async def look(self) -> Any | None:
-        """A row of freshness.for_monitors(); None where the database does not give it in time."""
+        """A row of freshness.for_metrics(); None where the database does not give it in time."""
         now = time.monotonic()
         if self._reading is None or now - self._read_at >= DATA_AGE_SECONDS:
             self._read_at = now
@@ -64,7 +64,7 @@ class DataWatch:
 
     async def _read(self) -> Any | None:
         try:
-            [row] = await self._database.fetch_rows(freshness.for_monitors())
+            [row] = await self._database.fetch_rows(freshness.for_metrics())
         except Exception:  # a scrape never fails
             return None
         return row
@@ -95,7 +95,7 @@ class Scrape(Collector):
 
     def _database(self) -> Iterator[Metric]:
         database = self.context.database
-        yield _gauge("pool_size", "Connections to PostgreSQL that may be open at most.", database.most_connections)
+        yield _gauge("pool_size", "Connections to PostgreSQL that may be open at most.", database.max_connections)
         yield _gauge("pool_in_use", "Connections to PostgreSQL that are busy now.", database.pool_in_use)
         yield _gauge(
             "database_up",

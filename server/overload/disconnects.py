@@ -5,7 +5,7 @@ from types import TracebackType
 
 from starlette.types import Receive
 
-from db.deadlines import drop_deadline, set_deadline
+from db.deadlines import reset_deadline, set_deadline
 
 # What is answered sooner than this is not worth watching over; nothing goes unwatched for twice as long.
 LOOK_SECONDS = 0.05
@@ -61,7 +61,7 @@ class WhileAwaited:
         self._token = set_deadline(self._ends_at)
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        drop_deadline(self._token)
+        reset_deadline(self._token)
         if self._watching is None:
             del self._watch.unwatched[self]
             return

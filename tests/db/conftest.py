@@ -1,3 +1,5 @@
+"""Fixtures for tests of the database layer."""
+
 import asyncio
 from collections.abc import AsyncIterator
 
@@ -15,7 +17,7 @@ def people_url(postgres: URL, template: URL) -> URL:
 
 @pytest.fixture
 async def people(people_url: URL) -> AsyncIterator[Database]:
-    """A database without users. Each test gets the same, emptied: to make one takes longer than such a test."""
+    """A database without users. All tests share one, which is emptied: creating one takes longer than such a test."""
     database = Database(people_url, pool_size=5)
     async with database.transaction() as connection:
         await connection.execute(text("DELETE FROM users"))

@@ -1,4 +1,4 @@
-"""API keys: whom they are of, for how long, and when they were used."""
+"""Writes and queries of API keys: owner, scopes, expiry, revocation and last use."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from db.engine import Database
 from db.queries import api_keys as queries
 from db.queries import identities
-from db.queries.users import everyone
+from db.queries.users import all_users
 from db.writes import api_keys, users
 from db.writes.validation import ValidationError
 
@@ -34,20 +34,20 @@ async def created(database: Database, name: str, *, is_admin: bool = False) -> i
         return await users.create(connection, username=name, password_hash="!", is_admin=is_admin)
 
 
-async def make(database: Database, user: int, number: int = 1, **changes: Any) -> int:
+async def create_key(database: Database, user: int, number: int = 1, **changes: Any) -> int:
     key_hash = HASH if number == 1 else sha256(str(number).encode()).digest()
     values = {"name": "bot", "prefix": f"prefix{number}", "key_hash": key_hash, "scopes": ["READ"], "expires_at": None}
     async with database.transaction() as connection:
         return await api_keys.create(connection, user, **(values | changes))
 
 
-async def refused(database: Database, user: int, **changes: Any) -> tuple[str, str]:
-    with pytest.raises(ValidationError) as told:
-        await make(database, user, **changes)
-    return told.value.problems[0].field[0], told.value.problems[0].code
+async def rejection(database: Database, user: int, **changes: Any) -> tuple[str, str]:
+    with pytest.raises(ValidationError) as raised:
+        await create_key(database, user, **changes)
+    return raised.value.errors[0].field[0], raised.value.errors[0].code
 
 
-async def is_good(database: Database) -> bool:
+async def is_accepted(database: Database) -> bool:
     return bool(await database.fetch_rows(identities.of_api_key(HASH)))
 
 
@@ -56,9 +56,9 @@ async def write(database: Database, statement: str) -> None:
         await connection.execute(text(statement))
 
 
-async def test_a_key_tells_who_it_is_and_what_it_is_for(database: Database, user: int) -> None:
+async def test_a_key_identifies_its_user_and_scopes(database: Database, user: int) -> None:
     in_a_day = datetime.now(UTC) + timedelta(days=1)
-    key = await make(database, user, scopes=["WRITE", "READ", "WRITE"], expires_at=in_a_day)
+    key = await create_key(database, user, scopes=["WRITE", "READ", "WRITE"], expires_at=in_a_day)
     found = await database.fetch_rows(identities.of_api_key(HASH))
     assert found == [(user, False, key, ["READ", "WRITE"], in_a_day, None)]
     for other in (b"", b"x" * 32, HASH[:-1]):
@@ -74,82 +74,86 @@ async def test_a_key_tells_who_it_is_and_what_it_is_for(database: Database, user
         "DELETE FROM users",
     ],
 )
-async def test_a_key_that_is_good_no_longer(database: Database, user: int, end: str) -> None:
-    await make(database, user)
-    assert await is_good(database)
+async def test_a_revoked_expired_or_orphaned_key_is_rejected(database: Database, user: int, end: str) -> None:
+    await create_key(database, user)
+    assert await is_accepted(database)
     await write(database, end)
-    assert not await is_good(database)
+    assert not await is_accepted(database)
 
 
-async def test_keys_come_back_with_their_user(database: Database, user: int) -> None:
-    await make(database, user)
+async def test_keys_work_again_when_their_user_is_enabled(database: Database, user: int) -> None:
+    await create_key(database, user)
     async with database.transaction() as connection:
         await users.disable(connection, user)
-    assert not await is_good(database)
+    assert not await is_accepted(database)
     async with database.transaction() as connection:
         await users.enable(connection, user)
-    assert await is_good(database)
+    assert await is_accepted(database)
 
 
-async def test_keys_that_nobody_may_make(database: Database, user: int) -> None:
+async def test_invalid_keys_are_rejected(database: Database, user: int) -> None:
     for name in ("", "  ", "x" * 101, "a\nb", "a\0", "\ud800"):
-        assert await refused(database, user, name=name) == ("name", "INVALID_NAME")
+        assert await rejection(database, user, name=name) == ("name", "INVALID_NAME")
     for scopes in ([], ["read"], ["READ", "ALL"]):
-        assert await refused(database, user, scopes=scopes) == ("scopes", "INVALID_SCOPES")
-    assert await refused(database, user, expires_at=datetime.now(UTC)) == ("expires_at", "INVALID_TIME")
-    assert await refused(database, 999) == ("user", "USER_NOT_FOUND")
+        assert await rejection(database, user, scopes=scopes) == ("scopes", "INVALID_SCOPES")
+    assert await rejection(database, user, expires_at=datetime.now(UTC)) == ("expires_at", "INVALID_TIME")
+    assert await rejection(database, 999) == ("user", "USER_NOT_FOUND")
     await write(database, "UPDATE users SET is_active = false")
-    assert await refused(database, user) == ("user", "USER_NOT_FOUND")
-    assert await database.fetch_rows(queries.of(None)) == []
+    assert await rejection(database, user) == ("user", "USER_NOT_FOUND")
+    assert await database.fetch_rows(queries.for_username(None)) == []
 
 
-async def test_the_scope_admin_is_for_administrators(database: Database, user: int) -> None:
-    assert await refused(database, user, scopes=["READ", "ADMIN"]) == ("scopes", "NOT_ADMIN")
+async def test_only_administrators_can_have_the_scope_admin(database: Database, user: int) -> None:
+    assert await rejection(database, user, scopes=["READ", "ADMIN"]) == ("scopes", "NOT_ADMIN")
     admin = await created(database, "boss", is_admin=True)
-    await make(database, admin, scopes=["ADMIN"])
+    await create_key(database, admin, scopes=["ADMIN"])
     ((user_id, is_admin, _, scopes, *_),) = await database.fetch_rows(identities.of_api_key(HASH))
     assert (user_id, is_admin, scopes) == (admin, True, ["ADMIN"])
 
 
-async def test_a_user_has_so_many_keys_at_most(database: Database, user: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_keys, "MOST_KEYS", 3)
-    made = await asyncio.gather(*(make(database, user, number) for number in range(1, 5)), return_exceptions=True)
-    assert [one.problems[0].code for one in made if isinstance(one, ValidationError)] == ["TOO_MANY_KEYS"]
-    (first, *_) = [one for one in made if isinstance(one, int)]
+async def test_the_number_of_keys_per_user_is_limited(
+    database: Database, user: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_keys, "MAX_KEYS", 3)
+    created_keys = await asyncio.gather(
+        *(create_key(database, user, number) for number in range(1, 5)), return_exceptions=True
+    )
+    assert [one.errors[0].code for one in created_keys if isinstance(one, ValidationError)] == ["TOO_MANY_KEYS"]
+    (first, *_) = [one for one in created_keys if isinstance(one, int)]
     async with database.transaction() as connection:
         assert await api_keys.revoke(connection, user, first)
-    await make(database, user, 9)
-    await make(database, await created(database, "other"), 10)
-    assert [row.keys for row in await database.fetch_rows(everyone())] == [3, 1]
+    await create_key(database, user, 9)
+    await create_key(database, await created(database, "other"), 10)
+    assert [row.keys for row in await database.fetch_rows(all_users())] == [3, 1]
 
 
-async def test_a_key_is_revoked_once_and_by_its_user(database: Database, user: int) -> None:
-    key, other = await make(database, user), await created(database, "other")
+async def test_a_key_is_revoked_once_and_only_by_its_user(database: Database, user: int) -> None:
+    key, other = await create_key(database, user), await created(database, "other")
     async with database.transaction() as connection:
         assert not await api_keys.revoke(connection, other, key)
         assert not await api_keys.revoke(connection, user, key + 1)
-    assert await is_good(database)
+    assert await is_accepted(database)
     async with database.transaction() as connection:
         assert await api_keys.revoke(connection, user, key)
         assert not await api_keys.revoke(connection, user, key)
         assert not await api_keys.revoke_by_prefix(connection, "prefix1")
-    assert not await is_good(database)
-    await make(database, user, 2)
+    assert not await is_accepted(database)
+    await create_key(database, user, 2)
     async with database.transaction() as connection:
         assert await api_keys.revoke_by_prefix(connection, "prefix2")
         assert not await api_keys.revoke_by_prefix(connection, "prefix3")
 
 
 async def test_keys_are_listed_without_their_hashes(database: Database, user: int) -> None:
-    await make(database, user, name="second", scopes=["WRITE"])
-    await make(database, await created(database, "other"), 2)
-    listed = await database.fetch_rows(queries.of("ADA"))
+    await create_key(database, user, name="second", scopes=["WRITE"])
+    await create_key(database, await created(database, "other"), 2)
+    listed = await database.fetch_rows(queries.for_username("ADA"))
     assert [tuple(row) for row in listed] == [("ada", True, "second", "prefix1", ["WRITE"], None, None, None)]
-    assert [row.username for row in await database.fetch_rows(queries.of(None))] == ["ada", "other"]
+    assert [row.username for row in await database.fetch_rows(queries.for_username(None))] == ["ada", "other"]
 
 
-async def test_the_last_use_is_noted_once_a_minute(database: Database, user: int) -> None:
-    key = await make(database, user)
+async def test_the_last_use_is_recorded_once_a_minute(database: Database, user: int) -> None:
+    key = await create_key(database, user)
 
     async def touch() -> bool:
         async with database.transaction() as connection:
@@ -163,7 +167,7 @@ async def test_the_last_use_is_noted_once_a_minute(database: Database, user: int
     assert sorted(await asyncio.gather(touch(), touch(), touch())) == [False, False, True]
     async with database.transaction() as connection:
         assert not await api_keys.touch(connection, key + 1)
-    # Nobody waits for another who notes it.
+    # A concurrent update of the row is skipped without waiting.
     await write(database, "UPDATE api_keys SET last_used_at = NULL")
     async with database.transaction() as connection:
         assert await api_keys.touch(connection, key)
@@ -173,7 +177,7 @@ async def test_the_last_use_is_noted_once_a_minute(database: Database, user: int
 @pytest.mark.parametrize(
     "damage", ["scopes = '{}'", "scopes = '{READ,ALL}'", "scopes = '{NULL}'", "key_hash = 'short'"]
 )
-async def test_what_the_table_refuses(database: Database, user: int, damage: str) -> None:
-    await make(database, user)
+async def test_the_table_rejects_invalid_keys(database: Database, user: int, damage: str) -> None:
+    await create_key(database, user)
     with pytest.raises(IntegrityError):
         await write(database, f"UPDATE api_keys SET {damage}")

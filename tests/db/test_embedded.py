@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: shared by those who open its folder, and stopped by the last of them."""
+"""The embedded PostgreSQL: shared by the processes that open its folder, and stopped by the last."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from db.embedded import EmbeddedPostgres
 
 
-def test_it_starts_stops_and_starts_again(tmp_path: Path) -> None:
+def test_the_server_starts_stops_and_starts_again(tmp_path: Path) -> None:
     embedded = EmbeddedPostgres(tmp_path)
     assert embedded.is_new
     with pytest.raises(RuntimeError, match="No PostgreSQL runs"):
@@ -22,23 +22,23 @@ def test_it_starts_stops_and_starts_again(tmp_path: Path) -> None:
             embedded.url()
 
 
-def test_another_user_keeps_it_running_and_a_dead_one_does_not(tmp_path: Path) -> None:
+def test_another_live_process_keeps_the_server_running_and_a_dead_one_does_not(tmp_path: Path) -> None:
     embedded = EmbeddedPostgres(tmp_path)
     embedded.open()
-    users = embedded.data / ".handle_pids.json"
+    registry = embedded.data / ".handle_pids.json"
     alive, dead = 1, 2**22 - 7
-    users.write_text(json.dumps([*json.loads(users.read_text()), alive]))
+    registry.write_text(json.dumps([*json.loads(registry.read_text()), alive]))
     embedded.close()
     assert embedded.url()
     embedded.open()
-    users.write_text(json.dumps([*json.loads(users.read_text())[1:], dead]))
+    registry.write_text(json.dumps([*json.loads(registry.read_text())[1:], dead]))
     embedded.close()
     with pytest.raises(RuntimeError, match="No PostgreSQL runs"):
         embedded.url()
 
 
-def test_a_stale_pid_file_is_no_server(tmp_path: Path) -> None:
-    """After a crash of the machine, the id in the file may be that of any process."""
+def test_a_stale_pid_file_is_not_taken_for_a_running_server(tmp_path: Path) -> None:
+    """After a crash of the machine, the process id in the file can belong to an unrelated process."""
     embedded = EmbeddedPostgres(tmp_path)
     embedded.open()
     pid_file = embedded.data / "postmaster.pid"

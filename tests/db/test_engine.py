@@ -1,4 +1,4 @@
-"""The pool, the probe, and what becomes of errors."""
+"""The pool, the health check, and the translation of errors."""
 
 import asyncio
 import os
@@ -11,10 +11,12 @@ from sqlalchemy import URL, text
 
 from db.engine import Database, driver_url
 from db.errors import DatabaseUnavailable, Overloaded, Rejected, StatementTimeout
+from tests.db.activity import watching
+from tests.waiting import eventually
 
 
-async def test_the_session_is_ours(database: Database) -> None:
-    wanted = {
+async def test_session_settings(database: Database) -> None:
+    expected = {
         "TimeZone": "UTC",
         "jit": "off",
         "statement_timeout": "10s",
@@ -22,7 +24,7 @@ async def test_the_session_is_ours(database: Database) -> None:
         "idle_in_transaction_session_timeout": "30s",
         "application_name": "candlegraph",
     }
-    for name, value in wanted.items():
+    for name, value in expected.items():
         assert await database.fetch_value(text(f"SHOW {name}")) == value
 
 
@@ -45,7 +47,7 @@ async def test_a_transaction_is_all_or_nothing_and_leaves_the_pool_in_autocommit
 
 
 @pytest.mark.parametrize("url", ["postgresql://u@127.0.0.1:1/d", "postgresql://u@/d?host=/nowhere"])
-async def test_a_database_that_is_away(url: str) -> None:
+async def test_a_server_that_cannot_be_reached(url: str) -> None:
     database = Database(driver_url(url))
     with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
         await database.fetch_value(text("SELECT 1"))
@@ -63,7 +65,7 @@ async def test_a_database_that_does_not_exist(postgres: URL) -> None:
     await database.close()
 
 
-async def test_a_pool_that_is_used_up(database_url: URL) -> None:
+async def test_an_exhausted_pool(database_url: URL) -> None:
     database = Database(database_url, pool_size=1, timeout_seconds=0.1)
     async with database.connect():
         with pytest.raises(Overloaded, match="busy"):
@@ -79,14 +81,14 @@ async def test_a_statement_that_runs_too_long(database: Database) -> None:
         await database.fetch_value(text("SELECT pg_sleep(1)"))
 
 
-async def test_a_statement_that_refuses(database: Database) -> None:
-    with pytest.raises(Rejected, match=r"^No\.$") as refused:
+async def test_a_statement_that_rejects_its_input(database: Database) -> None:
+    with pytest.raises(Rejected, match=r"^No\.$") as rejected:
         await database.fetch_value(text("""SELECT candlegraph_refuse('No.', '{"code": "C", "limit": 5}')"""))
-    assert refused.value.code == "C"
-    assert refused.value.details == {"limit": 5}
+    assert rejected.value.code == "C"
+    assert rejected.value.details == {"limit": 5}
 
 
-async def test_a_server_that_stops_answering_costs_the_timeout_and_no_more(database_url: URL) -> None:
+async def test_a_server_that_hangs_delays_requests_by_the_timeout_only(database_url: URL) -> None:
     database = Database(database_url, pool_size=1, timeout_seconds=0.5)
     backend = await database.fetch_value(text("SELECT pg_backend_pid()"))
     os.kill(backend, signal.SIGSTOP)
@@ -95,20 +97,22 @@ async def test_a_server_that_stops_answering_costs_the_timeout_and_no_more(datab
         probe = await database.probe(timeout_seconds=0.2)
         assert probe.message == "No answer within 0.2 s."
         assert time.monotonic() - started < 0.4
-        await asyncio.sleep(2.5)  # the connection that was given up is closed by force
-        assert database.pool_in_use == 0
+        # The abandoned connection is closed by force after two seconds.
+        await eventually(lambda: database.pool_in_use == 0)
         assert await database.fetch_value(text("SELECT 1")) == 1
     finally:
         os.kill(backend, signal.SIGCONT)
     await database.close()
 
 
-async def test_a_cancelled_reader_gives_its_connection_back(database: Database) -> None:
-    for _ in range(3):
-        reading = asyncio.create_task(database.fetch_value(text("SELECT pg_sleep(30)")))
-        await asyncio.sleep(0.05)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
+async def test_a_cancelled_read_returns_its_connection(database: Database, database_url: URL) -> None:
+    async with watching(database_url) as activity:
+        for _ in range(3):
+            reading = asyncio.create_task(database.fetch_value(text("SELECT pg_sleep(30)")))
+            await activity.seconds_until("pg_sleep", 1)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            await activity.seconds_until("pg_sleep", 0)
     assert database.pool_in_use == 0
     assert await database.fetch_value(text("SELECT 1")) == 1

@@ -1,4 +1,4 @@
-"""What long ranges read: at most one row for each candle, where a rollup is as long as the candles."""
+"""Rows that queries for long ranges read: one per candle if a rollup has the requested interval."""
 
 import asyncio
 import json
@@ -51,15 +51,15 @@ def url(postgres: URL, template: URL) -> URL:
 @pytest.fixture
 async def connection(url: URL) -> AsyncIterator[Connection]:
     connection = await scratch.connect(url)
-    # The tables here are so small that reading them whole would cost less.
+    # The tables are so small that a sequential scan would cost less.
     await connection.execute("SET enable_seqscan = off")
     await connection.execute(f"SET random_page_cost = {SERVER_SETTINGS['random_page_cost']}")
     yield connection
     await connection.close()
 
 
-def wanted(symbol: str, interval: str, *, span: Span | None = None, last: int | None = None) -> Any:
-    """The statement of a coin's candles, its values as parameters."""
+def candle_statement(symbol: str, interval: str, *, span: Span | None = None, last: int | None = None) -> Any:
+    """The statement for a coin's candles, with its values as parameters."""
     coin = Cryptocurrency.rows()
     count = None if last is None else bindparam(None, last, Integer)
     cases, otherwise = candles.between(coin.c, interval=interval, span=span, last=count)
@@ -85,10 +85,10 @@ async def answer(connection: Connection, statement: Any) -> tuple[int, dict[str,
 
 
 def _count(node: dict[str, Any], read: dict[str, int]) -> None:
-    """Add up the rows that the plan's scans looked at, those that a filter removed too."""
+    """Add up the rows that the plan's scans read, including those that a filter removed."""
     if "Relation Name" in node:
-        looked_at = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-        read[node["Relation Name"]] = read.get(node["Relation Name"], 0) + round(looked_at * node["Actual Loops"])
+        rows_read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        read[node["Relation Name"]] = read.get(node["Relation Name"], 0) + round(rows_read * node["Actual Loops"])
     for inner in node.get("Plans", []):
         _count(inner, read)
 
@@ -104,13 +104,15 @@ def _count(node: dict[str, Any], read: dict[str, int]) -> None:
         ("Z", "W1", 105, {"market_data": 735}),
     ],
 )
-async def test_two_years(connection: Connection, symbol: str, interval: str, count: int, read: dict[str, int]) -> None:
-    assert await answer(connection, wanted(symbol, interval, span=Span(SINCE, UNTIL))) == (count, read)
+async def test_a_range_of_two_years(
+    connection: Connection, symbol: str, interval: str, count: int, read: dict[str, int]
+) -> None:
+    assert await answer(connection, candle_statement(symbol, interval, span=Span(SINCE, UNTIL))) == (count, read)
 
 
-async def test_an_open_range_takes_two_looks_more(connection: Connection) -> None:
-    """Its width is that of the stored candles: from the first to the last."""
-    count, read = await answer(connection, wanted("B", "D1", span=Span(SINCE)))
+async def test_an_open_range_takes_two_more_index_lookups(connection: Connection) -> None:
+    """They find the first and the last stored candle, which give the width of the range."""
+    count, read = await answer(connection, candle_statement("B", "D1", span=Span(SINCE)))
     assert read == {"candle_rollups_d1": count, "market_data": 2}
 
 
@@ -126,20 +128,20 @@ async def test_an_open_range_takes_two_looks_more(connection: Connection) -> Non
         ("W1", {"candle_rollups_d1": 30 * 7}),
     ],
 )
-async def test_the_newest(connection: Connection, interval: str, read: dict[str, int]) -> None:
-    assert await answer(connection, wanted("B", interval, last=30)) == (30, read)
-    assert await answer(connection, wanted("B", interval, span=Span(None, UNTIL), last=30)) == (30, read)
+async def test_the_newest_candles(connection: Connection, interval: str, read: dict[str, int]) -> None:
+    assert await answer(connection, candle_statement("B", interval, last=30)) == (30, read)
+    assert await answer(connection, candle_statement("B", interval, span=Span(None, UNTIL), last=30)) == (30, read)
 
 
-async def test_the_newest_lie_behind_gaps(connection: Connection) -> None:
+async def test_the_newest_candles_of_a_series_with_gaps(connection: Connection) -> None:
     """One candle a day: the newest 30 weeks hold 210 of them, the newest 30 half hours only 30."""
-    assert await answer(connection, wanted("A", "M30", last=30)) == (30, {"market_data": 30 * 30})
-    assert await answer(connection, wanted("A", "H4", last=30)) == (30, {"candle_rollups_h1": 30 * 4})
+    assert await answer(connection, candle_statement("A", "M30", last=30)) == (30, {"market_data": 30 * 30})
+    assert await answer(connection, candle_statement("A", "H4", last=30)) == (30, {"candle_rollups_h1": 30 * 4})
 
 
-async def test_counting_stops_when_there_are_too_many(connection: Connection) -> None:
-    """Whether 10,000 are too few is known after as many hours, however many there are."""
+async def test_counting_stops_once_there_are_too_many(connection: Connection) -> None:
+    """More than 10,000 candles are rejected; a range of 10,000 hours is accepted by its width, without counting."""
     with pytest.raises(scratch.asyncpg.PostgresError, match="more than 10,000 candles"):
-        await answer(connection, wanted("B", "H1", span=Span(SINCE - timedelta(days=300))))
-    narrow = await answer(connection, wanted("B", "H1", span=Span(SINCE, SINCE + timedelta(hours=10_000))))
+        await answer(connection, candle_statement("B", "H1", span=Span(SINCE - timedelta(days=300))))
+    narrow = await answer(connection, candle_statement("B", "H1", span=Span(SINCE, SINCE + timedelta(hours=10_000))))
     assert narrow == (10_000, {"candle_rollups_h1": 10_000})

@@ -1,4 +1,4 @@
-"""The status of predictions, where candles are missing or cannot settle anything."""
+"""The status of unsettled predictions, if candles are missing or cannot settle them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
     ],
 )
 async def test_status_before_settling(database: Database, candles: dict[int, float], status: str) -> None:
-    """Candles by the hours from the target to their opening: the one at -1 closes at the target."""
+    """candles: closes by open time, in hours from the target. The candle at -1 closes at the target."""
     async with database.transaction() as connection:
         added = insert(Cryptocurrency).values(symbol="C", name="C", base_interval="H1").returning(Cryptocurrency.id)
         coin = (await connection.execute(added)).scalar_one()

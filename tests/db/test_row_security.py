@@ -90,7 +90,7 @@ async def test_a_viewer_is_shown_their_own_rows(stored: Database, table: str) ->
             rows = await stored.fetch_rows(LISTINGS[table].listing(ALL_ROWS).rows, viewer=viewer)
             assert len(rows) == len(mine)
         count = f"SELECT to_json(count(*)) FROM {table}"
-        (found,) = await stored.prepared.fetch_row(count, (), keep=True, viewer=viewer)
+        (found,) = await stored.prepared.fetch_row(count, (), cache_statement=True, viewer=viewer)
         assert found == b"%d" % len(mine)
 
 
@@ -172,14 +172,14 @@ async def test_a_row_gets_the_owner_of_the_row_that_it_follows(copied: Database)
 async def test_another_viewer_costs_one_round_trip(stored: Database) -> None:
     """The same viewer again costs none."""
     query = "SELECT to_json(count(*)) FROM trades"
-    await stored.prepared.fetch_row(query, (), keep=True, viewer=str(ANN))
+    await stored.prepared.fetch_row(query, (), cache_statement=True, viewer=str(ANN))
     async with stored.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
     sent: list[str] = []
     driver.add_query_logger(lambda logged: sent.append(logged.query))
     for viewer, trips in ((str(ANN), 1), (str(BEN), 2), (str(BEN), 1), (row_security.NO_VIEWER, 2)):
         sent.clear()
-        await stored.prepared.fetch_row(query, (), keep=True, viewer=viewer)
+        await stored.prepared.fetch_row(query, (), cache_statement=True, viewer=viewer)
         # The driver calls its loggers in the next iteration of the event loop.
         await asyncio.sleep(0)
         assert len(sent) == trips, sent
@@ -215,7 +215,7 @@ async def test_a_transaction_restores_role_and_viewer(stored: Database) -> None:
 async def test_a_new_connection_has_row_security(stored: Database) -> None:
     query = "SELECT to_json(array_agg(DISTINCT user_id)) FROM trades"
     for _ in range(2):
-        (owners,) = await stored.prepared.fetch_row(query, (), keep=True, viewer=str(BEN))
+        (owners,) = await stored.prepared.fetch_row(query, (), cache_statement=True, viewer=str(BEN))
         assert owners == b"[%d]" % BEN
         with pytest.raises(DatabaseUnavailable):
             async with stored.transaction() as connection:

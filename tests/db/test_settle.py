@@ -1,3 +1,5 @@
+"""Settling: which candle settles a prediction, repeated runs, and late or changed candles."""
+
 import asyncio
 import random
 from collections.abc import Sequence
@@ -9,10 +11,11 @@ from sqlalchemy import text
 from db.engine import Database
 from db.intervals import INTERVALS
 from db.settle import settle
+from tests.db.locks import until_waiting_for_a_lock
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2025, 6, 28, 12, tzinfo=UTC)
-# Recorded so long ago that a run does not look at the candle again.
+# A recording time so early that a run does not process the candle again.
 LONG_AGO = datetime(2025, 7, 1, tzinfo=UTC)
 PUT_CANDLE = text("""
 INSERT INTO market_data (
@@ -50,7 +53,7 @@ async def add_coin(database: Database, symbol: str = "BTC", interval: str = "H1"
 async def put_candles(
     database: Database, coin_id: int, closes: dict[datetime, float], *, recorded: datetime | None = None
 ) -> None:
-    """Insert candles by open time, or change their closes; both make a new version, recorded now."""
+    """Insert candles by open time, or change their closes. recorded: their created_at, by default now."""
     rows = [
         {"coin_id": coin_id, "at": at, "price": price, "recorded": recorded or datetime.now(UTC)}
         for at, price in closes.items()
@@ -100,13 +103,13 @@ async def test_error_is_the_signed_percentage_of_the_actual_price(database: Data
         pytest.param({NOON: 1.0, NOON + HOUR: 2.0}, NOON + 2 * HOUR, 2.0, id="the last one counts"),
         pytest.param({NOON: 1.0, NOON + HOUR: 2.0}, NOON + 1.5 * HOUR, 1.0, id="the last one that has closed counts"),
         pytest.param({NOON - HOUR: 1.0, NOON + HOUR: 2.0}, NOON + 1.5 * HOUR, None, id="its candle is missing"),
-        pytest.param({NOON: 0.0}, NOON + HOUR, None, id="no percentage of 0"),
-        pytest.param({NOON: 1e-300}, NOON + HOUR, None, id="no percentage beyond a double"),
-        pytest.param({NOON - HOUR: 1.0, NOON: 0.0}, NOON + HOUR, None, id="a close of 0 is not passed over"),
+        pytest.param({NOON: 0.0}, NOON + HOUR, None, id="a close of 0 settles nothing"),
+        pytest.param({NOON: 1e-300}, NOON + HOUR, None, id="an error beyond a double settles nothing"),
+        pytest.param({NOON - HOUR: 1.0, NOON: 0.0}, NOON + HOUR, None, id="a close of 0 is not skipped"),
         pytest.param({}, NOON + HOUR, None, id="no candles"),
     ],
 )
-async def test_which_candle_counts(
+async def test_the_candle_that_settles_a_prediction(
     database: Database, model_id: int, closes: dict[datetime, float], target: datetime, actual: float | None
 ) -> None:
     coin, other = await add_coin(database), await add_coin(database, "ETH")
@@ -118,7 +121,7 @@ async def test_which_candle_counts(
     assert await actuals(database) == {prediction: actual}
 
 
-async def test_an_absurd_prediction_does_not_stop_the_others(database: Database, model_id: int) -> None:
+async def test_a_prediction_out_of_range_does_not_stop_the_others(database: Database, model_id: int) -> None:
     coin = await add_coin(database)
     await put_candles(database, coin, {NOON: 1.0})
     (absurd,) = await predict(database, coin, model_id, [NOON + HOUR], price=1.7e308)
@@ -128,7 +131,7 @@ async def test_an_absurd_prediction_does_not_stop_the_others(database: Database,
 
 
 @pytest.mark.parametrize("interval", INTERVALS)
-async def test_the_length_of_a_candle_is_that_of_its_coin(database: Database, model_id: int, interval: str) -> None:
+async def test_the_interval_is_that_of_the_coin(database: Database, model_id: int, interval: str) -> None:
     coin = await add_coin(database, interval=interval)
     monday, length = datetime(2025, 6, 2, tzinfo=UTC), INTERVALS[interval]
     await put_candles(database, coin, {monday: 5.0})
@@ -160,7 +163,7 @@ async def test_a_second_run_writes_nothing(database: Database, model_id: int) ->
     assert await database.fetch_rows(versions) == written
 
 
-async def test_a_candle_that_arrives_late_settles_again_what_it_touches(database: Database, model_id: int) -> None:
+async def test_a_late_candle_settles_affected_predictions_again(database: Database, model_id: int) -> None:
     coin = await add_coin(database)
     await put_candles(database, coin, {NOON: 5.0}, recorded=LONG_AGO)
     at_close, later, unknown = await predict(database, coin, model_id, [NOON + HOUR, NOON + 2 * HOUR, NOON + 3 * HOUR])
@@ -171,7 +174,7 @@ async def test_a_candle_that_arrives_late_settles_again_what_it_touches(database
     assert await actuals(database) == {at_close: 5.0, later: 6.0, unknown: 6.0}
 
 
-async def test_a_candle_that_changes_settles_again_what_it_touches(database: Database, model_id: int) -> None:
+async def test_a_changed_candle_settles_affected_predictions_again(database: Database, model_id: int) -> None:
     coin = await add_coin(database)
     await put_candles(database, coin, {NOON: 5.0, NOON + HOUR: 6.0}, recorded=LONG_AGO)
     first, second = await predict(database, coin, model_id, [NOON + HOUR, NOON + 2 * HOUR])
@@ -183,7 +186,7 @@ async def test_a_candle_that_changes_settles_again_what_it_touches(database: Dat
     assert [row.error for row in errors] == [100 * (110 - 5.0) / 5.0, 100 * (110 - 8.0) / 8.0]
 
 
-async def test_everything_looks_at_what_was_recorded_long_ago(database: Database, model_id: int) -> None:
+async def test_everything_includes_candles_that_were_recorded_long_ago(database: Database, model_id: int) -> None:
     coin = await add_coin(database)
     await put_candles(database, coin, {NOON: 5.0}, recorded=LONG_AGO)
     (prediction,) = await predict(database, coin, model_id, [NOON + HOUR])
@@ -198,7 +201,7 @@ async def test_everything_looks_at_what_was_recorded_long_ago(database: Database
     "change",
     ["DELETE FROM market_data", "UPDATE market_data SET low_price = 0, close_price = 0, created_at = now()"],
 )
-async def test_nothing_is_ever_unsettled(database: Database, model_id: int, change: str) -> None:
+async def test_a_settled_prediction_never_becomes_unsettled(database: Database, model_id: int, change: str) -> None:
     coin = await add_coin(database)
     await put_candles(database, coin, {NOON: 5.0})
     (prediction,) = await predict(database, coin, model_id, [NOON + HOUR])
@@ -209,19 +212,19 @@ async def test_nothing_is_ever_unsettled(database: Database, model_id: int, chan
     assert await actuals(database) == {prediction: 5.0}
 
 
-async def test_a_second_settling_waits_for_the_first(database: Database, model_id: int) -> None:
+async def test_a_second_run_waits_for_the_first(database: Database, model_id: int) -> None:
     coin = await add_coin(database)
     await put_candles(database, coin, {NOON: 5.0})
     await predict(database, coin, model_id, [NOON + HOUR])
     async with database.transaction() as connection:
         assert await settle(connection) == 1
         second = asyncio.create_task(run(database))
-        done, _ = await asyncio.wait([second], timeout=0.3)
-        assert not done
+        await until_waiting_for_a_lock(database)
+        assert not second.done()
     assert await second == 0
 
 
-async def test_settlings_at_once_write_each_prediction_once(database: Database, model_id: int) -> None:
+async def test_concurrent_runs_write_each_prediction_once(database: Database, model_id: int) -> None:
     coin = await add_coin(database)
     times = [NOON + n * HOUR for n in range(500)]
     await put_candles(database, coin, dict.fromkeys(times, 5.0))
@@ -238,7 +241,7 @@ async def test_timeouts_end_with_the_transaction(database: Database) -> None:
 
 
 def evaluate(closes: dict[datetime, float], length: timedelta, target: datetime) -> float | None:
-    """The rule, as plainly as it can be said. None: it cannot be settled."""
+    """The actual price by a direct implementation of the rule; None if the prediction cannot be settled."""
     closed = [at for at in closes if at + length <= target]
     if not closed or max(closed) + length < target - length:
         return None
@@ -246,8 +249,8 @@ def evaluate(closes: dict[datetime, float], length: timedelta, target: datetime)
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_settling_equals_a_plain_evaluation(database: Database, model_id: int, seed: int) -> None:
-    """Random candles with gaps and zeros, random targets; then candles arrive late, or change, in random places."""
+async def test_settling_equals_a_direct_evaluation(database: Database, model_id: int, seed: int) -> None:
+    """Random candles with gaps and zeros and random targets; then random candles arrive late or change."""
     chance = random.Random(seed)
     intervals = {await add_coin(database, name, name): INTERVALS[name] for name in ("M1", "M5", "H1", "H4", "D1", "W1")}
     stored: dict[int, dict[datetime, float]] = {coin: {} for coin in intervals}
@@ -278,10 +281,10 @@ async def test_settling_equals_a_plain_evaluation(database: Database, model_id: 
     assert any(expected.values())
 
 
-async def test_a_run_touches_only_what_was_recorded_since_the_newest_settling(
+async def test_a_run_processes_only_candles_recorded_since_the_newest_settling(
     database: Database, model_id: int
 ) -> None:
-    """The margin is an hour: a transaction may commit that much later than its candles were recorded."""
+    """With a margin of an hour: a transaction may commit that long after its candles were recorded."""
     coin = await add_coin(database)
     await put_candles(database, coin, {NOON: 5.0}, recorded=LONG_AGO)
     await predict(database, coin, model_id, [NOON + HOUR])

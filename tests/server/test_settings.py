@@ -46,7 +46,7 @@ def test_every_usual_spelling_of_a_database_is_understood(monkeypatch: pytest.Mo
 
 
 REFUSED = [
-    ("DATABASE_URL", "mysql://u:hunter2@h/d", "Candlegraph speaks PostgreSQL only, not mysql"),
+    ("DATABASE_URL", "mysql://u:hunter2@h/d", "Candlegraph supports PostgreSQL only, not mysql"),
     ("DATABASE_URL", "not a url, hunter2", "it is not a URL like postgresql://"),
     ("DATABASE_URL", "postgresql://u:hunter2@h/d?sslmode=maybe", "sslmode must be one of"),
     ("DATABASE_URL", "postgresql://u:p@h:hunter2/d", "it is not a URL like postgresql://"),

@@ -188,7 +188,7 @@ async def test_when_too_many_sign_in_at_once_they_are_told(all_: People) -> None
     for _ in range(20):
         with pytest.raises(ValidationError) as refusal:
             await accounts.login(all_.database, "address", "carol", PASSWORD)
-        assert [problem.code for problem in refusal.value.problems] == ["TOO_MANY_ATTEMPTS"]
+        assert [problem.code for problem in refusal.value.errors] == ["TOO_MANY_ATTEMPTS"]
     passwords._places.release()
     assert (await accounts.login(all_.database, "address", "carol", PASSWORD)).access_token
     passwords.close()

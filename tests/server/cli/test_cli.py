@@ -78,7 +78,7 @@ def test_settings_that_cannot_be_used_are_told_in_a_line(folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "DATABASE_URL: Candlegraph speaks PostgreSQL only" in done.stderr
+    assert "DATABASE_URL: Candlegraph supports PostgreSQL only" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -161,11 +161,11 @@ def test_keys_are_looked_after(url: URL) -> None:
     ("command", "answer", "told"),
     [
         ("users create a~b", b"", "A user name has 1 to 50 letters"),
-        ("users create x --email x", b"", "This is no address"),
+        ("users create x --email x", b"", "This is not an address"),
         ("users create x", b"", "There is no terminal to ask for a password on"),
         ("users create x --password-stdin", b"123456789\r\n", "A password has at least 10 characters."),
         ("users create x --password-stdin", b"\xff" * 12, "The password on standard input is not in UTF-8."),
-        ("users create TAKEN --password-stdin", b"123456789 ", "There is a user TAKEN already."),
+        ("users create TAKEN --password-stdin", b"123456789 ", "A user named TAKEN already exists."),
         ("users disable nobody", b"", "There is no user 'nobody'."),
         ("users enable nobody", b"", "There is no user 'nobody'."),
         ("users reset-password nobody --password-stdin", b"123456789 ", "There is no user 'nobody'."),

@@ -12,7 +12,7 @@ from sqlalchemy import URL, text
 
 from db.changes import announce_all
 from db.engine import Database, driver_url
-from db.errors import DatabaseUnavailable, Overloaded, Rejected, StatementTimeout, Unconfirmed
+from db.errors import CommitUnconfirmed, DatabaseUnavailable, Overloaded, Rejected, StatementTimeout
 from server.monitoring import scrape
 from server.monitoring.metrics import MAX_OPERATIONS, RequestMetrics, StatementMetrics
 from tests.application import Client, counted, serving
@@ -173,14 +173,14 @@ async def test_applications_count_for_themselves(demo_url: URL) -> None:
         (Rejected("CODE", "", {}), "refused"),
         (StatementTimeout(), "timeout"),
         (DatabaseUnavailable(), "unavailable"),
-        (Unconfirmed(), "unavailable"),
+        (CommitUnconfirmed(), "unavailable"),
         (Overloaded(), "overloaded"),
         (ZeroDivisionError(), "error"),
     ],
 )
 def test_how_statements_end(error: Exception | None, outcome: str) -> None:
     registry = CollectorRegistry()
-    StatementMetrics(registry).ended(error)
+    StatementMetrics(registry).on_end(error)
     told = Figures(generate_latest(registry).decode())
     assert told("statements_total", outcome=outcome) == told("statements_total") == 1
 
