@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from graphql import DocumentNode, ExecutionResult, GraphQLError, execute
-from graphql.execution.values import VariableValues
 from strawberry import Schema
 
 from cache.answers import Computed, Source
@@ -34,6 +33,7 @@ from graph.compiler.statement import Budget
 from graph.context import Context
 from graph.documents import DocumentRejected, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
+from graph.graphql_core_compat import graphql_schema, replace_variable_values
 from graph.identity.callers import ANONYMOUS, Caller
 from graph.limits import USUAL, Rules
 from graph.metering import KEPT_POINTS, REFUSED_POINTS
@@ -79,7 +79,7 @@ class Pipeline:
     ) -> None:
         """documents: which texts are answered, and which hashes stand for one; any text by default, and no hash."""
         self._rules = rules or USUAL
-        self._schema = schema._schema
+        self._schema = graphql_schema(schema)
         self._context = context
         self._plans = context.plans
         self._documents = documents or PersistedQueries(None)
@@ -251,7 +251,7 @@ class Pipeline:
         )
         assert isinstance(executor, StatementExecutor), "the variables have been coerced before"
         stand_ins = operation.variables.stand_ins(values, planning)
-        executor.variable_values = VariableValues(executor.variable_values.sources, stand_ins)
+        replace_variable_values(executor, stand_ins)
         return compile_plan(executor, operation.document, planning, for_cache=self._context.cache.is_enabled)
 
     async def _row(

@@ -34,10 +34,10 @@ from graphql import (
     is_object_type,
     value_from_ast_untyped,
 )
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graph.compiler.deferred import ReadValue, Values
 from graph.compiler.executor import RELATION
+from graph.graphql_core_compat import field_metadata
 
 # A field's metadata: its Weight.
 WEIGHT = "weight"
@@ -311,8 +311,7 @@ class _Builder:
 
 
 def _weight(field: GraphQLField) -> Weight:
-    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    metadata: Mapping[str, Any] = getattr(definition, "metadata", {})
+    metadata = field_metadata(field)
     weight: Weight = metadata.get(WEIGHT) or (RELATED if RELATION in metadata else FREE)
     return weight
 

@@ -12,16 +12,13 @@ from graphql import (
     get_nullable_type,
     is_non_null_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
-from graphql.pyutils import Path
 from sqlalchemy import Executable, Select
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graph.compiler.pages import Page
 from graph.compiler.parents import Parents
 from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
 from graph.compiler.symbols import Either, Variants
+from graph.graphql_core_compat import BaseExecutor, FieldDetailsList, GroupedFieldSet, Path, field_metadata
 
 # Marks a field, in its metadata, whose resolver reads keys of its parent.
 RELATION = "relation"
@@ -41,7 +38,7 @@ class HasReader(Protocol):
     def reader(self) -> Reader: ...
 
 
-class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
+class StatementExecutor(BaseExecutor):
     """Answers rows by one statement a root field, and relations of concrete parents by one for all parents."""
 
     context_value: HasReader
@@ -148,8 +145,7 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
 def is_relation(parent_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
     """Whether the field's resolver returns rows."""
     field = parent_type.fields.get(fields[0].node.name.value)
-    definition = field and field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    return definition is not None and RELATION in definition.metadata
+    return field is not None and RELATION in field_metadata(field)
 
 
 def _relocated(error: Exception, path: Path) -> Exception:

@@ -20,8 +20,6 @@ from graphql import (
     Source,
     is_non_null_type,
 )
-from graphql.execution.collect_fields import collect_fields
-from graphql.pyutils import Path
 from sqlalchemy import BindParameter, ColumnElement, Text, cast, func, select
 from sqlalchemy.dialects.postgresql import JSON, asyncpg
 
@@ -30,6 +28,7 @@ from graph.compiler.executor import StatementExecutor, is_relation
 from graph.compiler.policy import Policy
 from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
 from graph.compiler.tags import CompiledSelect, dependences
+from graph.graphql_core_compat import Path, root_fields
 
 PLAN_BYTES = 3_000
 # What is left of a DeferredValue in a plan: the ways in which its value is read.
@@ -129,9 +128,7 @@ def compile_plan(
     root_type = executor.schema.query_type
     assert root_type is not None
     operation = executor.operation
-    fields = collect_fields(
-        executor.schema, executor.fragments, executor.variable_values, root_type, operation
-    ).grouped_field_set
+    fields = root_fields(executor, root_type)
     if len(fields) > MAX_ROOT_FIELDS:
         raise TooLarge
     budget = Budget()

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import strawberry
 from graphql import GraphQLField, GraphQLNamedType, GraphQLObjectType, get_named_type
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.schema_directive import Location
 
 from graph.compiler.deferred import ReadValue, Values, reader
+from graph.graphql_core_compat import field_metadata, schema_directives
 
 # A field's metadata: an Exceptionally.
 EXCEPTIONALLY = "cached_exceptionally"
@@ -62,9 +62,8 @@ class Policy:
 
     def visit(self, field: GraphQLField, arguments: Mapping[str, Any]) -> None:
         """Heed what a selected field says."""
-        definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-        said, of_type = _said_by(definition), _said_by_type(get_named_type(field.type))
-        exception = getattr(definition, "metadata", {}).get(EXCEPTIONALLY)
+        said, of_type = _said_by(field), _said_by(get_named_type(field.type))
+        exception = field_metadata(field).get(EXCEPTIONALLY)
         # A field may keep what it returns for longer than the type says, but it makes nothing public.
         self._heed_scope(said, of_type)
         if said is not None and said.max_age and exception is not None:
@@ -74,7 +73,7 @@ class Policy:
 
     def visit_type(self, type_: GraphQLObjectType) -> None:
         """Heed what a type says that no selected field returns by its own name."""
-        said = _said_by_type(type_)
+        said = _said_by(type_)
         self._heed_scope(said)
         self._heed_age(said)
 
@@ -90,10 +89,6 @@ def _seconds(value: Any, usual: int, exception: Exceptionally) -> int:
     return exception.seconds if exception.holds(value) else usual
 
 
-def _said_by_type(type_: GraphQLNamedType) -> CacheControl | None:
-    return _said_by(type_.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF))
-
-
-def _said_by(definition: Any) -> CacheControl | None:
-    directives = getattr(definition, "directives", None) or ()
+def _said_by(element: GraphQLField | GraphQLNamedType) -> CacheControl | None:
+    directives = schema_directives(element)
     return next((directive for directive in directives if isinstance(directive, CacheControl)), None)

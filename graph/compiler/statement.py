@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from graphql import (
+    Executor,
     GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -17,10 +18,6 @@ from graphql import (
     is_list_type,
     located_error,
 )
-from graphql.execution import Executor
-from graphql.execution.collect_fields import FieldDetails, FieldDetailsList
-from graphql.execution.values import get_argument_values
-from graphql.pyutils import Path
 from sqlalchemy import ColumnElement, FromClause, Select, Text, case, cast, func, literal_column, null, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
@@ -38,6 +35,14 @@ from graph.compiler.json import (
 from graph.compiler.pages import PLACES, Page, PageRows
 from graph.compiler.policy import Policy
 from graph.compiler.symbols import Each, Either, Part, Row, Variants, columns_of
+from graph.graphql_core_compat import (
+    FieldDetails,
+    FieldDetailsList,
+    Path,
+    argument_values,
+    build_resolve_info,
+    selected_fields,
+)
 
 # Generous for people, and an end for operations that grow without one.
 MAX_ROOT_FIELDS = 100
@@ -148,7 +153,7 @@ class Selection:
 
     def _is_plain(self, connection_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
         """Whether a page is asked for its rows alone, and neither for their places nor for what lies beyond."""
-        selected = self._executor.collect_subfields(connection_type, fields).grouped_field_set
+        selected = selected_fields(self._executor, connection_type, fields)
         return not any(details[0].node.name.value in PLACES for details in selected.values())
 
     def _object_type(self, name: str) -> GraphQLObjectType:
@@ -160,7 +165,7 @@ class Selection:
         self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row, outer: Tables
     ) -> Fields:
         """The selected fields of an object, each with its expression."""
-        selected = self._executor.collect_subfields(object_type, fields).grouped_field_set
+        selected = selected_fields(self._executor, object_type, fields)
         self._budget.spend(fields=len(selected))
         if len(path.as_list()) > MAX_DEPTH:
             raise TooLarge
@@ -185,7 +190,7 @@ class Selection:
         """What the resolver of a field returns for this parent."""
         field = object_type.fields[fields[0].node.name.value]
         assert field.resolve is not None, "Strawberry gives every field a resolver"
-        info = self._executor.build_resolve_info(field, [field.node for field in fields], object_type, path)
+        info = build_resolve_info(self._executor, field, [field.node for field in fields], object_type, path)
         arguments = self._arguments(field, fields[0])
         if self._policy is not None:
             self._policy.visit(field, arguments)
@@ -200,7 +205,5 @@ class Selection:
     def _arguments(self, field: GraphQLField, first: FieldDetails) -> dict[str, Any]:
         if not field.args:
             return {}
-        arguments = get_argument_values(
-            field, first.node, self._executor.variable_values, first.fragment_variable_values
-        )
+        arguments = argument_values(self._executor, field, first)
         return arguments if self._planning is None else defer_relative_literals(arguments, self._planning)

@@ -13,12 +13,12 @@ from graphql import (
     VariableDefinitionNode,
     coerce_input_value,
     get_nullable_type,
+    get_variable_values,
     is_enum_type,
     is_input_object_type,
     is_list_type,
     type_from_ast,
 )
-from graphql.execution.values import get_variable_values
 
 from graph.compiler.deferred import DeferredValue, Planning, ReadValue, Values, hashable, parameter_type
 

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import URL
 
 from graph.documents import read_operation
+from graph.graphql_core_compat import graphql_schema
 from graph.limits import Rules
 from graph.schema import create_schema
 from tests.application import GENEROUS, Client, serving
 
-SCHEMA = create_schema()._schema
+SCHEMA = graphql_schema(create_schema())
 COIN = '{ cryptocurrency(symbol: "BTC") { %s } }'
 
 COSTS = [

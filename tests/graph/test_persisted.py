@@ -12,11 +12,12 @@ from graph.compiler.cost import Cost
 from graph.compiler.global_ids import global_id
 from graph.compiler.variables import Variables
 from graph.documents import DocumentRejected, Operation, read_operation
+from graph.graphql_core_compat import graphql_schema
 from graph.persisted import MAX_TEXT, AllowList, AllowListError, PersistedQueries, example_variables
 from graph.schema import create_schema
 
 QUERY = "{ health { status } }"
-SCHEMA = create_schema()._schema
+SCHEMA = graphql_schema(create_schema())
 UNKNOWN = "0" * 64
 
 

@@ -7,6 +7,7 @@ import strawberry
 
 from graph.compiler.deferred import DeferredValue, Planning
 from graph.compiler.policy import EXCEPTIONALLY, CacheControl, CacheControlScope, Exceptionally, Policy
+from graph.graphql_core_compat import graphql_schema
 
 PRIVATE = CacheControlScope.PRIVATE
 
@@ -41,7 +42,7 @@ class Query:
     )
 
 
-SCHEMA = strawberry.Schema(Query)._schema
+SCHEMA = graphql_schema(strawberry.Schema(Query))
 
 
 def policy(*names: str, **arguments: Any) -> Policy:
