@@ -21,7 +21,7 @@ from graphql import (
 )
 from graphql.validation import NoSchemaIntrospectionCustomRule
 
-from graph.compiler.cost import Cost, TooManyPlaces
+from graph.compiler.cost import Cost, TooManySelections
 from graph.compiler.variables import Variables
 from graph.errors import MAX_ERRORS
 from graph.graphql_core_compat import is_document_too_long, is_validation_aborted, limit_field_comparisons
@@ -107,7 +107,7 @@ def _cost(schema: GraphQLSchema, document: DocumentNode, node: OperationDefiniti
     """Raises DocumentRejected."""
     try:
         return Cost(schema, document, node)
-    except TooManyPlaces:
+    except TooManySelections:
         message = "The operation selects too much at once: split it."
         raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(message)]) from None
 

@@ -45,7 +45,7 @@ COSTS = [
 
 def cost_of(query: str, variables: dict[str, Any] | None = None) -> float:
     operation = read_operation(SCHEMA, query, None, rules=GENEROUS)
-    values = operation.variables.coerced(variables or {}, 5)
+    values = operation.variables.coerce(variables or {}, 5)
     assert isinstance(values, dict)
     return operation.cost.requested(values)
 

@@ -11,7 +11,7 @@ from graph.compiler.cursors import position_in
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import global_id
 from graph.compiler.pages import Page
-from graph.compiler.symbols import Each, Either, Part, Row, Rows, Variants
+from graph.compiler.symbols import AggregatedRows, ConditionalRows, EmbeddedObject, Row, Rows, Variants
 from tests.graph.compiler import tables
 
 Node = TypeVar("Node")
@@ -76,8 +76,8 @@ class Shelf:
         return func.sum(self.pages)
 
     @value(list["Book"])
-    def books(self: Row) -> Each:
-        return Each(self, self.id.table, order_by=self.title, where=self.pages > 100)
+    def books(self: Row) -> AggregatedRows:
+        return AggregatedRows(self, self.id.table, order_by=self.title, where=self.pages > 100)
 
 
 @strawberry.type
@@ -102,15 +102,15 @@ class Author(Work):
         return page_of(select(book).where(book.author_id == self.id), first, last, after, before, newest_first)
 
     @relation(list["Book"])
-    def advertised(self: Row) -> Either:
+    def advertised(self: Row) -> ConditionalRows:
         """Ursula has her own books advertised, Italo the long ones of all; others those that nobody wrote."""
         own = (self.name == "Ursula", books_of(self.id, None, 0))
         long = (self.name == "Italo", books_of(None, None, 300))
-        return Either([own, long], by_nobody())
+        return ConditionalRows([own, long], by_nobody())
 
     @relation(Annotated["Book", strawberry.lazy("tests.graph.compiler.library")] | None)
-    def first_advertised(self: Row) -> Either:
-        return Either([(self.name == "Ursula", books_of(self.id, None, 0).limit(1))], by_nobody().limit(1))
+    def first_advertised(self: Row) -> ConditionalRows:
+        return ConditionalRows([(self.name == "Ursula", books_of(self.id, None, 0).limit(1))], by_nobody().limit(1))
 
     @relation(Shelf)
     def shelf(self: Row) -> Rows:
@@ -135,12 +135,12 @@ class Book(Work):
         return rows.order_by(review.id)
 
     @relation(Length)
-    def length(self: Row) -> Part:
-        return Part(self)
+    def length(self: Row) -> EmbeddedObject:
+        return EmbeddedObject(self)
 
     @relation(Length | None)
-    def length_if_translated(self: Row) -> Part:
-        return Part(self, exists=self.language != "en")
+    def length_if_translated(self: Row) -> EmbeddedObject:
+        return EmbeddedObject(self, exists=self.language != "en")
 
 
 @strawberry.type

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from graph.compiler.pages import Page
-from graph.compiler.symbols import Part, Row, Rows, Variants
+from graph.compiler.symbols import EmbeddedObject, Row, Rows, Variants
 from tests.graph.compiler import tables
 from tests.graph.compiler.library import (
     Author,
@@ -92,8 +92,8 @@ class Loan:
         return Variants(select(self.kind), self.kind, variants)
 
     @relation(Length | None)
-    def length(self: Row) -> Part:
-        return Part(self, exists=self.pages.is_not(None))
+    def length(self: Row) -> EmbeddedObject:
+        return EmbeddedObject(self, exists=self.pages.is_not(None))
 
     @relation(Shelf)
     def shelf(self: Row) -> Rows:

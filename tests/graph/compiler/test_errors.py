@@ -166,7 +166,7 @@ async def test_an_object_must_come_from_rows(client: Client) -> None:
     answer = await client.answer("{ author { noRows { title } } }")
     [error] = answer["errors"]
     assert error["path"] == ["author", "noRows"]
-    assert error["message"] == "Book comes from rows, but its resolver returned a int."
+    assert error["message"] == "The resolver of a Book must return rows, but returned a int."
 
 
 async def test_rows_of_an_async_resolver(client: Client) -> None:

@@ -6,7 +6,7 @@ import pytest
 import strawberry
 
 from graph.compiler.deferred import DeferredValue, Planning
-from graph.compiler.policy import EXCEPTIONALLY, CacheControl, CacheControlScope, Exceptionally, Policy
+from graph.compiler.policy import AGE_OVERRIDE, AgeOverride, CacheControl, CacheControlScope, Policy
 from graph.graphql_core_compat import graphql_schema
 
 PRIVATE = CacheControlScope.PRIVATE
@@ -38,7 +38,7 @@ class Query:
     live: Book = strawberry.field(directives=[CacheControl(max_age=0)])
     archived: list[Book] = strawberry.field(
         directives=[CacheControl(max_age=20)],
-        metadata={EXCEPTIONALLY: Exceptionally("year", lambda year: year is not None and year < 2000, 500)},
+        metadata={AGE_OVERRIDE: AgeOverride("year", lambda year: year is not None and year < 2000, 500)},
     )
 
 
@@ -68,17 +68,17 @@ def policy(*names: str, **arguments: Any) -> Policy:
 )
 def test_the_strictest_field_decides(names: list[str], seconds: int) -> None:
     found = policy(*names)
-    assert (found.is_kept, found.seconds({})) == (True, seconds)
+    assert (found.is_cacheable, found.max_age_seconds({})) == (True, seconds)
 
 
 def test_what_says_nothing_is_not_kept() -> None:
-    assert not policy("Query.bare", "Bare.title").is_kept
-    assert not policy().is_kept
+    assert not policy("Query.bare", "Bare.title").is_cacheable
+    assert not policy().is_cacheable
 
 
 @pytest.mark.parametrize("names", [["Query.live"], ["Query.book", "Query.live", "Book.title"]])
 def test_what_is_live_is_not_kept(names: list[str]) -> None:
-    assert not policy(*names).is_kept
+    assert not policy(*names).is_cacheable
 
 
 @pytest.mark.parametrize("names", [["Query.loan"], ["Query.counted"], ["Book.reader"], ["Query.book", "Query.loan"]])
@@ -93,16 +93,16 @@ def test_what_is_public_is_for_everybody() -> None:
 def test_a_type_that_no_field_returns_by_its_name() -> None:
     found = policy("Query.book")
     found.visit_type(SCHEMA.type_map["Loan"])  # type: ignore[arg-type]
-    assert (found.is_private, found.seconds({})) == (True, 50)
+    assert (found.is_private, found.max_age_seconds({})) == (True, 50)
 
 
 def test_an_argument_may_make_an_exception() -> None:
-    assert policy("Query.archived", year=1990).seconds({}) == 500
-    assert policy("Query.archived", year=2010).seconds({}) == 20
-    assert policy("Query.archived", "Query.book", year=1990).seconds({}) == 100
+    assert policy("Query.archived", year=1990).max_age_seconds({}) == 500
+    assert policy("Query.archived", year=2010).max_age_seconds({}) == 20
+    assert policy("Query.archived", "Query.book", year=1990).max_age_seconds({}) == 100
 
 
 def test_a_variable_is_looked_at_for_each_request() -> None:
     year = DeferredValue("year", lambda values: values["year"], 1990, Planning())
     found = policy("Query.archived", year=year)
-    assert [found.seconds({"year": of}) for of in (1990, 2010, None)] == [500, 20, 20]
+    assert [found.max_age_seconds({"year": of}) for of in (1990, 2010, None)] == [500, 20, 20]

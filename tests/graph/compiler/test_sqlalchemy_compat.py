@@ -21,7 +21,7 @@ def test_the_hook_is_called_for_each_select() -> None:
     book = aliased(tables.Book)
     inner = select(book.id).subquery()
     compiled = select(inner.c.id).compile(dialect=DIALECT)
-    assert [found.froms for found in compiled.readings] == [[inner], [alias_of(book)]]
+    assert [found.froms for found in compiled.selects] == [[inner], [alias_of(book)]]
 
 
 def alias_of(entity: object) -> object:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, ForeignKey, MetaData, Select, Table, Text, exists, func, or_, select
 from sqlalchemy import bindparam as bound
 
-from graph.compiler.plans import _written
+from graph.compiler.plans import _compile_select
 
 METADATA = MetaData()
 LIBRARY = Table(
@@ -27,7 +27,7 @@ SUMMARY = Table("summaries", METADATA, Column("library_id", ForeignKey("librarie
 
 
 def depends_on(statement: Select[Any]) -> set[tuple[str, Any]]:
-    _, _, found = _written([statement.scalar_subquery()])
+    _, _, found = _compile_select([statement.scalar_subquery()])
     return {(table, member and member({})) for table, member in found}
 
 
