@@ -1,4 +1,4 @@
-"""Objects that live in memory, with relations into the library: how a mutation's payload or a viewer looks."""
+"""Objects in memory with relations to the library's rows, like the payload of a mutation."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from tests.graph.compiler.library import (
 
 @dataclass
 class Slip:
-    """What the desk knows of a loan: keys, and no rows."""
+    """A loan as a Python object: it holds keys of rows."""
 
     label: str
     book_id: int | None = None
@@ -61,7 +61,7 @@ class Loan:
 
     @relation(list[Book])
     def similar(self: Row, longer_than: int = 0) -> Rows:
-        """Reads two attributes."""
+        """Reads two attributes of the parent."""
         book = aliased(tables.Book)
         rows = select(book).where(book.language == self.language, book.id != self.book_id, book.pages > longer_than)
         return rows.order_by(book.id)
@@ -76,8 +76,8 @@ class Loan:
         return select(book).where(book.published_at >= self.since).order_by(book.id)
 
     @relation(list[Author])
-    def everybody(self: Row) -> Rows:
-        """Reads nothing of its parent."""
+    def all_authors(self: Row) -> Rows:
+        """Reads no attribute of the parent."""
         author = aliased(tables.Author)
         return select(author).order_by(author.id)
 
@@ -134,6 +134,6 @@ class Mutation:
 class Subscription:
     @strawberry.subscription(graphql_type=Loan)
     async def loans(self, info: strawberry.Info) -> AsyncIterator[Any]:
-        # Nothing else holds on to an event: when the next one is made, its memory is free.
+        # Nothing else references an event: its memory is free when the next one is created.
         for book_id in range(1, info.context.events + 1):
             yield Slip(f"lent {book_id}", book_id=book_id, pages=book_id)
