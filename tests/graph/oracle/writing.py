@@ -64,11 +64,12 @@ class Writer:
     def _define(self, value: Any, type_: str, way: str) -> str:
         name = f"v{len(self.definitions)}"
         if way == DEFAULTED and value is None:
-            # Left out altogether: as good as null.
+            # Neither a value nor a default: the same as null.
             self.definitions.append(f"${name}: {type_}")
         elif way == DEFAULTED:
             self.definitions.append(f"${name}: {type_} = {literal(value)}")
         else:
+            # OVERRIDDEN: a default that the value overrides; the value itself is valid for any type.
             default = f" = {literal(value)}" if way == OVERRIDDEN and value is not None else ""
             self.definitions.append(f"${name}: {type_}{default}")
             self.values[name] = value
