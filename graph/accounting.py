@@ -11,7 +11,7 @@ from graph.compiler.deferred import Values
 
 def too_expensive(cost: Cost, values: Values, limit: float) -> GraphQLError:
     """The refusal of an operation that may cost more than the limit: it tells what would fit."""
-    requested, fits = cost.requested(values), cost.what_fits(values, limit)
+    requested, fits = cost.requested(values), cost.suggestions(values, limit)
     shown = f"{requested:,.0f}" if requested < math.inf else "too many"
     message = f"This may cost {shown} points, and {limit:,.0f} are allowed."
     if fits:

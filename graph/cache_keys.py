@@ -30,13 +30,13 @@ def cached_query(plan: Plan, name: str | None, arguments: Sequence[Any], values:
     digest = hashlib.blake2b(repr([_lasting(argument) for argument in arguments]).encode(), key=plan.digest)
     kind = PRIVATE if plan.policy.is_private else "response"
     key = f"{kind}:{(name or '-')[:MAX_NAME]}:{_shown(symbols)}:{digest.hexdigest()[:32]}"
-    return CachedQuery(key, tags, Tier.of(plan.policy.seconds(values)))
+    return CachedQuery(key, tags, Tier.of(plan.policy.max_age_seconds(values)))
 
 
 def lifetime_seconds(plan: Plan, arguments: Sequence[Any], values: Values) -> float:
     """For how long the plan's answer may be kept."""
     grains = [argument.grain for argument in arguments if isinstance(argument, RelativeLiteral)]
-    return min([plan.policy.seconds(values), *grains])
+    return min([plan.policy.max_age_seconds(values), *grains])
 
 
 def _tags(plan: Plan, values: Values) -> Iterator[Tag]:

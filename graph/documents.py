@@ -20,20 +20,17 @@ from graphql import (
     visit,
 )
 from graphql.validation import NoSchemaIntrospectionCustomRule
-from graphql.validation.rules import overlapping_fields_can_be_merged
 
-from graph.compiler.cost import Cost, TooManyPlaces
+from graph.compiler.cost import Cost, TooManySelections
 from graph.compiler.variables import Variables
 from graph.errors import MAX_ERRORS
+from graph.graphql_core_compat import is_document_too_long, is_validation_aborted, limit_field_comparisons
 from graph.limits import USUAL, Limits, OverLimit, Rules, check
 
 # What comparing fields of one name may cost: a hundredth of what graphql-core allows, which is seconds.
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2_000
+limit_field_comparisons(2_000)
 SHOWING_SCHEMA = specified_rules
 HIDING_SCHEMA = (*specified_rules, NoSchemaIntrospectionCustomRule)
-# What graphql-core says of a text that is too long, and where the budget is spent.
-TOO_LONG = "Syntax Error: Document contains more than"
-ABORTED = "Validation aborted."
 HIDDEN = "The document does not fit the schema."
 # What a parsed token takes, roughly.
 TOKEN_BYTES = 350
@@ -96,7 +93,7 @@ def _check(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinit
     shows = rules.shows_schema
     checked = SHOWING_SCHEMA if shows else HIDING_SCHEMA
     errors = validate(schema, document, checked, max_errors=MAX_ERRORS, hide_suggestions=not shows)
-    if any(error.message == ABORTED for error in errors):
+    if any(map(is_validation_aborted, errors)):
         message = "The operation selects fields of the same names too often to compare them all."
         raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(message)])
     if errors and not shows:
@@ -110,7 +107,7 @@ def _cost(schema: GraphQLSchema, document: DocumentNode, node: OperationDefiniti
     """Raises DocumentRejected."""
     try:
         return Cost(schema, document, node)
-    except TooManyPlaces:
+    except TooManySelections:
         message = "The operation selects too much at once: split it."
         raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(message)]) from None
 
@@ -119,7 +116,7 @@ def _parsed(text: str, limits: Limits) -> DocumentNode:
     try:
         return parse(text, max_tokens=limits.tokens, max_comments=limits.comments)
     except GraphQLError as error:
-        if error.message.startswith(TOO_LONG):
+        if is_document_too_long(error):
             extensions = {"code": "QUERY_TOO_LARGE"}
             raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(error.message, extensions=extensions)]) from error
         raise DocumentRejected("GRAPHQL_PARSE_FAILED", [error]) from error

@@ -12,7 +12,7 @@ from graph.compiler.cost import WEIGHT, Weight
 from graph.compiler.deferred import derive
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import InvalidGlobalId, global_id, read_global_id
-from graph.compiler.policy import EXCEPTIONALLY, CacheControl, CacheControlScope, Exceptionally
+from graph.compiler.policy import AGE_OVERRIDE, AgeOverride, CacheControl, CacheControlScope
 from graph.compiler.symbols import Row
 from graph.errors import InputError
 
@@ -34,7 +34,7 @@ def relation(
     description: str,
     *,
     tier: Tier | None = None,
-    exceptionally: Exceptionally | None = None,
+    age_override: AgeOverride | None = None,
     weight: Weight | None = None,
 ) -> Field:
     """A field whose resolver returns rows that belong to its parent, or a part of it.
@@ -45,7 +45,7 @@ def relation(
     field: Field = strawberry.field(
         graphql_type=graphql_type,
         description=description,
-        metadata={RELATION: True, EXCEPTIONALLY: exceptionally, WEIGHT: weight},
+        metadata={RELATION: True, AGE_OVERRIDE: age_override, WEIGHT: weight},
         directives=() if tier is None else cached(tier),
     )
     return field

@@ -66,7 +66,7 @@ def _smaller_page(arguments: Arguments, rows: float) -> tuple[str, int]:
     return "last" if isinstance(arguments.get("last"), int) else "first", int(rows)
 
 
-PAGE = Weight(size=_asked_rows, are_below=True, smaller=_smaller_page)
+PAGE = Weight(size=_asked_rows, rows_in_lists=True, suggest=_smaller_page)
 
 
 def connection(node_type: Any, description: str) -> Field:

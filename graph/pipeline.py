@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 from graphql import DocumentNode, ExecutionResult, GraphQLError, execute
-from graphql.execution.values import VariableValues
 from strawberry import Schema
 
 from cache.answers import Computed, Source
@@ -34,6 +33,7 @@ from graph.compiler.statement import Budget
 from graph.context import Context
 from graph.documents import DocumentRejected, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS, present
+from graph.graphql_core_compat import graphql_schema, replace_variable_values
 from graph.identity.callers import ANONYMOUS, Caller
 from graph.limits import USUAL, Rules
 from graph.metering import KEPT_POINTS, REFUSED_POINTS
@@ -79,7 +79,7 @@ class Pipeline:
     ) -> None:
         """documents: which texts are answered, and which hashes stand for one; any text by default, and no hash."""
         self._rules = rules or USUAL
-        self._schema = schema._schema
+        self._schema = graphql_schema(schema)
         self._context = context
         self._plans = context.plans
         self._documents = documents or PersistedQueries(None)
@@ -96,7 +96,7 @@ class Pipeline:
         if sent.query and sent.sha256:
             self._documents.keep(sent.sha256, sent.query)
         hides_schema = not self._rules.shows_schema
-        values = operation.variables.coerced(request.variables, MAX_ERRORS, hides_schema=hides_schema)
+        values = operation.variables.coerce(request.variables, MAX_ERRORS, hides_schema=hides_schema)
         if isinstance(values, list):
             return await self._refused(request, values, "BAD_USER_INPUT")
         requested = operation.cost.requested(values)
@@ -121,7 +121,7 @@ class Pipeline:
             self._plans.operations.record_use((text, name))
             operation = self._operation(GraphQLRequest(text, {}, name), queries_only=False)
             request = GraphQLRequest(text, example_variables(operation, self._schema), name)
-            values = operation.variables.coerced(request.variables, MAX_ERRORS)
+            values = operation.variables.coerce(request.variables, MAX_ERRORS)
             if operation.is_query and not isinstance(values, list):
                 values[VIEWER] = None
                 self._plans.plans.record_use(self._key(request, operation, values))
@@ -169,12 +169,12 @@ class Pipeline:
             arguments = plan.arguments(values)
         except Exception:
             return None
-        if plan.tells_snapshot:
+        if plan.selects_snapshot:
             return await self._cached(request, operation, plan, arguments, values, is_kept=is_kept)
-        if plan.beside is None:
+        if plan.resolver_document is None:
             return _assembled(plan, await self._row(request, plan, arguments, is_kept), None)
         row, beside = await asyncio.gather(
-            self._row(request, plan, arguments, is_kept), self._execute(plan.beside, request, plan.spent)
+            self._row(request, plan, arguments, is_kept), self._execute(plan.resolver_document, request, plan.budget)
         )
         return _assembled(plan, row, beside)
 
@@ -226,7 +226,7 @@ class Pipeline:
         if planning.specialized or readings is not None:
             key = self._key_by_readings(key, readings, planning, values)
         # What is executed beside holds on to its document.
-        return plan, self._keep(key, plan, plan.size + (operation.size if plan.beside else 0))
+        return plan, self._keep(key, plan, plan.size + (operation.size if plan.resolver_document else 0))
 
     def _key_by_readings(
         self, key: Hashable, kept: Specializations | None, planning: Planning, values: Values
@@ -250,8 +250,8 @@ class Pipeline:
             self._schema, operation.document, None, context, request.variables, request.name
         )
         assert isinstance(executor, StatementExecutor), "the variables have been coerced before"
-        stand_ins = operation.variables.stand_ins(values, planning)
-        executor.variable_values = VariableValues(executor.variable_values.sources, stand_ins)
+        stand_ins = operation.variables.defer(values, planning)
+        replace_variable_values(executor, stand_ins)
         return compile_plan(executor, operation.document, planning, for_cache=self._context.cache.is_enabled)
 
     async def _row(
@@ -307,7 +307,7 @@ def _assembled(plan: Plan, row: Row | Exception, beside: ExecutionResult | None)
     """The answer of a plan; None where the executor knows better which field is to blame."""
     if isinstance(row, Exception):
         return None if isinstance(row, Rejected) else _failed(plan, row, beside)
-    if not all(value is not None or root.is_nullable for root, value in zip(plan.rows, row, strict=True)):
+    if not all(value is not None or root.is_nullable for root, value in zip(plan.columns, row, strict=True)):
         return None
     if beside is None:
         return Answer(_written(plan.data(row, {}), []))
@@ -317,12 +317,12 @@ def _assembled(plan: Plan, row: Row | Exception, beside: ExecutionResult | None)
 
 def _failed(plan: Plan, failure: Exception, beside: ExecutionResult | None) -> Answer:
     """The answer of a plan whose statement failed: an error for each field that it was to answer."""
-    errors = [root.failure(failure) for root in plan.rows]
+    errors = [root.error(failure) for root in plan.columns]
     live = (beside.data if beside else {}) or {}
     if beside is not None:
         errors += beside.errors or []
-    is_null = not all(root.is_nullable for root in plan.rows) or (beside is not None and beside.data is None)
-    return Answer(_written(NULL if is_null else plan.data([None] * len(plan.rows), live), errors))
+    is_null = not all(root.is_nullable for root in plan.columns) or (beside is not None and beside.data is None)
+    return Answer(_written(NULL if is_null else plan.data([None] * len(plan.columns), live), errors))
 
 
 def _written(data: Sequence[bytes], errors: Sequence[GraphQLError]) -> bytes:

@@ -5,6 +5,7 @@ from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectT
 from strawberry.schema.config import StrawberryConfig
 
 from graph.compiler.executor import StatementExecutor
+from graph.graphql_core_compat import graphql_schema
 from graph.mutation import Mutation
 from graph.query import Query
 from graph.scalars import SCALARS
@@ -13,7 +14,7 @@ from graph.scalars import SCALARS
 def create_schema() -> strawberry.Schema:
     config = StrawberryConfig(scalar_map=SCALARS)
     schema = strawberry.Schema(query=Query, mutation=Mutation, config=config, execution_context_class=StatementExecutor)
-    _drop_null_defaults(schema._schema)
+    _drop_null_defaults(graphql_schema(schema))
     return schema
 
 

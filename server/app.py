@@ -27,6 +27,7 @@ from db.engine import Database
 from db.observer import Observer
 from db.settle import settle
 from graph.context import Context, Service
+from graph.graphql_core_compat import graphql_schema
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
 from graph.identity.callers import ANONYMOUS, UNRESTRICTED, Caller
@@ -122,7 +123,7 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Pi
     """What answers operations on this database. Raises AllowListError."""
     schema = create_schema()
     trusted = trusted_documents(settings, schema)
-    texts = trusted.operations(schema._schema) if trusted else []
+    texts = trusted.operations(graphql_schema(schema)) if trusted else []
     cache = open_cache(settings)
     buckets = Buckets(cache.shared)
     signed_in, anonymous = settings.points_a_minute
@@ -162,7 +163,7 @@ def trusted_documents(settings: Settings, schema: Schema) -> AllowList | None:
     if settings.trusted_documents is None:
         return None
     trusted = AllowList.read(settings.trusted_documents)
-    trusted.operations(schema._schema)
+    trusted.operations(graphql_schema(schema))
     return trusted
 
 

@@ -1,10 +1,10 @@
 """Deferred values: parameters whose value comes with each request, in a statement that is compiled once.
 
-While a plan is compiled, a resolver gets a DeferredValue in place of a variable's value: a statement's parameter.
-derive() computes another value from it, such as a key from a global id, and computes it again for each request, checks
-included. What decides the shape of the statement is read by specialize() and becomes part of the plan's key, as nulls,
-booleans, enums, the fields of input objects and the lengths of lists always are. A resolver that needs the value itself
-raises ValueRequired; it is called again with values, as if it had read them by specialize().
+While a plan is compiled, a resolver gets a DeferredValue in place of a variable's value: a parameter of the statement.
+derive() computes another value from it, such as a key from a global id, and does so again for each request, including
+its checks. specialize() reads a value that decides the shape of the statement: it becomes part of the plan's key, as
+nulls, booleans, enums, the fields of input objects and the lengths of lists always are. A resolver that needs the value
+itself raises ValueRequired; it is called again with values, as if it had read them by specialize().
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -21,7 +21,7 @@ from sqlalchemy.types import TypeEngine
 Values: TypeAlias = Mapping[str, Any]
 ReadValue: TypeAlias = Callable[[Values], Any]
 
-# What a parameter may be, and how PostgreSQL calls it.
+# The types that a parameter may have, in Python and in PostgreSQL.
 TYPES: dict[type, TypeEngine[Any]] = {
     str: Text(),
     int: BigInteger(),
@@ -32,28 +32,28 @@ TYPES: dict[type, TypeEngine[Any]] = {
 
 
 class ValueRequired(Exception):
-    """A resolver asked a DeferredValue for what only a value tells."""
+    """A resolver used a DeferredValue where the value itself is needed."""
 
 
 class RelativeLiteral:
-    """A literal that means something else at each request, such as now-1h. text is how it was written.
+    """A literal whose value depends on the time of the request, such as now-1h. text: the literal as written.
 
-    grain: the seconds after which it means something so different that an answer to it is to be made anew.
+    grain: for how many seconds an answer may be reused although the value moves on.
     """
 
     text: str
     grain: float
 
     def evaluate(self) -> Any:
-        """What it means now."""
+        """The value at this moment."""
         raise NotImplementedError
 
 
 class Planning:
-    """What is noted while one plan is compiled.
+    """Records of the compilation of one plan.
 
-    known: readings that the plan takes for granted, by who they are of. derived: every value that was derived;
-    each may refuse a request, whether the statement needs it or not. laters: how many DeferredValues were made.
+    specialized: how to read the values that the plan is specialized for, by their origin. derived: all derived values;
+    each may raise for a request, whether the statement uses it or not. deferred_values: how many were created.
     """
 
     def __init__(self) -> None:
@@ -63,20 +63,21 @@ class Planning:
 
 
 class DeferredValue(BindParameter[Any]):
-    """A variable, or what is worked out from variables.
+    """The value of a variable, or one derived from variables.
 
-    identity: who it is, unlike any literal. read gives it; now is what it is for the present request.
+    origin: where the value comes from, equal for two values that are read in the same way; no literal equals it.
+    read: reads the value from a request's variables. current: the value for the request that compiles the plan.
     """
 
     inherit_cache = True
 
     def __init__(
-        self, identity: Hashable, read: ReadValue, now: Any, planning: Planning, type_: TypeEngine[Any] | None = None
+        self, origin: Hashable, read: ReadValue, current: Any, planning: Planning, type_: TypeEngine[Any] | None = None
     ) -> None:
-        super().__init__(None, now, type_=type_ or _type_of(now), unique=True)
-        self.identity = identity
+        super().__init__(None, current, type_=type_ or _type_of(current), unique=True)
+        self.origin = origin
         self.read = read
-        self.now = now
+        self.current = current
         self.planning = planning
         planning.deferred_values += 1
 
@@ -96,41 +97,41 @@ class DeferredValue(BindParameter[Any]):
             raise ValueRequired
         return super().__ne__(other)
 
-    # As they are compared with columns, DeferredValues are told apart by identity.
+    # Comparison makes an SQL expression, so a DeferredValue is hashed by its identity, as any SQL expression.
     __hash__ = BindParameter.__hash__
 
 
-def request_parameter(name: str, now: int | None, planning: Planning) -> DeferredValue:
-    """A number that comes with each request beside its variables, under a name that none of them can have."""
-    return DeferredValue((request_parameter, name), itemgetter(name), now, planning, BigInteger())
+def request_parameter(name: str, current: int | None, planning: Planning) -> DeferredValue:
+    """An integer that comes with each request, under a name that no variable can have."""
+    return DeferredValue((request_parameter, name), itemgetter(name), current, planning, BigInteger())
 
 
 def derive(function: Callable[..., Any], *inputs: Any, type_: TypeEngine[Any] | None = None) -> Any:
-    """function(*inputs); where a DeferredValue is among them, a DeferredValue that calls it again at each request.
+    """function(*inputs); if an input is or holds a DeferredValue, a DeferredValue that calls it again for each request.
 
-    type_: of the parameter, where the value does not tell. An exception refuses the request, now or then.
+    type_: of the parameter, if the value does not determine it. An exception of the function rejects the request.
     """
-    now = function(*current_value(inputs))
+    current = function(*current_value(inputs))
     deferred = _first_deferred(inputs)
     if deferred is None:
-        return now
-    # It outlives the DeferredValues, so it must not hold on to them.
-    read_inputs = reader(inputs)
+        return current
+    # The reader outlives the DeferredValues, so it must not reference them.
+    read_inputs = make_reader(inputs)
     result = DeferredValue(
-        (function, _identity(inputs)), lambda values: function(*read_inputs(values)), now, deferred.planning, type_
+        (function, _origin_of(inputs)), lambda values: function(*read_inputs(values)), current, deferred.planning, type_
     )
     deferred.planning.derived.append(result)
     return result
 
 
 def specialize(value: Any) -> Any:
-    """The value itself, which becomes part of the plan's key where it is, or holds, a DeferredValue."""
-    return _each_deferred(value, _taken_for_granted)
+    """The value itself; if it is or holds a DeferredValue, it becomes part of the plan's key."""
+    return _replace_deferred(value, _specialized_value)
 
 
 def current_value(value: Any) -> Any:
-    """The value for the present request, which the plan must not depend on."""
-    return _each_deferred(value, lambda deferred: deferred.now)
+    """The value for the current request; the plan must not depend on it."""
+    return _replace_deferred(value, lambda deferred: deferred.current)
 
 
 def holds_deferred(value: Any) -> bool:
@@ -138,7 +139,7 @@ def holds_deferred(value: Any) -> bool:
 
 
 def defer_relative_literals(value: Any, planning: Planning) -> Any:
-    """The arguments of a field, with a DeferredValue for each literal that is relative to now."""
+    """The arguments of a field, with a DeferredValue in place of each literal that is relative to now."""
     if isinstance(value, RelativeLiteral):
         return DeferredValue((RelativeLiteral, value.text), lambda _: value.evaluate(), value, planning)
     if isinstance(value, list):
@@ -148,29 +149,29 @@ def defer_relative_literals(value: Any, planning: Planning) -> Any:
     return value
 
 
-def _taken_for_granted(deferred: DeferredValue) -> Any:
-    deferred.planning.specialized.setdefault(deferred.identity, deferred.read)
-    return deferred.now
+def _specialized_value(deferred: DeferredValue) -> Any:
+    deferred.planning.specialized.setdefault(deferred.origin, deferred.read)
+    return deferred.current
 
 
-def reader(value: Any) -> ReadValue:
-    """Reads every DeferredValue in a value."""
+def make_reader(value: Any) -> ReadValue:
+    """A function that reads the value from a request's variables."""
     if isinstance(value, DeferredValue):
         return value.read
     if isinstance(value, list | tuple):
-        kind, readers = type(value), [reader(part) for part in value]
+        kind, readers = type(value), [make_reader(part) for part in value]
         return lambda values: kind([read(values) for read in readers])
     return lambda _: value
 
 
-def _each_deferred(value: Any, change: Callable[[DeferredValue], Any]) -> Any:
-    """The same value with every DeferredValue in it changed."""
+def _replace_deferred(value: Any, replace: Callable[[DeferredValue], Any]) -> Any:
+    """The same value with every DeferredValue in it replaced."""
     if isinstance(value, DeferredValue):
-        return change(value)
+        return replace(value)
     if isinstance(value, list | tuple):
-        return type(value)([_each_deferred(part, change) for part in value])
+        return type(value)([_replace_deferred(part, replace) for part in value])
     if isinstance(value, dict):
-        return {key: _each_deferred(part, change) for key, part in value.items()}
+        return {key: _replace_deferred(part, replace) for key, part in value.items()}
     return value
 
 
@@ -184,29 +185,31 @@ def _first_deferred(value: Any) -> DeferredValue | None:
     return None
 
 
-def _identity(value: Any) -> Hashable:
-    return hashable(_each_deferred(value, lambda deferred: deferred.identity))
+def _origin_of(value: Any) -> Hashable:
+    return hashable(_replace_deferred(value, lambda deferred: deferred.origin))
 
 
 class Specializations:
-    """What plans take for granted of variables, beyond their shape: part of the key of such plans."""
+    """The values that an operation's plans are specialized for, beyond the shape of the variables."""
 
-    def __init__(self, known: Mapping[Hashable, ReadValue]) -> None:
-        self.specialized = known
+    def __init__(self, specialized: Mapping[Hashable, ReadValue]) -> None:
+        self.specialized = specialized
 
     def of(self, values: Values) -> Hashable:
-        return tuple([(identity, _reading(read, values)) for identity, read in self.specialized.items()])
+        """The part of a plan's key that these variables determine."""
+        return tuple([(origin, _read_for_key(read, values)) for origin, read in self.specialized.items()])
 
 
-def _reading(read: ReadValue, values: Values) -> Hashable:
+def _read_for_key(read: ReadValue, values: Values) -> Hashable:
     try:
         return hashable(read(values))
     except Exception:
-        # What is wrong with it is told when the plan itself reads it.
+        # The error is reported when the plan itself reads the value.
         return Exception
 
 
 def hashable(value: Any) -> Hashable:
+    """The same value with tuples in place of lists and input objects."""
     if isinstance(value, list | tuple):
         return tuple([hashable(part) for part in value])
     if isinstance(value, dict):
@@ -215,17 +218,17 @@ def hashable(value: Any) -> Hashable:
 
 
 def parameter_type(value: Any) -> type | None:
-    """Which of TYPES a value is of; None where it cannot be a parameter."""
+    """The type among TYPES that a value has; None if it cannot be a parameter."""
     if type(value) in TYPES:
         return type(value)
-    # A bool is an int, but no number.
-    return next((known for known in TYPES if isinstance(value, known)), None) if not isinstance(value, bool) else None
+    # In Python a bool is an int; in SQL it is not.
+    return next((type_ for type_ in TYPES if isinstance(value, type_)), None) if not isinstance(value, bool) else None
 
 
 def _type_of(value: Any) -> TypeEngine[Any]:
     if isinstance(value, list) and value:
         return ARRAY(_type_of(value[0]))
-    of = parameter_type(value)
-    if of is None:
+    python_type = parameter_type(value)
+    if python_type is None:
         raise ValueRequired
-    return TYPES[of]
+    return TYPES[python_type]

@@ -1,4 +1,4 @@
-"""Where GraphQL's executor hands over: a field whose resolver returns rows becomes a statement."""
+"""Executes operations without a plan: graphql-core's executor, which hands fields that return rows to the compiler."""
 
 from typing import Any, Protocol, Self
 
@@ -12,44 +12,41 @@ from graphql import (
     get_nullable_type,
     is_non_null_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
-from graphql.pyutils import Path
 from sqlalchemy import Executable, Select
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from graph.compiler.pages import Page
 from graph.compiler.parents import Parents
 from graph.compiler.statement import MAX_ROOT_FIELDS, Budget, Selection, TooLarge
-from graph.compiler.symbols import Either, Variants
+from graph.compiler.symbols import ConditionalRows, Variants
+from graph.graphql_core_compat import BaseExecutor, FieldDetailsList, GroupedFieldSet, Path, field_metadata
 
-# Marks a field, in its metadata, whose resolver reads keys of its parent.
+# Key in the metadata of fields whose resolvers return rows and read only keys of the parent.
 RELATION = "relation"
 
 
 class Reader(Protocol):
-    """What the executor needs of a database: it shows what whoever asks may see."""
+    """A database, restricted to the rows that the caller may see."""
 
     async def fetch_value(self, statement: Executable) -> Any: ...
     async def fetch_rows(self, statement: Executable) -> list[Any]: ...
 
 
 class HasReader(Protocol):
-    """What the executor needs of the context of a request."""
+    """The part of a request's context that the executor needs."""
 
     @property
     def reader(self) -> Reader: ...
 
 
-class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Answers rows by one statement a root field, and relations of concrete parents by one for all parents."""
+class StatementExecutor(BaseExecutor):
+    """Runs one statement for each root field that returns rows, and one for each relation of concrete parents."""
 
     context_value: HasReader
 
     def __init__(self, *args: Any, budget: Budget | None = None, **kwargs: Any) -> None:
-        """budget: what has been selected elsewhere in the operation."""
+        """budget: already used by the rest of the operation."""
         super().__init__(*args, **kwargs)
-        # A selection of the operation has one list of fields, however many parents it is completed for.
+        # By the id of a field list: a selection has one list, however many parents it is executed for.
         self._loaders: dict[int, tuple[FieldDetailsList, DataLoader[Any, Any]]] = {}
         self._budget = budget or Budget()
 
@@ -76,8 +73,8 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         result: Any,
         position_context: Any,
     ) -> Any:
-        # Rows come first: they answer for the whole selection below, non-null and lists included.
-        if isinstance(result, Select | Page | Variants | Either):
+        # Before the library's handling of non-null and lists: the statement answers the whole selection below.
+        if isinstance(result, Select | Page | Variants | ConditionalRows):
             return self._fetch(return_type, field_details_list, path, result)
         if type(result) is orjson.Fragment:
             return result
@@ -97,7 +94,7 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
     def build_per_event_executor(self, payload: Any) -> Self:
-        """One event of a subscription: loaders and counts must not outlive it."""
+        """An executor for one event of a subscription, with loaders and a budget of its own."""
         executor: Self = super().build_per_event_executor(payload)  # type: ignore[assignment]
         executor._loaders = {}
         executor._budget = Budget()
@@ -120,12 +117,12 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
             budget = self._budget
 
             async def load_all(sources: list[Any]) -> list[str | None]:
-                # However many batches the parents come in, their selection counts once.
+                # The selection counts once, in however many batches its parents are loaded.
                 nonlocal budget
                 selection, budget = Selection(self, budget), Budget()
                 return await self._fetch_for(sources, selection, parent_type, fields, path)
 
-            # Without a cache: its keys would be objects that may be gone, and another in their place.
+            # No cache: its keys would be ids of objects, and Python reuses the id of a freed object.
             self._loaders[id(fields)] = fields, DataLoader(load_all, cache=False)
         return self._loaders[id(fields)][1]
 
@@ -148,20 +145,19 @@ class StatementExecutor(StrawberryGraphQLCoreExecutionContext):
 def is_relation(parent_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
     """Whether the field's resolver returns rows."""
     field = parent_type.fields.get(fields[0].node.name.value)
-    definition = field and field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    return definition is not None and RELATION in definition.metadata
+    return field is not None and RELATION in field_metadata(field)
 
 
 def _relocated(error: Exception, path: Path) -> Exception:
-    """An error below a relation, which was located under the first of the parents, under this one."""
+    """An error below a relation with the path of this parent: it was located under the first of the parents."""
     if not isinstance(error, GraphQLError) or error.path is None:
         return error
-    place = path.as_list()
-    below = error.path[len(place) :]
+    parent_path = path.as_list()
+    below = error.path[len(parent_path) :]
     return GraphQLError(
         error.message,
         error.nodes,
-        path=[*place, *below],
+        path=[*parent_path, *below],
         original_error=error.original_error,
         extensions=error.extensions,
     )
@@ -171,5 +167,5 @@ def _fragment(return_type: GraphQLOutputType, text: str | None) -> orjson.Fragme
     if text is not None:
         return orjson.Fragment(text)
     if is_non_null_type(return_type):
-        raise TypeError(f"A {get_nullable_type(return_type)} that must exist does not.")
+        raise TypeError(f"A non-null {get_nullable_type(return_type)} has no row.")
     return None

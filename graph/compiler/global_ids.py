@@ -1,4 +1,4 @@
-"""Global ids, as Relay has them: the base64 form of "<type>:<primary key>", opaque to clients."""
+"""Global ids as in Relay: the base64 form of "<type>:<primary key>", opaque to clients."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Text, func, literal
 
 from graph.compiler.cursors import base64_text
 
-FORM = re.compile(r"([A-Za-z]+):([1-9][0-9]{0,18})", re.ASCII)
+PATTERN = re.compile(r"([A-Za-z]+):([1-9][0-9]{0,18})", re.ASCII)
 
 
 class InvalidGlobalId(ValueError):
@@ -17,7 +17,7 @@ class InvalidGlobalId(ValueError):
 
 
 def global_id(type_name: str, key: Any) -> Any:
-    """The global id of a row: an expression where the key is a column, a text where it is a value."""
+    """The global id of a row: an SQL expression if the key is a column, a text if it is a value."""
     if isinstance(key, int):
         return base64.b64encode(f"{type_name}:{key}".encode()).decode()
     expression: ColumnElement[str] = base64_text(func.concat(literal(f"{type_name}:", Text), key))
@@ -27,9 +27,9 @@ def global_id(type_name: str, key: Any) -> Any:
 def read_global_id(text: str) -> tuple[str, int]:
     """The type's name and the primary key. Raises InvalidGlobalId."""
     try:
-        form = FORM.fullmatch(base64.b64decode(text, validate=True).decode("ascii"))
+        match = PATTERN.fullmatch(base64.b64decode(text, validate=True).decode("ascii"))
     except (binascii.Error, ValueError):
-        form = None
-    if form is None or int(form[2]) >= 2**63:
+        match = None
+    if match is None or int(match[2]) >= 2**63:
         raise InvalidGlobalId
-    return form[1], int(form[2])
+    return match[1], int(match[2])

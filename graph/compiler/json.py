@@ -1,4 +1,4 @@
-"""JSON, written by PostgreSQL."""
+"""SQL expressions of JSON: PostgreSQL writes the answers."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -11,13 +11,13 @@ from sqlalchemy.types import Float
 
 Fields: TypeAlias = Sequence[tuple[str, ColumnElement[Any]]]
 
-# A column's name holds 63 bytes; GraphQL's names are ASCII and may be longer.
+# PostgreSQL cuts names after 63 bytes; GraphQL's names are ASCII and may be longer.
 MAX_COLUMN_NAME = 63
-# A function takes 100 arguments: 50 pairs.
+# A function takes at most 100 arguments: 50 pairs.
 MAX_PAIRS = 50
-# A statement selects 1,664 columns at most.
+# A statement selects at most 1,664 columns.
 MAX_COLUMNS = 1_600
-# No name of GraphQL: row_to_json(x) would mean a column x, if there were one, and clients choose the names of columns.
+# Not a GraphQL name: clients choose the names of columns, and row_to_json(x) means the column x if there is one.
 ROW = "row#"
 NUMBERS = (GraphQLFloat, GraphQLInt)
 EMPTY_LIST: ColumnElement[Any] = literal_column("'[]'::json", JSON)
@@ -31,7 +31,7 @@ def json_object(fields: Fields) -> ColumnElement[Any]:
     ]
     if len(objects) == 1:
         return objects[0]
-    # Each text but the last loses its closing brace, each but the first its opening one.
+    # All texts but the last lose their closing brace, all but the first their opening brace.
     texts = [cast(part, Text) for part in objects]
     joined = func.concat_ws(
         ",",
@@ -43,40 +43,40 @@ def json_object(fields: Fields) -> ColumnElement[Any]:
 
 
 def _pair(name: str, value: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    # A name of GraphQL holds letters, digits and underscores only, so it may stand in the statement.
+    # A GraphQL name has only letters, digits and underscores, so a literal is safe.
     return literal_column(f"'{name}'"), value
 
 
-def records(rows: Select[Any], fields: Fields, outer: Sequence[Any], *, many: bool) -> ColumnElement[Any]:
-    """The selected rows with these fields: an array, or one record or null. outer: the tables of enclosing statements.
+def select_records(rows: Select[Any], fields: Fields, outer: Sequence[Any], *, many: bool) -> ColumnElement[Any]:
+    """The rows with these fields: an array, or one record or null. outer: the tables of the enclosing statements.
 
-    They become JSON with what encloses them, in one go: a tenth cheaper than json_agg at each level.
+    The outermost expression turns them into JSON at once: a tenth cheaper than json_agg at each level.
     """
     if 0 < len(fields) <= MAX_COLUMNS and all(len(name) <= MAX_COLUMN_NAME for name, _ in fields):
         inner = _nested(rows, [value.label(name) for name, value in fields], outer)
-        return listed(inner.table_valued(), inner, many=many)
+        return collect_values(inner.table_valued(), inner, many=many)
     inner = _nested(rows, [json_object(fields).label("object")], outer)
-    return listed(inner.c.object, inner, many=many)
+    return collect_values(inner.c.object, inner, many=many)
 
 
-def listed(value: ColumnElement[Any], inner: Any, *, many: bool) -> ColumnElement[Any]:
+def collect_values(value: ColumnElement[Any], inner: Any, *, many: bool) -> ColumnElement[Any]:
     """The values of a subquery: an array, or one value or null."""
     rows = select(value).select_from(inner).scalar_subquery()
     return func.array(rows, type_=JSON) if many else type_coerce(rows, JSON)
 
 
-def json_of(value: ColumnElement[Any], *, many: bool) -> ColumnElement[Any]:
+def to_json(value: ColumnElement[Any], *, many: bool) -> ColumnElement[Any]:
     """An array or a record as JSON."""
     return func.array_to_json(value, type_=JSON) if many else func.to_json(value, type_=JSON)
 
 
 def _nested(rows: Select[Any], columns: Sequence[ColumnElement[Any]], outer: Sequence[Any]) -> Any:
-    # A subquery in FROM does not correlate by itself.
+    # SQLAlchemy does not correlate a subquery in FROM by itself.
     return rows.with_only_columns(*columns, maintain_column_froms=True).correlate(*outer).subquery(ROW)
 
 
 def json_leaf(leaf_type: GraphQLLeafType, value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A column as its GraphQL type is written: exact decimals and ids are texts."""
+    """A column in the JSON form of its GraphQL type: exact decimals and ids are strings."""
     if isinstance(value.type, Numeric) and not isinstance(value.type, Float) and leaf_type not in NUMBERS:
         return cast(func.trim_scale(value), Text)
     if leaf_type is GraphQLID:
@@ -85,6 +85,6 @@ def json_leaf(leaf_type: GraphQLLeafType, value: ColumnElement[Any]) -> ColumnEl
 
 
 def json_constant(leaf_type: GraphQLLeafType, value: Any) -> ColumnElement[Any]:
-    """A value that is known before the statement, as its GraphQL type is written."""
-    written = orjson.dumps(leaf_type.coerce_output_value(value)).decode()
-    return cast(literal(written, Text), JSON)
+    """A Python value in the JSON form of its GraphQL type."""
+    json = orjson.dumps(leaf_type.coerce_output_value(value)).decode()
+    return cast(literal(json, Text), JSON)

@@ -1,13 +1,14 @@
-"""From a selection to an expression.
+"""Compiles a selection to an SQL expression.
 
-A field's resolver runs once for each selection of it, with a symbol for its self; what it returns is nested into the
-statement of its parent. Fragments, aliases, @include and @skip are collected by graphql-core.
+A field's resolver runs once for each selection of it, with a symbol as its self; the value that it returns is nested
+into the statement of its parent. graphql-core collects fragments, aliases, @include and @skip.
 """
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from graphql import (
+    Executor,
     GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -17,10 +18,6 @@ from graphql import (
     is_list_type,
     located_error,
 )
-from graphql.execution import Executor
-from graphql.execution.collect_fields import FieldDetails, FieldDetailsList
-from graphql.execution.values import get_argument_values
-from graphql.pyutils import Path
 from sqlalchemy import ColumnElement, FromClause, Select, Text, case, cast, func, literal_column, null, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
@@ -28,40 +25,48 @@ from graph.compiler.deferred import Planning, defer_relative_literals, holds_def
 from graph.compiler.json import (
     EMPTY_LIST,
     Fields,
+    collect_values,
     json_constant,
     json_leaf,
     json_object,
-    json_of,
-    listed,
-    records,
+    select_records,
+    to_json,
 )
-from graph.compiler.pages import PLACES, Page, PageRows
+from graph.compiler.pages import POSITION_FIELDS, Page, PageRows
 from graph.compiler.policy import Policy
-from graph.compiler.symbols import Each, Either, Part, Row, Variants, columns_of
+from graph.compiler.symbols import AggregatedRows, ConditionalRows, EmbeddedObject, Row, Variants, columns_of
+from graph.graphql_core_compat import (
+    FieldDetails,
+    FieldDetailsList,
+    Path,
+    argument_values,
+    build_resolve_info,
+    selected_fields,
+)
 
-# Generous for people, and an end for operations that grow without one.
+# More than a client needs, and a bound for generated operations.
 MAX_ROOT_FIELDS = 100
 MAX_FIELDS = 4_000
 MAX_DEPTH = 40
-# Nested selects: each costs a millisecond or two to build, in which nobody else is served.
+# Nested selects: each takes a millisecond or two to build, which blocks the event loop.
 MAX_SELECTS = 200
 
 Tables: TypeAlias = Sequence[FromClause]
 
 
 class TooLarge(Exception):
-    """The operation selects more than a server should answer at once."""
+    """The operation exceeds MAX_ROOT_FIELDS, MAX_FIELDS, MAX_DEPTH or MAX_SELECTS."""
 
 
 class Budget:
-    """What an operation has selected so far, under all its root fields."""
+    """Counts the fields and selects of an operation, under all its root fields."""
 
     def __init__(self) -> None:
         self._fields = 0
         self._selects = 0
 
     def spend(self, *, fields: int = 0, selects: int = 0) -> None:
-        """Raises TooLarge where that is too much."""
+        """Raises TooLarge above MAX_FIELDS or MAX_SELECTS."""
         self._fields += fields
         self._selects += selects
         if self._fields > MAX_FIELDS or self._selects > MAX_SELECTS:
@@ -69,7 +74,7 @@ class Budget:
 
 
 class Selection:
-    """The selection below a field, on its way to being a statement. planning, policy: of the plan that it is for."""
+    """Compiles the selection below a field. planning, policy: of the plan, if one is compiled."""
 
     def __init__(
         self,
@@ -92,43 +97,44 @@ class Selection:
     def json(
         self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any, outer: Tables = ()
     ) -> ColumnElement[Any]:
-        """The JSON of what a field's resolver returned. outer: the tables of the enclosing statements."""
+        """The JSON of the value that a field's resolver returned. outer: the tables of the enclosing statements."""
         expression = self._expression(return_type, fields, path, value, outer)
-        return json_of(expression, many=is_list_type(get_nullable_type(return_type)))
+        return to_json(expression, many=is_list_type(get_nullable_type(return_type)))
 
     def _expression(
         self, return_type: GraphQLOutputType, fields: FieldDetailsList, path: Path, value: Any, outer: Tables
     ) -> ColumnElement[Any]:
-        """The same, but rows are still records and arrays, which become JSON with what encloses them."""
+        """The same with rows as records and arrays, which become JSON together with the enclosing rows."""
         named_type: Any = get_named_type(return_type)
         many = is_list_type(get_nullable_type(return_type))
         if isinstance(value, Select | Page | Variants):
             self._budget.spend(selects=1)
         match value:
             case Select():
-                found = self._select(named_type, fields, path, columns_of(value), (*outer, *value.columns_clause_froms))
-                return records(value, found, outer, many=many)
+                tables = (*outer, *value.columns_clause_froms)
+                selected = self._select(named_type, fields, path, columns_of(value), tables)
+                return select_records(value, selected, outer, many=many)
             case Page():
-                rows = PageRows(value, outer, is_plain=self._is_plain(named_type, fields))
-                found = self._select(named_type, fields, path, rows, outer)
-                return records(rows.statement, found, outer, many=False)
-            case Each(source, table, order_by, where):
-                shown = json_object(self._select(named_type, fields, path, source, (*outer, table)))
-                listed = func.json_agg(aggregate_order_by(shown, order_by)).filter(where)
-                return func.coalesce(listed, EMPTY_LIST)
-            case Part(source, exists):
-                shown = json_object(self._select(named_type, fields, path, source, outer))
-                return shown if exists is None else case((exists, shown))
-            case Either(cases, otherwise):
-                rest = self._expression(return_type, fields, path, otherwise, outer)
-                chosen = [(holds, self._expression(return_type, fields, path, rows, outer)) for holds, rows in cases]
-                return case(*chosen, else_=rest) if chosen else rest
+                rows = PageRows(value, outer, rows_only=self._rows_only(named_type, fields))
+                selected = self._select(named_type, fields, path, rows, outer)
+                return select_records(rows.statement, selected, outer, many=False)
+            case AggregatedRows(source, table, order_by, where):
+                item = json_object(self._select(named_type, fields, path, source, (*outer, table)))
+                items = func.json_agg(aggregate_order_by(item, order_by)).filter(where)
+                return func.coalesce(items, EMPTY_LIST)
+            case EmbeddedObject(source, exists):
+                json = json_object(self._select(named_type, fields, path, source, outer))
+                return json if exists is None else case((exists, json))
+            case ConditionalRows(cases, otherwise):
+                else_ = self._expression(return_type, fields, path, otherwise, outer)
+                whens = [(when, self._expression(return_type, fields, path, rows, outer)) for when, rows in cases]
+                return case(*whens, else_=else_) if whens else else_
             case Variants():
                 return self._variants(fields, path, value, outer, many=many)
         if value is None:
             return null()
         if not is_leaf_type(named_type):
-            raise TypeError(f"{named_type} comes from rows, but its resolver returned a {type(value).__name__}.")
+            raise TypeError(f"The resolver of a {named_type} must return rows, but returned a {type(value).__name__}.")
         return json_leaf(named_type, value) if isinstance(value, ColumnElement) else json_constant(named_type, value)
 
     def _variants(
@@ -144,12 +150,12 @@ class Selection:
         ]
         row = (case(*cases) if cases else null()).label("row")
         inner = value.select.with_only_columns(row, maintain_column_froms=True).correlate(*outer).subquery()
-        return listed(inner.c.row, inner, many=many)
+        return collect_values(inner.c.row, inner, many=many)
 
-    def _is_plain(self, connection_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
-        """Whether a page is asked for its rows alone, and neither for their places nor for what lies beyond."""
-        selected = self._executor.collect_subfields(connection_type, fields).grouped_field_set
-        return not any(details[0].node.name.value in PLACES for details in selected.values())
+    def _rows_only(self, connection_type: GraphQLObjectType, fields: FieldDetailsList) -> bool:
+        """Whether a connection's selection needs neither the positions of its rows nor rows beyond the page."""
+        selected = selected_fields(self._executor, connection_type, fields)
+        return not any(details[0].node.name.value in POSITION_FIELDS for details in selected.values())
 
     def _object_type(self, name: str) -> GraphQLObjectType:
         object_type = self._executor.schema.type_map[name]
@@ -159,8 +165,8 @@ class Selection:
     def _select(
         self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row, outer: Tables
     ) -> Fields:
-        """The selected fields of an object, each with its expression."""
-        selected = self._executor.collect_subfields(object_type, fields).grouped_field_set
+        """The selected fields of an object with their expressions."""
+        selected = selected_fields(self._executor, object_type, fields)
         self._budget.spend(fields=len(selected))
         if len(path.as_list()) > MAX_DEPTH:
             raise TooLarge
@@ -182,10 +188,10 @@ class Selection:
             raise located_error(error, nodes, path.as_list()) from error
 
     def resolve(self, object_type: GraphQLObjectType, fields: FieldDetailsList, path: Path, source: Row) -> Any:
-        """What the resolver of a field returns for this parent."""
+        """The value that the resolver of a field returns for this parent."""
         field = object_type.fields[fields[0].node.name.value]
         assert field.resolve is not None, "Strawberry gives every field a resolver"
-        info = self._executor.build_resolve_info(field, [field.node for field in fields], object_type, path)
+        info = build_resolve_info(self._executor, field, [field.node for field in fields], object_type, path)
         arguments = self._arguments(field, fields[0])
         if self._policy is not None:
             self._policy.visit(field, arguments)
@@ -194,13 +200,11 @@ class Selection:
         except Exception:
             if not holds_deferred(arguments):
                 raise
-            # Perhaps it looked at a value.
+            # The resolver may need the values.
             return field.resolve(source, info, **specialize(arguments))
 
     def _arguments(self, field: GraphQLField, first: FieldDetails) -> dict[str, Any]:
         if not field.args:
             return {}
-        arguments = get_argument_values(
-            field, first.node, self._executor.variable_values, first.fragment_variable_values
-        )
+        arguments = argument_values(self._executor, field, first)
         return arguments if self._planning is None else defer_relative_literals(arguments, self._planning)

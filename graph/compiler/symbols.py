@@ -1,18 +1,18 @@
-"""What a resolver returns instead of data.
+"""Symbols: what a resolver returns instead of data.
 
 While an operation is compiled, a resolver's self is not an object but a symbol: a table whose columns are its
-attributes. What the resolver returns is then nested into the statement of its parent:
+attributes. The value that the resolver returns is nested into the statement of its parent:
 
-    Select     rows of a table: one where the field is an object, many where it is a list
-    Page       a connection over rows in a keyset order (pages.py)
-    Variants   rows that are of several types
-    Either     rows of one of several tables, which the parent decides
-    Part       an object made of its parent's own columns
-    Each       a list over the rows of the enclosing aggregate
+    Select            rows of a table: one if the field is an object, many if it is a list
+    Page              a connection over rows in a keyset order (pages.py)
+    Variants          rows of several types
+    ConditionalRows   rows of one of several tables, depending on the parent
+    EmbeddedObject    an object made of its parent's own columns
+    AggregatedRows    a list of the rows that the enclosing statement aggregates
     a column or any other SQL expression: a leaf
 
-A Select's columns are replaced by those that an operation asks for. So it has no DISTINCT or GROUP BY of its own: rows
-of that kind are wrapped in a subquery first, and selected from there.
+A Select's columns are replaced by those that the operation selects. So it has no DISTINCT or GROUP BY of its own: such
+rows are wrapped in a subquery, and selected from there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,16 +22,17 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, FromClause, Select
 from sqlalchemy.sql.base import ColumnCollection
 
-# The parent of a resolver. Where the parent is a real object, its attributes are values; where it is a symbol, columns.
+# The parent of a resolver. The attributes of a real object are values, those of a symbol are columns.
 Row: TypeAlias = Any
 Rows: TypeAlias = Select[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """Keys, each of a row that the variant of its type selects: how an interface is resolved.
+    """Rows of several types by their keys: how an interface or a union is resolved.
 
-    select yields the keys; kind is its column that names a GraphQL type; a variant selects one row for a key, or none.
+    select: the keys.   kind: its column that names a GraphQL type.   variants: for each type, a Select of the row of a
+    key, or of no row.
     """
 
     select: Rows
@@ -40,10 +41,10 @@ class Variants:
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
-    """The rows of the first case whose condition holds for the parent, or otherwise; the others are not looked for.
+class ConditionalRows:
+    """The rows of the first case whose condition is true for the parent, else of otherwise; PostgreSQL reads no others.
 
-    A UNION ALL would do as well, and cost a fifth more, since each row passes through it.
+    A UNION ALL gives the same rows and costs a fifth more, since each row passes through it.
     """
 
     cases: Sequence[tuple[ColumnElement[bool], Rows]]
@@ -51,16 +52,16 @@ class Either:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """An object whose fields are expressions over what source holds; null where exists is not true."""
+class EmbeddedObject:
+    """An object whose fields are expressions over the attributes of source; null unless exists is true."""
 
     source: Row
     exists: ColumnElement[bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Each:
-    """A list with one object for each row of the table that the enclosing statement aggregates."""
+class AggregatedRows:
+    """A list with an object for each row of the table that the enclosing statement aggregates."""
 
     source: Row
     table: FromClause
@@ -69,7 +70,7 @@ class Each:
 
 
 class Columns:
-    """A row as a symbol: its attributes are the columns of a select or a subquery."""
+    """A symbol for a row: its attributes are the columns of a select or a subquery."""
 
     __slots__ = ("_columns",)
 
@@ -84,5 +85,5 @@ class Columns:
 
 
 def columns_of(select: Rows) -> Columns:
-    """The symbol that stands for a row of this select."""
+    """The symbol for a row of this select."""
     return Columns(select.selected_columns)

@@ -1,9 +1,9 @@
-"""What the answer of a statement depends on: tables, and within them one member, where the statement names it.
+"""Tags: the tables that an answer depends on, and one member of a table where the statement selects only its rows.
 
-A table whose changes are announced by member says which column names one (info["announced_by"], such as a symbol);
-tables that refer to it are announced by the same names. A table that others' triggers write says whose changes are its
-own (info["announced_as"]). Only what narrows the rows of a table where they are read counts: an equality with the
-member's key among the criteria of that very select. What is not understood depends on the whole table.
+A table whose changes are announced by member names the column of the member's name (info["announced_by"], such as a
+symbol); tables that refer to it are announced by the same names. A table that triggers fill from another one names that
+table (info["announced_as"]). A member is found only by an equality with its key among the criteria of the select that
+reads the rows. In any other case the answer depends on the whole table.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,73 +28,73 @@ from sqlalchemy.sql.functions import Function
 
 
 class CompiledSelect(NamedTuple):
-    """A select within a statement, and where its rows come from."""
+    """A select of a statement, and its FROM clauses."""
 
     select: Select[Any]
     froms: Sequence[FromClause]
 
 
-def dependences(readings: Sequence[CompiledSelect]) -> set[tuple[str, BindParameter[Any] | None]]:
-    """The tables that a statement with these selects reads, and what names the member if their rows are one's."""
-    rows: dict[Alias, list[list[BinaryExpression[Any]]]] = {}
-    for one in readings:
-        for alias in _tables(one.froms):
-            rows.setdefault(alias, []).append(list(_criteria(one)))
+def dependencies(selects: Sequence[CompiledSelect]) -> set[tuple[str, BindParameter[Any] | None]]:
+    """The tables that these selects of a statement read, each with the parameter that names the member, if any."""
+    criteria_by_alias: dict[Alias, list[list[BinaryExpression[Any]]]] = {}
+    for select in selects:
+        for alias in _tables(select.froms):
+            criteria_by_alias.setdefault(alias, []).append(list(_criteria(select)))
     members: dict[ClauseElement, BindParameter[Any]] = {}
-    # A select may be narrowed by what another one is narrowed by.
-    found = -1
-    while found < len(members):
-        found = len(members)
-        for alias, places in rows.items():
-            if alias not in members and (member := _member_everywhere(alias, places, members)) is not None:
+    # A criterion may refer to rows of another select, so repeat until no more members are found.
+    count = -1
+    while count < len(members):
+        count = len(members)
+        for alias, all_criteria in criteria_by_alias.items():
+            if alias not in members and (member := _common_member(alias, all_criteria, members)) is not None:
                 members[alias] = member
-    return {(_announced_as(alias), members.get(alias)) for alias in rows}
+    return {(_tag_table(alias), members.get(alias)) for alias in criteria_by_alias}
 
 
-def _member_everywhere(
-    alias: Alias, places: list[list[BinaryExpression[Any]]], members: dict[ClauseElement, BindParameter[Any]]
+def _common_member(
+    alias: Alias, all_criteria: list[list[BinaryExpression[Any]]], members: dict[ClauseElement, BindParameter[Any]]
 ) -> BindParameter[Any] | None:
-    """What names the member that rows are narrowed to in all selects that read them."""
-    first, *others = [_member(alias, criteria, members) for criteria in places]
+    """The parameter that names the member whose rows all selects of the alias read; None if they differ."""
+    first, *others = [_member(alias, criteria, members) for criteria in all_criteria]
     return first if all(other is first for other in others) else None
 
 
 def _member(
     alias: Alias, criteria: list[BinaryExpression[Any]], members: dict[ClauseElement, BindParameter[Any]]
 ) -> BindParameter[Any] | None:
-    """What names the member that these rows are narrowed to."""
+    """The parameter that names the member whose rows a select with these criteria reads."""
     sides = [pair for one in criteria for pair in ((one.left, one.right), (one.right, one.left))]
-    for mine, other in sides:
-        column = _column(mine)
+    for side, other in sides:
+        column = _column(side)
         if column is None or column.table is not alias:
             continue
         if column.name == _table(alias).info.get("announced_by"):
-            if (name := _name(other)) is not None:
+            if (name := _name_parameter(other)) is not None:
                 return name
-        elif _is_key(column) and (found := _owner(other, members)) is not None:
-            return found
+        elif _is_key(column) and (member := _referenced_member(other, members)) is not None:
+            return member
     return None
 
 
-def _owner(other: Any, members: dict[ClauseElement, BindParameter[Any]]) -> BindParameter[Any] | None:
-    """What names the member whose key this is."""
+def _referenced_member(other: Any, members: dict[ClauseElement, BindParameter[Any]]) -> BindParameter[Any] | None:
+    """The parameter that names the member whose key this expression is."""
     if isinstance(other, ScalarSelect | Grouping):
-        return _owner(other.element, members)
+        return _referenced_member(other.element, members)
     if isinstance(other, Select):
         (other,) = other.selected_columns
     column = _column(other)
     return members.get(column.table) if column is not None and _is_key(column) else None
 
 
-def _name(value: Any) -> BindParameter[Any] | None:
-    """A parameter that names a member, in capitals or as it is."""
+def _name_parameter(value: Any) -> BindParameter[Any] | None:
+    """The parameter that is this expression, or its argument if it is upper()."""
     if isinstance(value, Function) and value.name == "upper":
         value = next(iter(value.clauses))
     return value if isinstance(value, BindParameter) else None
 
 
 def _column(expression: Any) -> Any:
-    """The column of a table that an expression is, however many subqueries it comes through; None for any other."""
+    """The column of a table that an expression is, directly or through subqueries; None for any other expression."""
     while not _is_table(getattr(expression, "table", None)):
         inner: Any = getattr(expression, "_proxies", ())
         if len(inner) != 1:
@@ -108,7 +108,7 @@ def _is_table(part: Any) -> TypeGuard[Alias]:
 
 
 def _is_key(column: Any) -> bool:
-    """Whether a column holds the key of what changes are announced by: its own, or a reference to it."""
+    """Whether a column holds the key of a member: the primary key of its table, or a reference to it."""
     table = _table(column.table)
     stored = table.c[column.key]
     if "announced_by" in table.info:
@@ -117,13 +117,14 @@ def _is_key(column: Any) -> bool:
 
 
 def _table(alias: Alias) -> Table:
-    """The table as it is stored. What is read of it may be less."""
+    """The table as it is stored: a query may read it through a selectable with fewer columns."""
     stored = getattr(alias.element, "stored", alias.element)
     assert isinstance(stored, Table)
     return stored
 
 
-def _announced_as(alias: Alias) -> str:
+def _tag_table(alias: Alias) -> str:
+    """The table whose announcements cover the rows of this one."""
     table = _table(alias)
     name: str = table.info.get("announced_as", table.name)
     return name
@@ -131,17 +132,17 @@ def _announced_as(alias: Alias) -> str:
 
 def _tables(froms: Iterable[FromClause]) -> Iterator[Alias]:
     for part in froms:
-        assert not isinstance(part, TableClause), f"{part} is read without a name of its own"
+        assert not isinstance(part, TableClause), f"{part} is read without an alias"
         if isinstance(part, Join):
             yield from _tables([part.left, part.right])
         elif _is_table(part):
             yield part
 
 
-def _criteria(reading: CompiledSelect) -> Iterator[BinaryExpression[Any]]:
-    """The equalities that all rows of a select meet."""
-    yield from _equalities(reading.select.whereclause)
-    for part in reading.froms:
+def _criteria(compiled: CompiledSelect) -> Iterator[BinaryExpression[Any]]:
+    """The equalities that hold for all rows of a select."""
+    yield from _equalities(compiled.select.whereclause)
+    for part in compiled.froms:
         if isinstance(part, Join) and not (part.isouter or part.full):
             yield from _equalities(part.onclause)
 

@@ -39,7 +39,7 @@ def _sent_items(arguments: Arguments) -> float:
 
 
 # A transaction, and a tenth of a point for each item that is sent.
-WRITE = Weight(own=10, size=_sent_items, each=0.1, are_sent=True)
+WRITE = Weight(own=10, size=_sent_items, per_row=0.1, rows_in_arguments=True)
 
 IDEMPOTENCY_KEY: Any = strawberry.field(
     default=None,

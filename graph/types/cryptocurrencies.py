@@ -9,8 +9,8 @@ from db.queries import candles, predictions, sentiment, signals, trades
 from db.queries.listings import Listing
 from graph.compiler.cost import Arguments, Weight
 from graph.compiler.deferred import derive
-from graph.compiler.policy import Exceptionally
-from graph.compiler.symbols import Either, Row, Rows
+from graph.compiler.policy import AgeOverride
+from graph.compiler.symbols import ConditionalRows, Row, Rows
 from graph.context import Info
 from graph.errors import InputError
 from graph.fields import Node, TimeRange, cached, checked_span, criteria_of, relation, span_of
@@ -42,7 +42,7 @@ def _has_passed(to: datetime | None) -> bool:
 
 
 # Candles of a range that is over hardly ever change.
-ONCE_CLOSED = Exceptionally("to", _has_passed, Tier.LONG.seconds)
+ONCE_CLOSED = AgeOverride("to", _has_passed, Tier.LONG.seconds)
 
 
 def _asked_candles(arguments: Arguments) -> float:
@@ -83,7 +83,7 @@ def _name_of(interval: Any) -> str:
     return interval.name if isinstance(interval, Interval) else str(interval)
 
 
-CANDLES = Weight(size=_asked_candles, each=0.1, smaller=_fewer_candles)
+CANDLES = Weight(size=_asked_candles, per_row=0.1, suggest=_fewer_candles)
 
 
 @strawberry.input(description="Narrows cryptocurrencies: one must meet everything that is given.")
@@ -128,7 +128,7 @@ class Cryptocurrency(Node):
         "together: first open, highest high, lowest low, last close, summed volume. Without from, to and last: the "
         "newest 500. More than 10,000 are refused, and the error suggests an interval that fits.",
         tier=Tier.SHORT,
-        exceptionally=ONCE_CLOSED,
+        age_override=ONCE_CLOSED,
         weight=CANDLES,
     )
     def candles(
@@ -138,15 +138,15 @@ class Cryptocurrency(Node):
         from_: FromArgument = None,
         to: ToArgument = None,
         last: LastArgument = None,
-    ) -> Either:
-        return Either(*candles.between(self, **_wanted(info, interval, from_, to, last)))
+    ) -> ConditionalRows:
+        return ConditionalRows(*candles.between(self, **_wanted(info, interval, from_, to, last)))
 
     @relation(
         CandleSeries,
         "The same candles as a list for each field, as charts take them, in less than half of the bytes. The same "
         "ranges, defaults and limits.",
         tier=Tier.SHORT,
-        exceptionally=ONCE_CLOSED,
+        age_override=ONCE_CLOSED,
         weight=CANDLES,
     )
     def series(
@@ -156,8 +156,8 @@ class Cryptocurrency(Node):
         from_: FromArgument = None,
         to: ToArgument = None,
         last: LastArgument = None,
-    ) -> Either:
-        return Either(*candles.series(self, **_wanted(info, interval, from_, to, last)))
+    ) -> ConditionalRows:
+        return ConditionalRows(*candles.series(self, **_wanted(info, interval, from_, to, last)))
 
     @connection(Prediction, "What models predicted for it.")
     def predictions(

@@ -8,7 +8,7 @@ from strawberry.scalars import JSON
 from cache.tiers import Tier
 from db.queries import cryptocurrencies, models, predictions, signals
 from db.queries.listings import Listing
-from graph.compiler.symbols import Part, Row, Rows
+from graph.compiler.symbols import EmbeddedObject, Row, Rows
 from graph.context import Info
 from graph.fields import Node, TimeRange, cached, relation, resolved, span_of
 from graph.pagination import connection
@@ -111,8 +111,8 @@ class Prediction(Node):
         return predictions.status_of(self)
 
     @relation(PredictionActual | None, "Its outcome; null until it is settled.")
-    def actual(self: Row) -> Part:
-        return Part(self, exists=self.actual_price.is_not(None))
+    def actual(self: Row) -> EmbeddedObject:
+        return EmbeddedObject(self, exists=self.actual_price.is_not(None))
 
     @connection(Signal, "Signals that follow from it, newest first.")
     def signals(self: Row, info: Info) -> Listing:

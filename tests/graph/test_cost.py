@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import URL
 
 from graph.documents import read_operation
+from graph.graphql_core_compat import graphql_schema
 from graph.limits import Rules
 from graph.schema import create_schema
 from tests.application import GENEROUS, Client, serving
 
-SCHEMA = create_schema()._schema
+SCHEMA = graphql_schema(create_schema())
 COIN = '{ cryptocurrency(symbol: "BTC") { %s } }'
 
 COSTS = [
@@ -44,7 +45,7 @@ COSTS = [
 
 def cost_of(query: str, variables: dict[str, Any] | None = None) -> float:
     operation = read_operation(SCHEMA, query, None, rules=GENEROUS)
-    values = operation.variables.coerced(variables or {}, 5)
+    values = operation.variables.coerce(variables or {}, 5)
     assert isinstance(values, dict)
     return operation.cost.requested(values)
 

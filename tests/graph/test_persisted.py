@@ -12,11 +12,12 @@ from graph.compiler.cost import Cost
 from graph.compiler.global_ids import global_id
 from graph.compiler.variables import Variables
 from graph.documents import DocumentRejected, Operation, read_operation
+from graph.graphql_core_compat import graphql_schema
 from graph.persisted import MAX_TEXT, AllowList, AllowListError, PersistedQueries, example_variables
 from graph.schema import create_schema
 
 QUERY = "{ health { status } }"
-SCHEMA = create_schema()._schema
+SCHEMA = graphql_schema(create_schema())
 UNKNOWN = "0" * 64
 
 
@@ -259,7 +260,7 @@ def test_variables_that_must_be_given_have_examples() -> None:
     operation = read_operation(SCHEMA, text, None)
     examples = example_variables(operation, SCHEMA)
     assert list(examples) == ["id", "symbol", "skipped", "ids"]
-    assert isinstance(operation.variables.coerced(examples, 10), dict)
+    assert isinstance(operation.variables.coerce(examples, 10), dict)
 
 
 def with_variable(type_: str, schema: GraphQLSchema) -> Operation:
@@ -281,7 +282,7 @@ def test_an_example_fits_its_type(name: str, form: str) -> None:
     operation = with_variable(form.format(name), SCHEMA)
     examples = example_variables(operation, SCHEMA)
     assert list(examples) == (["a"] if form.endswith("!") else [])
-    assert isinstance(operation.variables.coerced(examples, 10), dict)
+    assert isinstance(operation.variables.coerce(examples, 10), dict)
 
 
 def test_an_example_of_an_input_object_has_what_it_must() -> None:

@@ -16,13 +16,14 @@ from graphql import (
 from strawberry.utils.str_converters import to_snake_case
 
 from db import models
+from graph.graphql_core_compat import graphql_schema
 from graph.schema import create_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = create_schema()
 TYPES = {
     name: type_
-    for name, type_ in SCHEMA._schema.type_map.items()
+    for name, type_ in graphql_schema(SCHEMA).type_map.items()
     if not is_introspection_type(type_) and not is_specified_scalar_type(type_)
 }
 

@@ -19,40 +19,40 @@ from tests.graph.compiler.library import Author, Book, Query, Review
 
 
 class Client:
-    """Asks one schema; keeps the statements that the last operation executed."""
+    """Executes operations of one schema, and records the statements of the last one."""
 
     def __init__(self, schema: strawberry.Schema, database: Database) -> None:
         self.schema = schema
         self.reader = database
         self.statements: list[str] = []
-        # What the resolvers of loans.py find.
+        # The parents that the resolvers of loans.py return, and how many events a subscription has.
         self.parents: list[Any] = []
         self.events = 0
-        event.listen(database.engine.sync_engine, "before_cursor_execute", self._keep)
+        event.listen(database.engine.sync_engine, "before_cursor_execute", self._record)
 
     @property
     def count(self) -> int:
         return len(self.statements)
 
     async def ask(self, query: str, /, **variables: Any) -> Any:
-        """The data of an operation that has no errors."""
+        """The data of an operation that must have no errors."""
         answer = await self.answer(query, **variables)
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
     async def answer(self, query: str, /, **variables: Any) -> Any:
-        """Data and errors, as a client reads them."""
+        """Data and errors as a client parses them."""
         self.statements.clear()
         result = await self.schema.execute(query, variables, context_value=self)
         errors = {"errors": [error.formatted for error in result.errors]} if result.errors else {}
         return parsed({"data": result.data, **errors})
 
-    def _keep(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def _record(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         self.statements.append(statement)
 
 
 def parsed(answer: Any) -> Any:
-    """An answer after its way to a client. Two fields of one name are an error, which parsers pass over."""
+    """An answer as a client parses it. Fails if an object has two fields of one name, which parsers accept."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         assert len(dict(pairs)) == len(pairs), [name for name, _ in pairs]
@@ -63,7 +63,7 @@ def parsed(answer: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def library_url(postgres: URL) -> URL:
-    """Tests only read from it, so they all share it."""
+    """The URL of the library's database. All tests share it: they only read."""
 
     async def prepare() -> URL:
         url = await create_database(postgres, "library")
@@ -80,7 +80,7 @@ def library_url(postgres: URL) -> URL:
 async def library_database(library_url: URL) -> AsyncIterator[Database]:
     database = Database(library_url, pool_size=4)
     yield database
-    # An error in one relation may end an operation while the statements of others still run.
+    # After an error in one relation, the statements of other relations may still be running.
     if unfinished := asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait(unfinished, timeout=5)
     assert database.pool_in_use == 0
@@ -89,7 +89,7 @@ async def library_database(library_url: URL) -> AsyncIterator[Database]:
 
 @functools.cache
 def schema_of(**roots: Any) -> strawberry.Schema:
-    """Kept, for it takes longer to build than a test to run."""
+    """A schema with these root types. Cached: to build it takes longer than a test."""
     return strawberry.Schema(**roots, types=[Author, Book, Review], execution_context_class=StatementExecutor)
 
 

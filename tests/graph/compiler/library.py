@@ -1,4 +1,4 @@
-"""The library as a graph: types whose resolvers return the symbols of the compiler."""
+"""The library's GraphQL types, whose resolvers return symbols of the compiler."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
@@ -11,7 +11,7 @@ from graph.compiler.cursors import position_in
 from graph.compiler.executor import RELATION
 from graph.compiler.global_ids import global_id
 from graph.compiler.pages import Page
-from graph.compiler.symbols import Each, Either, Part, Row, Rows, Variants
+from graph.compiler.symbols import AggregatedRows, ConditionalRows, EmbeddedObject, Row, Rows, Variants
 from tests.graph.compiler import tables
 
 Node = TypeVar("Node")
@@ -49,7 +49,7 @@ class Connection(Generic[Node]):
 
 @strawberry.interface
 class Work:
-    """Something that somebody wrote."""
+    """Anything with an author."""
 
     @value(strawberry.ID)
     def id(self: Row, info: strawberry.Info) -> Any:
@@ -58,7 +58,7 @@ class Work:
 
 @strawberry.type
 class Length:
-    """A part of a book: its own columns, under a field of their own."""
+    """An embedded object: columns of a book, under a field of their own."""
 
     pages: int
 
@@ -69,15 +69,15 @@ class Length:
 
 @strawberry.type
 class Shelf:
-    """One row over many: the enclosing statement aggregates, and each lists what it aggregates."""
+    """One row that aggregates many: its list holds the aggregated rows."""
 
     @value(int | None)
     def pages(self: Row) -> Any:
         return func.sum(self.pages)
 
     @value(list["Book"])
-    def books(self: Row) -> Each:
-        return Each(self, self.id.table, order_by=self.title, where=self.pages > 100)
+    def books(self: Row) -> AggregatedRows:
+        return AggregatedRows(self, self.id.table, order_by=self.title, where=self.pages > 100)
 
 
 @strawberry.type
@@ -102,15 +102,17 @@ class Author(Work):
         return page_of(select(book).where(book.author_id == self.id), first, last, after, before, newest_first)
 
     @relation(list["Book"])
-    def advertised(self: Row) -> Either:
-        """Ursula has her own books advertised, Italo the long ones of all; others those that nobody wrote."""
+    def advertised(self: Row) -> ConditionalRows:
+        """For Ursula her own books, for Italo the long books of all authors, for others books without an author."""
         own = (self.name == "Ursula", books_of(self.id, None, 0))
         long = (self.name == "Italo", books_of(None, None, 300))
-        return Either([own, long], by_nobody())
+        return ConditionalRows([own, long], without_author())
 
     @relation(Annotated["Book", strawberry.lazy("tests.graph.compiler.library")] | None)
-    def first_advertised(self: Row) -> Either:
-        return Either([(self.name == "Ursula", books_of(self.id, None, 0).limit(1))], by_nobody().limit(1))
+    def first_advertised(self: Row) -> ConditionalRows:
+        return ConditionalRows(
+            [(self.name == "Ursula", books_of(self.id, None, 0).limit(1))], without_author().limit(1)
+        )
 
     @relation(Shelf)
     def shelf(self: Row) -> Rows:
@@ -135,12 +137,12 @@ class Book(Work):
         return rows.order_by(review.id)
 
     @relation(Length)
-    def length(self: Row) -> Part:
-        return Part(self)
+    def length(self: Row) -> EmbeddedObject:
+        return EmbeddedObject(self)
 
     @relation(Length | None)
-    def length_if_translated(self: Row) -> Part:
-        return Part(self, exists=self.language != "en")
+    def length_if_translated(self: Row) -> EmbeddedObject:
+        return EmbeddedObject(self, exists=self.language != "en")
 
 
 @strawberry.type
@@ -210,7 +212,7 @@ def by_id(entity: Any, key: Any) -> Rows:
 
 def shelf_of(criterion: Callable[[Any], Any]) -> Rows:
     book = aliased(tables.Book)
-    # One row, even where nothing of it aggregates.
+    # HAVING makes it one row, even if no column aggregates.
     return select(book).where(criterion(book)).having(true())
 
 
@@ -222,7 +224,7 @@ def books_of(author_id: Any, language: Any, longer_than: Any) -> Rows:
     return rows if author_id is None else rows.where(book.author_id == author_id)
 
 
-def by_nobody() -> Rows:
+def without_author() -> Rows:
     book = aliased(tables.Book)
     return select(book).where(book.author_id.is_(None), book.pages < 0)
 
@@ -251,12 +253,12 @@ def page_of(
 
 
 def works(kinds: Sequence[str], keys: Sequence[int]) -> Variants:
-    wanted = union_all(
+    keyed = union_all(
         *(
-            select(literal(kind, Text).label("kind"), literal(key).label("key"), literal(place).label("place"))
-            for place, (kind, key) in enumerate(zip(kinds, keys, strict=True))
+            select(literal(kind, Text).label("kind"), literal(key).label("key"), literal(position).label("position"))
+            for position, (kind, key) in enumerate(zip(kinds, keys, strict=True))
         )
     ).subquery()
-    rows = select(wanted.c.kind, wanted.c.key).order_by(wanted.c.place)
+    rows = select(keyed.c.kind, keyed.c.key).order_by(keyed.c.position)
     entities = {"Author": tables.Author, "Book": tables.Book, "Review": tables.Review}
-    return Variants(rows, wanted.c.kind, {name: by_id(entity, wanted.c.key) for name, entity in entities.items()})
+    return Variants(rows, keyed.c.kind, {name: by_id(entity, keyed.c.key) for name, entity in entities.items()})

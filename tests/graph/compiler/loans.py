@@ -1,4 +1,4 @@
-"""Objects that live in memory, with relations into the library: how a mutation's payload or a viewer looks."""
+"""Objects in memory with relations to the library's rows, like the payload of a mutation."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from graph.compiler.pages import Page
-from graph.compiler.symbols import Part, Row, Rows, Variants
+from graph.compiler.symbols import EmbeddedObject, Row, Rows, Variants
 from tests.graph.compiler import tables
 from tests.graph.compiler.library import (
     Author,
@@ -30,7 +30,7 @@ from tests.graph.compiler.library import (
 
 @dataclass
 class Slip:
-    """What the desk knows of a loan: keys, and no rows."""
+    """A loan as a Python object: it holds keys of rows."""
 
     label: str
     book_id: int | None = None
@@ -61,7 +61,7 @@ class Loan:
 
     @relation(list[Book])
     def similar(self: Row, longer_than: int = 0) -> Rows:
-        """Reads two attributes."""
+        """Reads two attributes of the parent."""
         book = aliased(tables.Book)
         rows = select(book).where(book.language == self.language, book.id != self.book_id, book.pages > longer_than)
         return rows.order_by(book.id)
@@ -76,8 +76,8 @@ class Loan:
         return select(book).where(book.published_at >= self.since).order_by(book.id)
 
     @relation(list[Author])
-    def everybody(self: Row) -> Rows:
-        """Reads nothing of its parent."""
+    def all_authors(self: Row) -> Rows:
+        """Reads no attribute of the parent."""
         author = aliased(tables.Author)
         return select(author).order_by(author.id)
 
@@ -92,8 +92,8 @@ class Loan:
         return Variants(select(self.kind), self.kind, variants)
 
     @relation(Length | None)
-    def length(self: Row) -> Part:
-        return Part(self, exists=self.pages.is_not(None))
+    def length(self: Row) -> EmbeddedObject:
+        return EmbeddedObject(self, exists=self.pages.is_not(None))
 
     @relation(Shelf)
     def shelf(self: Row) -> Rows:
@@ -134,6 +134,6 @@ class Mutation:
 class Subscription:
     @strawberry.subscription(graphql_type=Loan)
     async def loans(self, info: strawberry.Info) -> AsyncIterator[Any]:
-        # Nothing else holds on to an event: when the next one is made, its memory is free.
+        # Nothing else references an event: its memory is free when the next one is created.
         for book_id in range(1, info.context.events + 1):
             yield Slip(f"lent {book_id}", book_id=book_id, pages=book_id)

@@ -1,4 +1,4 @@
-"""A small library: tables that the compiler has never heard of, and what is in them."""
+"""Tables of a small library, and their rows. The compiler has no knowledge of them."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ class Author(Base):
     __tablename__ = "authors"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
-    # The attribute has another name than its column: the graph speaks of attributes.
+    # The attribute's name differs from the column's: GraphQL fields use attributes.
     pen_name: Mapped[str | None] = mapped_column("alias", key="pen_name")
 
 
@@ -61,7 +61,7 @@ class Specimen(Base):
     copies: Mapped[list[int] | None]
     printed_on: Mapped[date | None]
     sold_at: Mapped[datetime | None]
-    # Columns may be called what collections call their methods.
+    # Names of columns may equal those of methods of SQLAlchemy's column collections.
     keys = Column(Text)
     items = Column(Text)
 
@@ -80,7 +80,7 @@ BOOKS = [
     {"id": 2, "author_id": 1, "title": "Dispossessed", "language": "en", "pages": 341, "published_at": at(1974)},
     {"id": 3, "author_id": 2, "title": "Baron", "language": "it", "pages": 217, "published_at": at(1957)},
     {"id": 4, "author_id": 2, "title": "Cities", "language": "it", "pages": 165, "published_at": at(1972)},
-    # Two books of one instant: only the id tells which comes first.
+    # Two books of one instant: their ids decide the order.
     {"id": 5, "author_id": 2, "title": "Castle", "language": "it", "pages": 129, "published_at": at(1974)},
     {"id": 6, "author_id": None, "title": "Beowulf", "language": "ang", "pages": 100, "published_at": at(1815)},
 ]

@@ -1,4 +1,4 @@
-"""Rows that are no entities: a select of columns, each under the name of a field."""
+"""Rows without an entity: selects of columns that have the names of fields."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,6 @@
-"""Each nested statement belongs to its own parent, also where an entity is nested in itself.
+"""Correlation: each nested statement selects the rows of its own parent, also if an entity is nested in itself.
 
-A subquery that loses its correlation is no error: it answers with the rows of everybody.
+A subquery that loses its correlation raises no error: it selects the rows of all parents.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.graph.compiler.conftest import Client
 from tests.graph.compiler.library import Author, Review, Work, by_id, relation, value
 
 
-async def test_an_entity_nested_in_itself_knows_its_own_parent(library: Client) -> None:
+async def test_an_entity_nested_in_itself_is_correlated_with_its_own_parent(library: Client) -> None:
     data = await library.ask("{ authors { name books { title author { name books { title author { name } } } } } }")
     assert len(data["authors"]) == 3
     for author in data["authors"]:
@@ -31,7 +31,7 @@ async def test_an_entity_nested_in_itself_knows_its_own_parent(library: Client) 
     assert library.count == 1
 
 
-async def test_siblings_of_one_relation_do_not_mix(library: Client) -> None:
+async def test_two_selections_of_one_relation_are_independent(library: Client) -> None:
     data = await library.ask(
         "{ authors { short: books { title } long: books(longerThan: 200) { title reviews { stars } } "
         "  page: bookPage(first: 1) { nodes { title } totalCount } } }"
@@ -44,7 +44,7 @@ async def test_siblings_of_one_relation_do_not_mix(library: Client) -> None:
     assert library.count == 1
 
 
-async def test_pages_in_pages_know_their_own_parent(library: Client) -> None:
+async def test_pages_in_pages_are_correlated_with_their_own_parent(library: Client) -> None:
     data = await library.ask(
         """{ bookPage { totalCount nodes { title author { bookPage(newestFirst: true, first: 1) {
              totalCount pageInfo { hasNextPage } edges { node { title author { name } } } } } } } }"""
@@ -120,7 +120,7 @@ async def test_keys_of_a_join_select_their_own_variant(client_of: Callable[..., 
 
 @strawberry.type
 class Credit:
-    """A book and its author's key, which is no column of the book."""
+    """A book's title, and its author's key from the enclosing row."""
 
     title: str
 
@@ -130,7 +130,7 @@ class Credit:
 
     @relation(Work | None)
     def work(self: Row) -> Variants:
-        """Its keys say nothing of the row that they belong to; its variants do."""
+        """Its keys are not correlated with the parent; its variants are."""
         return Variants(select(literal("Author")), literal("Author"), {"Author": by_id(tables.Author, self.credited)})
 
 

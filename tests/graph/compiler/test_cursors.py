@@ -1,4 +1,4 @@
-"""Cursors: what PostgreSQL writes, Python reads, and nothing else."""
+"""Cursors: Python decodes those that PostgreSQL encodes, and rejects all other texts."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -32,18 +32,18 @@ def values(cursor: str, *keys: Any, order: str = "newest") -> list[Any]:
         datetime(1969, 12, 31, 23, 59, 59, 500_001, tzinfo=UTC),
         datetime(1815, 6, 18, 11, 35, 0, 123_456, tzinfo=UTC),
         datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC),
-        # Where a float of seconds has no room left for microseconds.
+        # A float of seconds has no microseconds at these times.
         datetime(9999, 12, 31, 23, 59, 59, 999_998, tzinfo=UTC),
         datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
     ],
 )
-async def test_times_come_back_to_the_microsecond(library_database: Database, at: datetime) -> None:
+async def test_times_round_trip_to_the_microsecond(library_database: Database, at: datetime) -> None:
     cursor = await library_database.fetch_value(select(cursor_of("newest", [literal(at, TIME.type), NUMBER])))
     assert values(cursor, TIME, NUMBER) == [at, 0]
 
 
 @pytest.mark.parametrize("number", [0, 1, -1, 2**31, -(2**31) - 1, 2**63 - 1, -(2**63)])
-async def test_numbers_come_back(library_database: Database, number: int) -> None:
+async def test_numbers_round_trip(library_database: Database, number: int) -> None:
     cursor = await library_database.fetch_value(select(cursor_of("newest", [literal(number, BigInteger)])))
     assert values(cursor, NUMBER) == [number]
 
@@ -52,7 +52,7 @@ async def test_a_long_cursor_is_one_line(library_database: Database) -> None:
     order = "a" * 300
     keys = [literal(2**63 - 1, BigInteger)] * 3
     cursor = await library_database.fetch_value(select(cursor_of(order, keys)))
-    # PostgreSQL would begin a new line after 76 characters.
+    # PostgreSQL's base64 has a line break after 76 characters.
     assert cursor == encoded("|".join([order, *[str(2**63 - 1)] * 3]))
     assert values(cursor, NUMBER, NUMBER, NUMBER, order=order) == [2**63 - 1] * 3
 
@@ -104,7 +104,7 @@ def test_values_are_bound_with_the_types_of_their_keys() -> None:
         encoded("newest| 1"),
         encoded("newest|1\n"),
         encoded("newest|1\x00"),
-        encoded("newest|\u0661"),  # digits, but not ours
+        encoded("newest|\u0661"),  # digits, but not ASCII
         encoded("newest|\u00b2"),
         encoded("newest|\uff11"),
         encoded(f"newest|{2**63}"),
@@ -118,12 +118,12 @@ def test_values_are_bound_with_the_types_of_their_keys() -> None:
         encoded("newest|'; DROP TABLE books; --"),
     ],
 )
-def test_what_is_no_cursor_of_this_order_is_refused(cursor: str) -> None:
+def test_a_text_that_is_no_cursor_of_this_order_is_rejected(cursor: str) -> None:
     with pytest.raises(InvalidCursor):
         position_in("newest", [NUMBER], cursor)
 
 
-def test_a_cursor_has_a_limit_even_if_its_order_has_none() -> None:
+def test_a_cursor_that_is_too_long_is_rejected() -> None:
     order = "a" * MAX_LENGTH
     with pytest.raises(InvalidCursor):
         values(encoded(f"{order}|1"), NUMBER, order=order)
@@ -137,7 +137,7 @@ def test_a_cursor_needs_all_keys_of_its_order() -> None:
 
 
 @pytest.mark.parametrize("microseconds", [2**63 - 1, -(2**63), 253402300800 * 10**6, -62135596801 * 10**6])
-def test_times_that_python_cannot_hold_are_refused(microseconds: int) -> None:
+def test_times_outside_of_the_range_of_python_are_rejected(microseconds: int) -> None:
     with pytest.raises(InvalidCursor):
         position_in("newest", [TIME], encoded(f"newest|{microseconds}"))
 
@@ -151,10 +151,10 @@ def test_times_that_python_cannot_hold_are_refused(microseconds: int) -> None:
         (SmallInteger(), 2**15),
     ],
 )
-async def test_a_number_that_the_key_cannot_hold_is_no_error_of_the_driver(
+async def test_a_number_outside_of_the_range_of_the_key_is_no_driver_error(
     library_database: Database, type_: Any, number: int
 ) -> None:
-    # Whoever forges a cursor gets a refusal, or a page without rows.
+    # A forged cursor gives InvalidCursor or a page without rows.
     key = bindparam("key", 1, type_=type_)
     try:
         [value] = position_in("newest", [key], encoded(f"newest|{number}"))

@@ -1,4 +1,4 @@
-"""Errors and limits of a statement: where they are shown, and what they take along."""
+"""Errors and limits of a statement: their paths, and which fields become null."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -17,12 +17,12 @@ from tests.graph.compiler.conftest import Client
 from tests.graph.compiler.library import Book, by_id, value
 
 
-class Refusal(Exception):
-    extensions = {"code": "REFUSED"}
+class SecretError(Exception):
+    extensions = {"code": "SECRET"}
 
 
-class Nobody(BasePermission):
-    message = "Nobody may."
+class NeverAllowed(BasePermission):
+    message = "Not allowed."
     error_extensions = {"code": "FORBIDDEN"}
 
     def has_permission(self, *_: Any, **__: Any) -> bool:
@@ -38,12 +38,12 @@ class Person:
         return rows()
 
     @value(int | None)
-    def refuses(self: Row) -> Any:
-        raise Refusal("It is a secret.")
+    def fails(self: Row) -> Any:
+        raise SecretError("It is a secret.")
 
     @value(int | None)
-    def refuses_in_graphql(self: Row) -> Any:
-        raise GraphQLError("It is a secret.", extensions={"code": "REFUSED"})
+    def fails_in_graphql(self: Row) -> Any:
+        raise GraphQLError("It is a secret.", extensions={"code": "SECRET"})
 
     @value(int | None)
     def truth_tests(self: Row) -> Any:
@@ -61,7 +61,7 @@ class Person:
     def no_rows(self: Row) -> Any:
         return 5
 
-    secret: str = strawberry.field(name="secret", resolver=lambda: "x", permission_classes=[Nobody])
+    secret: str = strawberry.field(name="secret", resolver=lambda: "x", permission_classes=[NeverAllowed])
 
 
 Key = Annotated[int, strawberry.argument(name="id")]
@@ -86,7 +86,7 @@ class Query:
         return rows()
 
     @value(Person | None)
-    async def later(self) -> Rows:
+    async def async_author(self) -> Rows:
         return by_id(tables.Author, 1)
 
 
@@ -102,9 +102,9 @@ def client(client_of: Callable[..., Client]) -> Client:
 @pytest.mark.parametrize(
     ("field", "message", "code"),
     [
-        ("refuses", "It is a secret.", "REFUSED"),
-        ("refusesInGraphql", "It is a secret.", "REFUSED"),
-        ("secret", "Nobody may.", "FORBIDDEN"),
+        ("fails", "It is a secret.", "SECRET"),
+        ("failsInGraphql", "It is a secret.", "SECRET"),
+        ("secret", "Not allowed.", "FORBIDDEN"),
     ],
 )
 async def test_an_error_of_a_nested_resolver_names_its_own_field(
@@ -113,17 +113,17 @@ async def test_an_error_of_a_nested_resolver_names_its_own_field(
     answer = await client.answer(f"{{ authors {{ x: peers {{\n  name y: {field} }} }} ok: author {{ name }} }}")
     assert answer["data"] == {"authors": None, "ok": {"name": "Ursula"}}
     [error] = answer["errors"]
-    # No indices: the resolver runs for all rows at once.
+    # Without indices: the resolver runs once for all rows.
     assert error["path"] == ["authors", "x", "y"]
     assert error["locations"] == [{"line": 2, "column": 8}]
     assert error["message"] == message
     assert error["extensions"]["code"] == code
-    # The statement of the other field, and no other.
+    # Only the statement of the other root field.
     assert client.count == 1
 
 
-async def test_an_argument_that_cannot_be_used_names_its_own_field(client: Client) -> None:
-    # Validation lets a nullable variable with a default through to a non-null argument, but not its null.
+async def test_an_error_of_an_argument_names_its_own_field(client: Client) -> None:
+    # Validation accepts a nullable variable with a default for a non-null argument; execution rejects its null.
     query = "query ($number: Int = 1) { authors { peers { takes(number: $number) } } }"
     answer = await client.answer(query, number=None)
     assert answer["data"] == {"authors": None}
@@ -133,11 +133,11 @@ async def test_an_argument_that_cannot_be_used_names_its_own_field(client: Clien
 
 
 @pytest.mark.parametrize("root", ["someAuthors", "someAuthor"])
-async def test_an_error_below_a_non_null_root_field_leaves_no_data(client: Client, root: str) -> None:
-    answer = await client.answer(f"{{ {root} {{ peers {{ refuses }} }} author {{ name }} }}")
+async def test_an_error_below_a_non_null_root_field_makes_data_null(client: Client, root: str) -> None:
+    answer = await client.answer(f"{{ {root} {{ peers {{ fails }} }} author {{ name }} }}")
     assert answer["data"] is None
     [error] = answer["errors"]
-    assert error["path"] == [root, "peers", "refuses"]
+    assert error["path"] == [root, "peers", "fails"]
 
 
 async def test_a_non_null_root_field_without_a_row(client: Client) -> None:
@@ -148,14 +148,14 @@ async def test_a_non_null_root_field_without_a_row(client: Client) -> None:
     assert "Person" in error["message"]
 
 
-async def test_an_error_of_the_statement_is_that_of_its_root_field(client: Client) -> None:
+async def test_an_error_of_the_statement_has_the_path_of_its_root_field(client: Client) -> None:
     answer = await client.answer("{ authors { peers { breaks } } author { name } }")
     assert answer["data"] == {"authors": None, "author": {"name": "Ursula"}}
     [error] = answer["errors"]
     assert error["path"] == ["authors"]
 
 
-async def test_a_resolver_may_not_look_at_the_value_of_a_column(client: Client) -> None:
+async def test_a_resolver_that_uses_the_value_of_a_column_is_an_error(client: Client) -> None:
     answer = await client.answer("{ authors { truthTests } }")
     assert answer["data"] == {"authors": None}
     assert answer["errors"][0]["path"] == ["authors", "truthTests"]
@@ -166,23 +166,23 @@ async def test_an_object_must_come_from_rows(client: Client) -> None:
     answer = await client.answer("{ author { noRows { title } } }")
     [error] = answer["errors"]
     assert error["path"] == ["author", "noRows"]
-    assert error["message"] == "Book comes from rows, but its resolver returned a int."
+    assert error["message"] == "The resolver of a Book must return rows, but returned a int."
 
 
 async def test_rows_of_an_async_resolver(client: Client) -> None:
-    assert await client.ask("{ later { name } }") == {"later": {"name": "Ursula"}}
-    answer = await client.answer("{ later { refuses } }")
-    assert answer["data"] == {"later": None}
-    assert answer["errors"][0]["path"] == ["later", "refuses"]
+    assert await client.ask("{ asyncAuthor { name } }") == {"asyncAuthor": {"name": "Ursula"}}
+    answer = await client.answer("{ asyncAuthor { fails } }")
+    assert answer["data"] == {"asyncAuthor": None}
+    assert answer["errors"][0]["path"] == ["asyncAuthor", "fails"]
 
 
 def nested(levels: int) -> str:
-    """A path of so many fields."""
+    """A query with this many nested fields."""
     return "{ authors { " + "peers { " * (levels - 2) + "name" + " }" * levels
 
 
 async def cause_of(client: Client, query: str) -> BaseException | None:
-    """What the operation's only error was made of; None where there is none."""
+    """The cause of the operation's only error; None without errors."""
     result = await client.schema.execute(query, context_value=client)
     if not result.errors:
         return None
@@ -206,7 +206,7 @@ async def test_the_depth_of_a_statement_has_a_limit(client: Client, monkeypatch:
 
 
 async def test_the_deepest_statement_is_answered(library: Client) -> None:
-    # Ursula wrote one book that is longer, so each level is one row.
+    # Only one of Ursula's books is longer, so each level is one row.
     pair = "books(longerThan: 300) { author { "
     pairs = MAX_DEPTH // 2 - 1
     data = await library.ask("{ author(id: 1) { " + pair * pairs + "name" + " } }" * pairs + " } }")
@@ -253,7 +253,7 @@ async def test_the_root_fields_of_an_operation_share_its_limits(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit(monkeypatch, "MAX_FIELDS", 3)
-    # Each operation has them for itself.
+    # Each operation has limits of its own.
     for _ in range(2):
         assert await cause_of(client, "{ a: author { name } b: author { name x: name } }") is None
     assert isinstance(await cause_of(client, "{ a: author { name x: name } b: author { name x: name } }"), TooLarge)

@@ -1,4 +1,4 @@
-"""Global ids: written by PostgreSQL or by Python, read by Python, and nothing else is."""
+"""Global ids: PostgreSQL and Python encode them alike, and Python rejects all other texts."""
 
 import base64
 
@@ -14,17 +14,17 @@ def encoded(text: str | bytes) -> str:
 
 
 @pytest.mark.parametrize("key", [1, 9, 10, 2**31, 2**63 - 1])
-async def test_postgresql_and_python_write_the_same(library_database: Database, key: int) -> None:
-    written = await library_database.fetch_value(select(global_id("Book", literal(key, BigInteger))))
-    assert written == global_id("Book", key) == encoded(f"Book:{key}")
-    assert read_global_id(written) == ("Book", key)
+async def test_postgresql_and_python_encode_alike(library_database: Database, key: int) -> None:
+    encoded_id = await library_database.fetch_value(select(global_id("Book", literal(key, BigInteger))))
+    assert encoded_id == global_id("Book", key) == encoded(f"Book:{key}")
+    assert read_global_id(encoded_id) == ("Book", key)
 
 
 async def test_a_long_id_is_one_line(library_database: Database) -> None:
     name = "B" * 100
-    written = await library_database.fetch_value(select(global_id(name, literal(5, Integer))))
-    assert written == encoded(f"{name}:5")
-    assert read_global_id(written) == (name, 5)
+    encoded_id = await library_database.fetch_value(select(global_id(name, literal(5, Integer))))
+    assert encoded_id == encoded(f"{name}:5")
+    assert read_global_id(encoded_id) == (name, 5)
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ async def test_a_long_id_is_one_line(library_database: Database) -> None:
         encoded("Book:" + "1" * 5000),
     ],
 )
-def test_what_is_no_global_id_is_refused(text: str) -> None:
+def test_a_text_that_is_no_global_id_is_rejected(text: str) -> None:
     with pytest.raises(InvalidGlobalId):
         read_global_id(text)
 
 
-def test_the_type_is_told_even_if_nobody_knows_it() -> None:
+def test_an_unknown_type_is_decoded_too() -> None:
     assert read_global_id(encoded("Ghost:7")) == ("Ghost", 7)

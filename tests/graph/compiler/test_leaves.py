@@ -1,4 +1,4 @@
-"""Leaves as JSON: each type of column as its GraphQL type is written."""
+"""Leaves: the JSON of each column type and GraphQL type."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -50,7 +50,7 @@ class Specimen:
 
     @value(float)
     def share(self: Row) -> Any:
-        """A quotient of whole numbers is a numeric of PostgreSQL, and yet a Float of ours."""
+        """A quotient of integers is a numeric in PostgreSQL and a Float in GraphQL."""
         return literal(3, Integer) / literal(4, Integer)
 
     @value(int)
@@ -121,7 +121,7 @@ FULL, EMPTY = 0, 1
 @pytest.mark.parametrize(
     ("field", "full", "empty"),
     [
-        # 2**53 + 1 and more digits than a double holds.
+        # 2**53 + 1, and more digits than a double holds.
         ("id", "9007199254740993", "2"),
         ("price", "12345678901234567890.12", "100"),
         ("twice", "24691357802469135780.24", "200"),
@@ -140,7 +140,7 @@ FULL, EMPTY = 0, 1
 async def test_columns(client: Client, field: str, full: Any, empty: Any) -> None:
     data = await client.ask(f"{{ specimens {{ x: {field} }} }}")
     assert data["specimens"] == [{"x": full}, {"x": empty}]
-    # True is 1 to Python.
+    # True == 1 in Python.
     assert [type(specimen["x"]) for specimen in data["specimens"]] == [type(full), type(empty)]
 
 
@@ -156,7 +156,7 @@ async def test_columns(client: Client, field: str, full: Any, empty: Any) -> Non
         ("1E+3", "1000"),
     ],
 )
-async def test_exact_numbers_are_texts_without_trailing_zeros(client: Client, number: str, text: str) -> None:
+async def test_exact_numbers_are_strings_without_trailing_zeros(client: Client, number: str, text: str) -> None:
     data = await client.ask("query ($number: Decimal!) { specimens { exact(number: $number) } }", number=number)
     assert data["specimens"][FULL] == {"exact": text}
 
@@ -169,7 +169,7 @@ async def test_expressions_that_are_exact_in_sql_and_numbers_in_the_graph(
     assert data["specimens"][FULL] == {"x": answer}
 
 
-async def test_lists_of_ids_are_lists_of_texts(client: Client) -> None:
+async def test_lists_of_ids_are_lists_of_strings(client: Client) -> None:
     data = await client.ask("{ specimens { copyIds } }")
     assert data["specimens"] == [{"copyIds": ["7", "8"]}, {"copyIds": None}]
 
@@ -186,14 +186,14 @@ async def test_lists_of_ids_are_lists_of_texts(client: Client) -> None:
         ("soft", "SOFT"),
     ],
 )
-async def test_values_that_are_known_before_the_statement(client: Client, field: str, answer: Any) -> None:
+async def test_values_that_resolvers_return(client: Client, field: str, answer: Any) -> None:
     data = await client.ask(f"{{ specimens {{ x: {field} }} }}")
     assert data["specimens"][FULL] == {"x": answer}
     assert type(data["specimens"][FULL]["x"]) is type(answer)
 
 
 @pytest.mark.parametrize("field", ["keys", "items"])
-async def test_columns_may_be_called_like_a_method_of_a_collection(client: Client, field: str) -> None:
+async def test_columns_may_have_the_name_of_a_method_of_a_collection(client: Client, field: str) -> None:
     answers = [{"x": "kept" if field == "keys" else "counted"}, {"x": None}]
     data = await client.ask(f"{{ specimens {{ x: {field} }} }}")
     assert data["specimens"] == answers

@@ -1,4 +1,4 @@
-"""Objects with more fields than a function of PostgreSQL takes arguments, or a row columns."""
+"""Objects with more fields than PostgreSQL allows arguments of a function or columns of a row."""
 
 import pytest
 
@@ -32,7 +32,7 @@ async def test_nodes_with_many_fields(library: Client, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [50, 51, 101])
-async def test_parts_with_many_fields(library: Client, count: int) -> None:
+async def test_embedded_objects_with_many_fields(library: Client, count: int) -> None:
     data = await library.ask(f"{{ books(longerThan: 300) {{ length {{ {fields(count, 'pages')} }} }} }}")
     assert data["books"] == [{"length": answers(count, 341)}]
 
@@ -49,14 +49,14 @@ async def test_pages_with_many_fields(library: Client, count: int) -> None:
 
 @pytest.mark.parametrize("count", [50, 51, 101, 151])
 async def test_many_fields_with_a_long_name_among_them(library: Client, count: int) -> None:
-    # The long name cannot be a column, so the whole object is put together in chunks.
+    # The long name cannot be a column, so the whole object is built from chunks.
     name = "n" * 64
     data = await library.ask(f"{{ author(id: 1) {{ {fields(count, 'name')} {name}: penName }} }}")
     assert data["author"] == {**answers(count, "Ursula"), name: None}
 
 
 async def test_many_fields_that_hold_braces_and_commas(library: Client) -> None:
-    # Chunks are joined as texts; what they hold must not matter.
+    # Chunks are joined as texts, whatever their content.
     data = await library.ask(
         f"{{ author(id: 2) {{ {fields(60, 'books { title reviews { stars } }')} {'n' * 64}: books {{ title }} }} }}"
     )

@@ -1,4 +1,4 @@
-"""Response names are the client's: long ones, SQL's own words, the names that statements give to their tables."""
+"""Response keys that clients choose: long ones, SQL keywords, names of tables and columns of the statement."""
 
 import pytest
 
@@ -10,7 +10,7 @@ LONGER = ["b" * 64, "c" * 200, "b" * 63 + "B"]
 
 @pytest.mark.parametrize("name", [LONGEST_COLUMN, *LONGER])
 async def test_long_names_of_rows(library: Client, name: str) -> None:
-    # Two names that are the same in their first 63 bytes, which is where PostgreSQL cuts them.
+    # Both names have the same first 63 bytes, where PostgreSQL truncates them.
     other = name + "_"
     data = await library.ask(f"{{ {name}: author(id: 2) {{ {name}: name {other}: penName title: name }} }}")
     assert data == {name: {name: "Italo", other: "Tonio", "title": "Italo"}}
@@ -37,7 +37,7 @@ async def test_long_names_in_pages(library: Client) -> None:
     }
 
 
-async def test_long_names_in_parts_and_variants(library: Client) -> None:
+async def test_long_names_in_embedded_objects_and_variants(library: Client) -> None:
     name = "q" * 64
     data = await library.ask(
         f'{{ {name}: work(kind: "Book", key: 1) {{ ... on Book {{ {name}: length {{ {name}: pages }}'
@@ -46,7 +46,7 @@ async def test_long_names_in_parts_and_variants(library: Client) -> None:
     assert data == {name: {name: {name: 184}, f"{name}_none": None}}
 
 
-async def test_names_that_are_words_of_sql(library: Client) -> None:
+async def test_names_that_are_sql_keywords(library: Client) -> None:
     words = ["select", "from", "where", "order", "group", "user", "all", "null", "true", "end", "case", "row", "object"]
     data = await library.ask(f"{{ author(id: 2) {{ {' '.join(f'{word}: name' for word in words)} }} }}")
     assert data["author"] == dict.fromkeys(words, "Italo")
@@ -64,14 +64,14 @@ async def test_names_that_differ_only_in_case(library: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "authors_1", "author_id", "published_at", "title", "books_1", "value", "count"])
-async def test_names_of_columns_and_tables_for_something_else(library: Client, name: str) -> None:
+async def test_names_of_columns_and_tables_as_aliases_of_other_fields(library: Client, name: str) -> None:
     data = await library.ask(f"{{ author(id: 2) {{ {name}: books {{ {name}: pages }} }} }}")
     assert data["author"] == {name: [{name: 217}, {name: 165}, {name: 129}]}
 
 
 @pytest.mark.parametrize("number", range(1, 5))
-async def test_names_that_statements_give_to_their_own_tables(library: Client, number: int) -> None:
-    # row_to_json(anon_1) means the column of that name, where there is one, before it means the row.
+async def test_names_of_anonymous_tables_of_the_statement(library: Client, number: int) -> None:
+    # row_to_json(anon_1) means the column of that name if there is one, else the row.
     name = f"anon_{number}"
     data = await library.ask(
         f"{{ author(id: 2) {{ {name}: name x: books(longerThan: 200) {{ {name}: title }} }}"

@@ -1,4 +1,4 @@
-"""Connections: one scan, whatever is selected of them."""
+"""Connections: one scan for any selection."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.graph.compiler.conftest import Client
 
-# By publication, oldest first. Dispossessed and Castle are of one instant: their ids decide.
+# By publication, oldest first. Dispossessed and Castle have the same time: their ids decide.
 TITLES = ["Beowulf", "Baron", "Lathe", "Cities", "Dispossessed", "Castle"]
 SCAN = "row_number"
 
@@ -95,14 +95,14 @@ async def test_a_page_between_two_cursors(library: Client, newest_first: bool, b
     assert titles(await page(library, **arguments, **{size: 1})) == [between[0 if size == "first" else -1]]
     found = await page(library, **arguments, **{size: 5})
     assert titles(found) == between
-    # There are rows beyond both cursors, though none is left between them.
+    # There are rows beyond both cursors, although the page holds all rows between them.
     assert found["pageInfo"]["hasNextPage"] is True
     assert found["pageInfo"]["hasPreviousPage"] is True
     assert found["totalCount"] == 6
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-async def test_nothing_lies_beyond_cursors_outside_of_the_connection(library: Client, newest_first: bool) -> None:
+async def test_cursors_outside_of_the_connection_have_no_rows_beyond_them(library: Client, newest_first: bool) -> None:
     whole = (await page(library, newestFirst=newest_first))["edges"]
     data = await library.ask(
         """query ($after: String, $before: String, $newestFirst: Boolean!) { author(id: 1) {
@@ -113,7 +113,7 @@ async def test_nothing_lies_beyond_cursors_outside_of_the_connection(library: Cl
         before=whole[5 if not newest_first else 4]["cursor"],
         newestFirst=newest_first,
     )
-    # Books of others lie there, but none of Ursula's.
+    # Only books of other authors are beyond the cursors.
     ursula = ["Lathe", "Dispossessed"]
     ends = {
         "pageInfo": {"hasNextPage": False, "hasPreviousPage": False},
@@ -159,7 +159,7 @@ async def test_a_connection_without_rows(library: Client) -> None:
         ("pageInfo { __typename }", {"pageInfo": {"__typename": "PageInfo"}}),
     ],
 )
-async def test_what_needs_no_rows_scans_none(library: Client, selection: str, answer: Any) -> None:
+async def test_a_selection_that_needs_no_rows_has_no_scan(library: Client, selection: str, answer: Any) -> None:
     assert await library.ask(f"{{ bookPage {{ {selection} }} }}") == {"bookPage": answer}
     assert library.count == 1
     assert SCAN not in library.statements[0]
@@ -174,7 +174,7 @@ async def test_what_needs_no_rows_scans_none(library: Client, selection: str, an
         ("pageInfo { hasNextPage } a: nodes { id: pages }", {"pageInfo": {"hasNextPage": True}, "a": [{"id": 100}]}),
     ],
 )
-async def test_what_needs_rows_counts_none(library: Client, selection: str, answer: Any) -> None:
+async def test_a_selection_without_total_count_does_not_count(library: Client, selection: str, answer: Any) -> None:
     assert await library.ask(f"{{ bookPage(first: 1) {{ {selection} }} }}") == {"bookPage": answer}
     assert library.statements[0].count(SCAN) == 1
     assert "LIMIT" in library.statements[0]
@@ -182,7 +182,7 @@ async def test_what_needs_rows_counts_none(library: Client, selection: str, answ
 
 
 @pytest.mark.parametrize("page", ["first: 1", "last: 1"])
-async def test_rows_alone_are_not_numbered(library: Client, page: str) -> None:
+async def test_nodes_without_positions_are_not_numbered(library: Client, page: str) -> None:
     data = await library.ask(f"{{ bookPage({page}) {{ nodes {{ title }} again: nodes {{ __typename }} totalCount }} }}")
     title = {"first: 1": "Beowulf", "last: 1": "Castle"}[page]
     assert data == {"bookPage": {"nodes": [{"title": title}], "again": [{"__typename": "Book"}], "totalCount": 6}}
@@ -206,8 +206,8 @@ async def test_the_rows_of_a_page_have_relations(library: Client) -> None:
     assert library.statements[0].count(SCAN) == 1
 
 
-async def test_a_page_knows_attributes_by_their_own_names(library: Client) -> None:
-    # pen_name is the column alias.
+async def test_a_page_uses_the_names_of_attributes_not_of_columns(library: Client) -> None:
+    # The column of pen_name is named alias.
     data = await library.ask("{ authorPage { nodes { name penName books(longerThan: 200) { title } } } }")
     assert data["authorPage"]["nodes"] == [
         {"name": "Ursula", "penName": None, "books": [{"title": "Dispossessed"}]},

@@ -1,4 +1,4 @@
-"""Errors below concrete parents: on the field of every parent, and no further than nullability lets them."""
+"""Errors below concrete parents: each parent has the error at its own path, and null propagates from there."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -16,19 +16,19 @@ from tests.graph.compiler.library import Book, by_id, relation, value
 from tests.graph.compiler.loans import Slip
 
 
-class Refusal(Exception):
-    extensions = {"code": "REFUSED"}
+class SecretError(Exception):
+    extensions = {"code": "SECRET"}
 
 
 @strawberry.type
 class Torn:
-    """A book whose fields cannot be resolved."""
+    """A book whose fields raise errors."""
 
     title: str
 
     @value(int | None)
     def page(self: Row) -> Any:
-        raise Refusal("The page is torn.")
+        raise SecretError("The page is torn.")
 
     @value(int | None)
     def located(self: Row) -> Any:
@@ -44,12 +44,12 @@ class Loan:
         return by_id(tables.Book, self.book_id)
 
     @relation(Book | None)
-    def refused(self: Row) -> Rows:
-        raise Refusal("Nobody may see it.")
+    def secret(self: Row) -> Rows:
+        raise SecretError("It is a secret.")
 
     @relation(Book)
-    def refused_book(self: Row) -> Rows:
-        raise Refusal("Nobody may see it.")
+    def secret_book(self: Row) -> Rows:
+        raise SecretError("It is a secret.")
 
     @relation(Book | None)
     def broken(self: Row) -> Rows:
@@ -70,7 +70,7 @@ class Loan:
 
     @value(int)
     def broken_number(self: Row) -> Any:
-        raise Refusal("No number.")
+        raise SecretError("No number.")
 
 
 @strawberry.type
@@ -84,11 +84,11 @@ class Query:
         return info.context.parents
 
     @value(list[Loan] | None)
-    def perhaps_loans(self, info: strawberry.Info) -> Any:
+    def nullable_loans(self, info: strawberry.Info) -> Any:
         return info.context.parents
 
     @value(list[Loan | None])
-    async def later_loans(self, info: strawberry.Info) -> AsyncIterator[Any]:
+    async def async_loans(self, info: strawberry.Info) -> AsyncIterator[Any]:
         for parent in info.context.parents:
             yield parent
 
@@ -100,29 +100,29 @@ def desk(client_of: Callable[..., Client]) -> Client:
     return desk
 
 
-def places(answer: Any) -> list[Any]:
+def paths(answer: Any) -> list[Any]:
     return [error["path"] for error in answer["errors"]]
 
 
-async def test_an_error_of_a_resolver_is_that_of_every_parent(desk: Client) -> None:
-    answer = await desk.answer("{ loans { label x: refused { title } } }")
+async def test_every_parent_has_the_error_of_a_resolver(desk: Client) -> None:
+    answer = await desk.answer("{ loans { label x: secret { title } } }")
     assert answer["data"] == {"loans": [{"label": label, "x": None} for label in "abc"]}
-    assert places(answer) == [["loans", 0, "x"], ["loans", 1, "x"], ["loans", 2, "x"]]
-    assert {error["message"] for error in answer["errors"]} == {"Nobody may see it."}
-    assert [error["extensions"] for error in answer["errors"]] == [{"code": "REFUSED"}] * 3
+    assert paths(answer) == [["loans", 0, "x"], ["loans", 1, "x"], ["loans", 2, "x"]]
+    assert {error["message"] for error in answer["errors"]} == {"It is a secret."}
+    assert [error["extensions"] for error in answer["errors"]] == [{"code": "SECRET"}] * 3
     assert [error["locations"] for error in answer["errors"]] == [[{"line": 1, "column": 17}]] * 3
     assert desk.count == 0
 
 
-async def test_an_error_of_the_statement_is_that_of_every_parent(desk: Client) -> None:
+async def test_every_parent_has_the_error_of_the_statement(desk: Client) -> None:
     answer = await desk.answer("{ loans { label broken { title } } }")
     assert answer["data"] == {"loans": [{"label": label, "broken": None} for label in "abc"]}
-    assert places(answer) == [["loans", place, "broken"] for place in range(3)]
+    assert paths(answer) == [["loans", position, "broken"] for position in range(3)]
     assert desk.count == 1
 
 
 async def test_other_relations_of_the_same_parents_are_answered(desk: Client) -> None:
-    answer = await desk.answer("{ loans { refused { title } broken { title } book { title } } }")
+    answer = await desk.answer("{ loans { secret { title } broken { title } book { title } } }")
     assert [loan["book"] for loan in answer["data"]["loans"]] == [{"title": "Lathe"}, {"title": "Dispossessed"}, None]
     assert len(answer["errors"]) == 6
 
@@ -134,26 +134,26 @@ async def test_an_error_below_a_relation_names_the_field_under_its_own_parent(
     answer = await desk.answer(f"{{ loans {{ tornOne {{ title x: {field} }} }} }}")
     assert answer["data"] == {"loans": [{"tornOne": None}] * 3}
     assert [error["message"] for error in answer["errors"]] == [message] * 3
-    assert places(answer) == [["loans", place, "tornOne", "x"] for place in range(3)]
+    assert paths(answer) == [["loans", position, "tornOne", "x"] for position in range(3)]
 
 
-async def test_an_error_in_a_non_null_relation_takes_its_parent_along(desk: Client) -> None:
-    answer = await desk.answer("{ someLoans { label refusedBook { title } } }")
+async def test_an_error_in_a_non_null_relation_makes_its_parent_null(desk: Client) -> None:
+    answer = await desk.answer("{ someLoans { label secretBook { title } } }")
     assert answer["data"] == {"someLoans": [None, None, None]}
-    assert places(answer) == [["someLoans", place, "refusedBook"] for place in range(3)]
+    assert paths(answer) == [["someLoans", position, "secretBook"] for position in range(3)]
 
 
-async def test_an_error_in_a_non_null_relation_takes_a_list_of_non_null_parents_along(desk: Client) -> None:
-    answer = await desk.answer("{ perhapsLoans { refusedBook { title } } }")
-    assert answer["data"] == {"perhapsLoans": None}
+async def test_an_error_in_a_non_null_relation_makes_a_list_of_non_null_parents_null(desk: Client) -> None:
+    answer = await desk.answer("{ nullableLoans { secretBook { title } } }")
+    assert answer["data"] == {"nullableLoans": None}
     [error] = answer["errors"]
-    assert error["path"] == ["perhapsLoans", 0, "refusedBook"]
+    assert error["path"] == ["nullableLoans", 0, "secretBook"]
     answer = await desk.answer("{ loans { torn { title page } } }")
     assert answer["data"] is None
-    assert places(answer)[0][-2:] == ["torn", "page"]
+    assert paths(answer)[0][-2:] == ["torn", "page"]
 
 
-async def test_a_non_null_relation_without_a_row_is_an_error_of_its_parent_alone(desk: Client) -> None:
+async def test_a_non_null_relation_without_a_row_is_an_error_of_only_its_parent(desk: Client) -> None:
     answer = await desk.answer("{ someLoans { label lentBook { title } } }")
     assert answer["data"] == {
         "someLoans": [
@@ -168,22 +168,22 @@ async def test_a_non_null_relation_without_a_row_is_an_error_of_its_parent_alone
     assert desk.count == 1
 
 
-async def test_an_error_beside_a_relation_leaves_nothing_behind(desk: Client) -> None:
-    # The relation has begun when its sibling fails; pytest would tell of a coroutine that nobody awaited.
+async def test_an_error_of_another_field_leaves_no_unawaited_coroutine(desk: Client) -> None:
+    # The relation has started when the other field fails; pytest reports coroutines that are never awaited.
     answer = await desk.answer("{ someLoans { book { title } brokenNumber } }")
     assert answer["data"] == {"someLoans": [None, None, None]}
-    assert places(answer) == [["someLoans", place, "brokenNumber"] for place in range(3)]
+    assert paths(answer) == [["someLoans", position, "brokenNumber"] for position in range(3)]
 
 
 async def test_an_attribute_that_a_parent_does_not_have_is_an_error(desk: Client) -> None:
     desk.parents = [object()]
     answer = await desk.answer("{ loans { book { title } } }")
     assert answer["data"] == {"loans": [{"book": None}]}
-    assert places(answer) == [["loans", 0, "book"]]
+    assert paths(answer) == [["loans", 0, "book"]]
     assert "book_id" in answer["errors"][0]["message"]
 
 
-async def test_an_error_of_one_mutation_leaves_the_others(client_of: Callable[..., Client]) -> None:
+async def test_an_error_of_one_mutation_does_not_affect_others(client_of: Callable[..., Client]) -> None:
     desk = client_of(query=loans.Query, mutation=loans.Mutation)
     answer = await desk.answer(
         "mutation { a: lend(bookId: 1) { book { title } } b: lend(bookId: 2) { lentBook { title author { name } } } }"
@@ -196,4 +196,4 @@ async def test_an_error_of_one_mutation_leaves_the_others(client_of: Callable[..
     }
     answer = await desk.answer("mutation { lend(bookId: 99) { lentBook { title } } }")
     assert answer["data"] is None
-    assert places(answer) == [["lend", "lentBook"]]
+    assert paths(answer) == [["lend", "lentBook"]]

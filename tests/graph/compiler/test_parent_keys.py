@@ -1,4 +1,4 @@
-"""What relations of concrete parents read: keys of several types, and keys that are null."""
+"""Keys of concrete parents: of several types, and null."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -27,14 +27,14 @@ async def test_a_parent_whose_key_is_null_has_no_row(desk: Client) -> None:
 
 
 async def test_parents_whose_keys_are_all_null(desk: Client) -> None:
-    # Nothing tells the type of such a key: it must fit a number, a text and a time alike.
+    # Such a key has no type: it must compare with a number, a text and a time.
     desk.parents = [Slip("a"), Slip("b")]
     data = await desk.ask("{ loans { book { title } inLanguage: similar { title } since { title } } }")
     assert data["loans"] == [{"book": None, "inLanguage": [], "since": []}] * 2
 
 
 async def test_null_keys_are_not_equal_to_null_columns(desk: Client) -> None:
-    # Beowulf has no author. That does not make it the book of every loan without one.
+    # Beowulf has no author; a loan without an author must not match it.
     desk.parents = [Slip("a")]
     data = await desk.ask("{ loans { byAuthor { totalCount nodes { title } } } }")
     assert data["loans"] == [{"byAuthor": {"totalCount": 0, "nodes": []}}]
@@ -75,7 +75,7 @@ async def test_keys_that_are_large_numbers(desk: Client, key: int) -> None:
     assert data["loans"] == [{"book": {"title": "Dispossessed"}}, {"book": None}]
 
 
-async def test_several_attributes_keep_together(desk: Client) -> None:
+async def test_several_attributes_of_one_parent_stay_together(desk: Client) -> None:
     desk.parents = [Slip("a", 3, language="it"), Slip("b", 1, language="en"), Slip("c", 3, language="en")]
     data = await desk.ask("{ loans { similar { title } } }")
     assert [[book["title"] for book in loan["similar"]] for loan in data["loans"]] == [

@@ -1,4 +1,4 @@
-"""Relations of concrete parents: one statement for all of them, and for everything below."""
+"""Relations of concrete parents: one statement for all parents and the whole selection below."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ async def test_a_relation_of_many_parents_is_one_statement(desk: Client) -> None
     assert desk.count == 1
 
 
-async def test_what_lies_below_is_part_of_the_same_statement(desk: Client) -> None:
+async def test_the_selection_below_is_part_of_the_same_statement(desk: Client) -> None:
     data = await desk.ask(
         "{ loans { book { author { name books(longerThan: 200) { title reviews { stars } } } reviews { stars } } } }"
     )
@@ -48,9 +48,9 @@ async def test_what_lies_below_is_part_of_the_same_statement(desk: Client) -> No
 
 
 async def test_each_relation_of_the_same_parents_is_a_statement(desk: Client) -> None:
-    data = await desk.ask("{ loans { book { title } author { name } similar { id } everybody { name } } }")
+    data = await desk.ask("{ loans { book { title } author { name } similar { id } allAuthors { name } } }")
     assert data["loans"][0]["similar"] == [{"id": global_id("Book", key)} for key in (3, 4, 5)]
-    assert [len(loan["everybody"]) for loan in data["loans"]] == [3] * 6
+    assert [len(loan["allAuthors"]) for loan in data["loans"]] == [3] * 6
     assert [loan["author"]["name"] for loan in data["loans"]] == ["Italo", "Ursula"] * 3
     assert [loan["book"]["title"] for loan in data["loans"]][:2] == ["Lathe", "Dispossessed"]
     assert desk.count == 4
@@ -72,7 +72,7 @@ async def test_one_relation_under_two_aliases_has_two_sets_of_arguments(desk: Cl
     assert desk.count == 3
 
 
-async def test_variables_reach_the_relations_of_parents(desk: Client) -> None:
+async def test_variables_in_relations_of_parents(desk: Client) -> None:
     query = "query ($least: Int!, $on: Boolean!) { loans { similar(longerThan: $least) { title @include(if: $on) } } }"
     data = await desk.ask(query, least=150, on=True)
     baron, cities = {"title": "Baron"}, {"title": "Cities"}
@@ -114,7 +114,7 @@ async def test_a_connection_of_each_parent(desk: Client) -> None:
     assert desk.count == 1
 
 
-async def test_a_connection_of_which_no_rows_are_asked(desk: Client) -> None:
+async def test_a_connection_without_selected_rows(desk: Client) -> None:
     data = await desk.ask("{ loans { byAuthor { totalCount } } }")
     assert [loan["byAuthor"]["totalCount"] for loan in data["loans"]] == [3, 2] * 3
     assert "row_number" not in desk.statements[0]
@@ -122,7 +122,7 @@ async def test_a_connection_of_which_no_rows_are_asked(desk: Client) -> None:
     assert data["loans"] == [{"byAuthor": {"__typename": "BookConnection"}}] * 6
 
 
-async def test_parts_variants_and_aggregates_of_parents(desk: Client) -> None:
+async def test_embedded_objects_variants_and_aggregates_of_parents(desk: Client) -> None:
     desk.parents = [
         Slip("a", book_id=1, author_id=1, kind="Book", pages=None),
         Slip("b", book_id=1, author_id=2, kind="Author", pages=140),
@@ -175,7 +175,7 @@ async def test_one_parent_several_times(desk: Client) -> None:
     assert desk.count == 1
 
 
-async def test_a_parent_of_which_two_root_fields_speak(desk: Client) -> None:
+async def test_a_parent_of_two_root_fields(desk: Client) -> None:
     data = await desk.ask("{ a: loans { book { title } } b: loans { book { pages } } }")
     assert data["a"][0] == {"book": {"title": "Lathe"}}
     assert data["b"][0] == {"book": {"pages": 184}}

@@ -1,4 +1,4 @@
-"""Concrete parents that come one after the other: mutations, items that are awaited, events of a subscription."""
+"""Concrete parents that are created one after the other: mutations, awaited items, events of a subscription."""
 
 import asyncio
 import gc
@@ -27,24 +27,23 @@ async def test_each_mutation_loads_for_its_own_payload(client_of: Callable[..., 
 
 
 class Desk:
-    """Makes each slip once the slip before is gone, and in the place in memory where that one lay."""
+    """Creates each slip after the slip before is freed, and at the same memory address."""
 
     def __init__(self) -> None:
         self._last: weakref.ref[Slip] | None = None
-        self._place = 0
+        self._address = 0
 
     async def slip(self, book_id: int) -> Slip:
-        for _ in range(10):
-            if self._last is None or self._last() is None:
-                break
-            await asyncio.sleep(0.01)
-            gc.collect()
-        elsewhere = []
+        async with asyncio.timeout(30):
+            while self._last is not None and self._last() is not None:
+                await asyncio.sleep(0.001)
+                gc.collect()
+        at_other_addresses = []
         slip = Slip(f"{book_id}", book_id=book_id)
-        while id(slip) != self._place and len(elsewhere) < 20_000:
-            elsewhere.append(slip)
+        while id(slip) != self._address and len(at_other_addresses) < 20_000:
+            at_other_addresses.append(slip)
             slip = Slip(f"{book_id}", book_id=book_id)
-        self._last, self._place = weakref.ref(slip), id(slip)
+        self._last, self._address = weakref.ref(slip), id(slip)
         return slip
 
 
@@ -53,27 +52,27 @@ class Query:
     @value(list[Loan])
     def one_by_one(self) -> Any:
         desk = Desk()
-        turn = asyncio.Lock()
+        lock = asyncio.Lock()
 
-        async def in_turn(book_id: int) -> Slip:
-            async with turn:
+        async def in_sequence(book_id: int) -> Slip:
+            async with lock:
                 return await desk.slip(book_id)
 
-        return [in_turn(book_id) for book_id in range(1, 7)]
+        return [in_sequence(book_id) for book_id in range(1, 7)]
 
 
-async def test_parents_that_come_later_are_not_mistaken_for_those_before(client_of: Callable[..., Client]) -> None:
-    # A new object may lie where an old one lay: its address is no identity.
+async def test_a_parent_at_the_address_of_a_freed_one_has_its_own_rows(client_of: Callable[..., Client]) -> None:
+    # A new object may have the address of a freed one, so the address does not identify it.
     desk = client_of(query=Query)
     data = await desk.ask("{ oneByOne { label book { title } } }")
     assert [loan["label"] for loan in data["oneByOne"]] == list("123456")
     assert [loan["book"]["title"] for loan in data["oneByOne"]] == TITLES
 
 
-async def test_parents_that_come_later_do_not_use_up_the_limits(
+async def test_several_batches_of_parents_count_once_in_the_limits(
     client_of: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Limits are for what an operation selects, not for how many batches its parents come in.
+    # The limits apply to the selections of an operation, however many batches its parents form.
     monkeypatch.setattr("graph.compiler.statement.MAX_SELECTS", 3)
     desk = client_of(query=Query)
     data = await desk.ask("{ oneByOne { book { title } } }")
@@ -102,7 +101,7 @@ async def test_each_event_of_a_subscription_has_its_own_rows(feed: Client) -> No
     assert feed.count == 6
 
 
-async def test_the_parts_of_an_event(feed: Client) -> None:
+async def test_the_embedded_objects_of_an_event(feed: Client) -> None:
     answers = [answer async for answer in events(feed, 2, "length { pages isShort }")]
     assert answers == [{"length": {"pages": 1, "isShort": True}}, {"length": {"pages": 2, "isShort": True}}]
 
@@ -115,10 +114,10 @@ async def test_the_connections_of_objects_in_an_event(feed: Client) -> None:
     assert feed.count == 3
 
 
-async def test_a_long_subscription_keeps_nothing_of_its_past_events(feed: Client) -> None:
+async def test_a_long_subscription_frees_the_loaders_of_past_events(feed: Client) -> None:
     loaders = []
     async for answer in events(feed, 12, "label renewals { book { title } author { name } }"):
         if answer["label"] in ("lent 2", "lent 12"):
             gc.collect()
-            loaders.append(sum(isinstance(thing, DataLoader) for thing in gc.get_objects()))
+            loaders.append(sum(isinstance(one, DataLoader) for one in gc.get_objects()))
     assert loaders[0] == loaders[1]

@@ -1,4 +1,4 @@
-"""Rows nest to any depth, and are still one statement."""
+"""Rows nested to any depth are one statement."""
 
 from tests.graph.compiler.conftest import Client
 
@@ -47,7 +47,7 @@ async def test_lists_in_lists_are_one_statement(library: Client) -> None:
     assert library.count == 1
 
 
-async def test_a_relation_without_a_row_is_null_beside_its_siblings(library: Client) -> None:
+async def test_a_relation_without_a_row_is_null(library: Client) -> None:
     data = await library.ask("{ books(longerThan: 99) { title author { name } } }")
     assert {book["title"]: book["author"] for book in data["books"]} == {
         "Beowulf": None,
@@ -65,7 +65,7 @@ async def test_ten_levels_are_one_statement(library: Client) -> None:
     for _ in range(3):
         inner = f"books(longerThan: 160) {{ reviews {{ reviewer {{ {inner} }} }} }}"
     data = await library.ask(f"{{ author(id: 1) {{ {inner} }} }}")
-    # Ursula's Lathe is reviewed by Italo and Marvin, Italo's Cities by Ursula; Baron and Dispossessed by nobody.
+    # Ursula's Lathe is reviewed by Italo and Marvin, Italo's Cities by Ursula; Baron and Dispossessed have no reviews.
     lathe = {"reviews": [{"reviewer": {"name": "Italo"}}, {"reviewer": {"name": "Marvin"}}]}
     unread = {"reviews": []}
     of_italo = {"books": [unread, {"reviews": [{"reviewer": {"books": [lathe, unread]}}]}]}
@@ -83,7 +83,7 @@ async def test_each_root_field_is_a_statement(library: Client) -> None:
     assert library.count == 2
 
 
-async def test_text_that_looks_like_sql_or_json_comes_back_as_it_is(library: Client) -> None:
+async def test_a_text_that_looks_like_sql_or_json_is_only_a_parameter(library: Client) -> None:
     text = "%s :x $1 '; -- \" \\ \u2028 é 🦉"
     query = "query ($text: String) { books(language: $text) { title } }"
     assert await library.ask(query, text=text) == {"books": []}

@@ -1,4 +1,4 @@
-"""What GraphQL lets a selection say: fragments, directives, variables, one field several times."""
+"""Selections: fragments, directives, variables, one field several times."""
 
 from typing import Any
 
@@ -114,12 +114,12 @@ async def test_include_and_skip_at_any_depth(library: Client, yes: bool, no: boo
         ('{ works(kinds: ["Book"], keys: [1]) { id @skip(if: true) } }', {"works": [{}]}),
     ],
 )
-async def test_an_object_of_which_everything_is_skipped(library: Client, query: str, answer: Any) -> None:
-    # The shelf has two rows, and is one object none the less.
+async def test_an_object_whose_fields_are_all_skipped(library: Client, query: str, answer: Any) -> None:
+    # The shelf aggregates two rows into one object.
     assert await library.ask(query) == answer
 
 
-async def test_a_shelf_of_which_only_the_type_is_asked_is_one_object(library: Client) -> None:
+async def test_an_aggregate_with_only_typename_is_one_object(library: Client) -> None:
     assert await library.ask("{ author(id: 1) { shelf { __typename } } }") == {
         "author": {"shelf": {"__typename": "Shelf"}}
     }
@@ -146,15 +146,15 @@ async def test_variables_and_their_defaults_in_nested_arguments(
     assert [book["title"] for book in data["author"]["books"]] == titles
 
 
-async def test_the_default_of_an_argument_holds_where_its_variable_is_left_out(library: Client) -> None:
+async def test_a_missing_variable_uses_the_default_of_its_argument(library: Client) -> None:
     data = await library.ask("query ($least: Int! = 4) { books { reviews(atLeast: $least) { stars } } }")
     assert [review["stars"] for book in data["books"] for review in book["reviews"]] == [4, 5]
     data = await library.ask("{ books { reviews { stars } } }")
     assert [review["stars"] for book in data["books"] for review in book["reviews"]] == [3, 4, 2, 5]
 
 
-async def test_values_never_stand_in_the_statement(library: Client) -> None:
-    # Else each value would be a statement of its own to prepare, and a way in for SQL.
+async def test_values_are_parameters_not_text_of_the_statement(library: Client) -> None:
+    # Otherwise each value would be a statement to prepare, and SQL injection would be possible.
     query = "query ($language: String!, $longer: Int!) { books(language: $language, longerThan: $longer) { title } }"
     await library.ask(query, language="it", longer=8391)
     [first] = library.statements

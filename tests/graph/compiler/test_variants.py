@@ -1,4 +1,4 @@
-"""Rows that are of several types: interfaces, unions, and ids that lead nowhere."""
+"""Variants: interfaces, unions, and ids without a row."""
 
 from graph.compiler.global_ids import global_id
 from tests.graph.compiler.conftest import Client
@@ -25,7 +25,7 @@ async def test_a_list_of_several_types_keeps_its_order_and_its_nulls(library: Cl
     assert library.count == 1
 
 
-async def test_a_row_may_be_asked_for_twice(library: Client) -> None:
+async def test_a_row_may_be_requested_twice(library: Client) -> None:
     data = await library.ask(MIXED.replace("books { title }", ""), kinds=["Author"] * 2, keys=[1, 1])
     assert [work["name"] for work in data["works"]] == ["Ursula", "Ursula"]
 
@@ -39,7 +39,7 @@ async def test_one_row_by_its_type_and_key(library: Client) -> None:
     assert library.count == 1
 
 
-async def test_the_fields_of_the_interface_alone(library: Client) -> None:
+async def test_only_the_fields_of_the_interface(library: Client) -> None:
     data = await library.ask('{ works(kinds: ["Author", "Book"], keys: [1, 2]) { id } }')
     assert data["works"] == [{"id": global_id("Author", 1)}, {"id": global_id("Book", 2)}]
 

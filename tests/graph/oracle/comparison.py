@@ -1,4 +1,4 @@
-"""Whether an answer means what it should."""
+"""Compares an answer with the expected one, by the meaning of its values."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from tests.graph.oracle.pages import Cursors, Place
+from tests.graph.oracle.pages import Cursors, Position
 from tests.graph.oracle.series import Sum
 
 TOLERANCE = 1e-12
@@ -16,7 +16,7 @@ TOLERANCE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A value of the scalar JSON: its objects have no order."""
+    """A value of the scalar JSON: the order of its keys does not matter."""
 
     value: Any
 
@@ -24,27 +24,27 @@ class Json:
         return orjson.dumps(self.value, option=orjson.OPT_SORT_KEYS)
 
 
-class Different(AssertionError):
-    """Where an answer differs first, and how. way: what kind of fault it is."""
+class Mismatch(AssertionError):
+    """The first difference between an answer and the expected one. kind: used to recognize the same fault again."""
 
-    def __init__(self, message: str, way: str = "a value") -> None:
+    def __init__(self, message: str, kind: str = "a value") -> None:
         super().__init__(message)
-        self.way = way
+        self.kind = kind
 
 
 def compare(expected: Any, actual: Any, cursors: Cursors, path: str = "data") -> None:
-    """Raises Different. Texts of times and decimals are compared by value, cursors by the place that they mark."""
+    """Raises Mismatch. Texts of times and decimals are compared by value, cursors by the position that they encode."""
     match expected:
         case dict():
             _check(isinstance(actual, dict), path, expected, actual)
-            # An answer has its fields in the order in which they were selected.
+            # Fields are in the order of the selection.
             _check(list(expected) == list(actual), f"the keys of {path}", list(expected), list(actual))
             for key, value in expected.items():
                 compare(value, actual[key], cursors, f"{path}.{key}")
         case list():
             _check(isinstance(actual, list), path, expected, actual)
-            for place, (value, other) in enumerate(zip(expected, actual, strict=False)):
-                compare(value, other, cursors, f"{path}[{place}]")
+            for position, (value, other) in enumerate(zip(expected, actual, strict=False)):
+                compare(value, other, cursors, f"{path}[{position}]")
             _check(len(expected) == len(actual), f"the length of {path}", len(expected), len(actual))
         case _:
             _check(_is_same(expected, actual, cursors), path, expected, actual)
@@ -56,8 +56,8 @@ def _is_same(expected: Any, actual: Any, cursors: Cursors) -> bool:
             return actual is expected
         case Json():
             return expected.text() == Json(actual).text()
-        case Place():
-            return isinstance(actual, str) and cursors.learn(actual, expected)
+        case Position():
+            return isinstance(actual, str) and cursors.record(actual, expected)
         case datetime():
             instant = datetime.fromisoformat(actual) if isinstance(actual, str) else None
             return instant is not None and instant.utcoffset() == timedelta(0) and instant == expected
@@ -76,4 +76,4 @@ def _is_number(value: Any) -> bool:
 
 def _check(same: bool, path: str, expected: Any, actual: Any) -> None:
     if not same:
-        raise Different(f"{path} should be {expected!r}, but is {actual!r}")
+        raise Mismatch(f"{path} should be {expected!r}, but is {actual!r}")

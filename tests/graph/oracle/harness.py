@@ -1,4 +1,4 @@
-"""The engine and the oracle side by side."""
+"""Runs operations on the engine and on the oracle, and compares their answers."""
 
 import asyncio
 import textwrap
@@ -13,23 +13,23 @@ from graph.pipeline import Pipeline
 from graph.plan_cache import PlanCache
 from graph.schema import create_schema
 from tests.application import GENEROUS, FieldByField, asked, context_of
-from tests.graph.oracle.comparison import Different, compare
-from tests.graph.oracle.evaluator import Answer, Evaluator, InvalidOperation
+from tests.graph.oracle.comparison import Mismatch, compare
+from tests.graph.oracle.evaluator import Evaluator, ExpectedAnswer, InvalidOperation
 from tests.graph.oracle.pages import Cursors
 from tests.graph.oracle.records import Record
-from tests.graph.oracle.reduction import Operation, reduced
-from tests.graph.oracle.world import World, discard, store, store_user
+from tests.graph.oracle.shrinking import Operation, shrink
+from tests.graph.oracle.world import World, delete_rows, insert_rows, insert_user
 
 
-class PatientDatabase(Database):
-    """One that a busy machine does not make look dead to the health field."""
+class DatabaseWithLongProbe(Database):
+    """A Database whose health probe does not time out on a busy machine."""
 
     async def probe(self, timeout_seconds: float = 60) -> DatabaseProbe:
         return await super().probe(timeout_seconds)
 
 
-class Bench:
-    """The same rows in a database and in lists, and one event loop for all operations on them."""
+class Harness:
+    """The same rows in a database and in lists, and one event loop for all operations."""
 
     def __init__(self, runner: asyncio.Runner, database: Database, rows: list[Record]) -> None:
         self.runner = runner
@@ -39,62 +39,62 @@ class Bench:
         self.evaluator = Evaluator(self.world, self.cursors)
         context = context_of(database)
         self.plans = context.plans
-        # The second time, an operation is answered by the plan of the first.
+        # Cache the plan of the first execution, so that the second one uses it.
         self.plans.plans.min_uses = 1
         self.planned = Pipeline(create_schema(), context, rules=GENEROUS)
         self.unplanned = FieldByField(create_schema(), replace(context, plans=PlanCache()), rules=GENEROUS)
-        runner.run(store_user(database))
-        runner.run(store(database, rows))
+        runner.run(insert_user(database))
+        runner.run(insert_rows(database, rows))
 
     def add(self, rows: list[Record]) -> None:
-        self.runner.run(store(self.database, rows))
+        self.runner.run(insert_rows(self.database, rows))
         for row in rows:
             self.world.add(row)
 
     def remove(self, rows: list[Record]) -> None:
-        self.runner.run(discard(self.database, rows))
+        self.runner.run(delete_rows(self.database, rows))
         for row in rows:
             self.world.remove(row)
 
     def answer(self, operation: Operation) -> Any:
-        """The engine's answer, by a plan where one can be made."""
+        """The engine's answer, by a plan if one can be compiled."""
         return self._execute(self.planned, operation)
 
     def answer_field_by_field(self, operation: Operation) -> Any:
         return self._execute(self.unplanned, operation)
 
-    def refusal(self, operation: Operation) -> dict[str, Any]:
+    def error_extensions(self, operation: Operation) -> dict[str, Any]:
         """The extensions of the one error of the engine's answer."""
         (error,) = self.answer(operation)["errors"]
         extensions: dict[str, Any] = error["extensions"]
         return extensions
 
     def check(self, operation: Operation) -> Any:
-        """The engine's data, once it is found to be right. Raises Different."""
+        """The engine's data, after it is compared with the oracle's. Raises Mismatch."""
         difference, data = self._difference(operation)
         if difference is not None:
-            raise _shown(difference, operation)
+            raise _with_operation(difference, operation)
         return data
 
     def check_generated(self, operation: Operation) -> None:
-        """The same, but an operation that fails is first made as small as it can be and fail in the same way."""
+        """The same, but a failing operation is first shrunk to a smaller one that fails in the same way."""
         difference, _ = self._difference(operation)
         if difference is None:
             return
-        way = difference.way
+        kind = difference.kind
 
         def fails(smaller: Operation) -> bool:
             try:
                 found, _ = self._difference(smaller)
             except InvalidOperation:
                 return False
-            return found is not None and found.way == way
+            return found is not None and found.kind == kind
 
-        operation = reduced(operation, fails)
-        raise _shown(self._difference(operation)[0] or difference, operation)
+        operation = shrink(operation, fails)
+        raise _with_operation(self._difference(operation)[0] or difference, operation)
 
-    def _difference(self, operation: Operation) -> tuple[Different | None, Any]:
-        """What is wrong with the engine's answer, if anything, and its data."""
+    def _difference(self, operation: Operation) -> tuple[Mismatch | None, Any]:
+        """The difference between the engine's answer and the oracle's, if any, and the engine's data."""
         expected = self.evaluator.answer(operation.text, operation.variables)
         data = None
         ways = [("field by field", self.unplanned), ("by a new plan", self.planned), ("by its plan", self.planned)]
@@ -102,33 +102,33 @@ class Bench:
             answer = self._execute(operations, operation)
             data = answer.get("data")
             try:
-                _compare_refusals(expected, data, answer.get("errors", []))
+                _compare_errors(expected, data, answer.get("errors", []))
                 if data is not None:
-                    refused = dict.fromkeys(root for root, _ in expected.refusals)
-                    compare({**expected.data, **refused}, data, self.cursors)
-            except Different as difference:
-                return Different(f"{difference}, {way},", way=difference.way), data
+                    failed = dict.fromkeys(root for root, _ in expected.errors)
+                    compare({**expected.data, **failed}, data, self.cursors)
+            except Mismatch as difference:
+                return Mismatch(f"{difference}, {way},", kind=difference.kind), data
         return None, data
 
     def _execute(self, operations: Pipeline, operation: Operation) -> Any:
         request = asked(operation.text, operation.variables)
-        with capture_logs() as masked:
+        with capture_logs() as logs:
             answer = orjson.loads(self.runner.run(operations.answer(request)).body)
-        # Others in this process may lose connections meanwhile.
-        assert not [entry for entry in masked if entry["log_level"] == "error"], masked
+        # Only errors: warnings of lost connections may come from other tests in this process.
+        assert not [entry for entry in logs if entry["log_level"] == "error"], logs
         return answer
 
 
-def _compare_refusals(expected: Answer, data: Any, errors: list[Any]) -> None:
-    """A refusal ends its statement, so it nulls its whole root field, which is more than GraphQL asks for."""
+def _compare_errors(expected: ExpectedAnswer, data: Any, errors: list[Any]) -> None:
+    """An error makes its whole root field null, which is more than GraphQL requires: it ends the statement."""
     found = {(error.get("path", [""])[0], error["extensions"]["code"]) for error in errors}
-    if not found <= expected.refusals or (data is not None and found != expected.refusals):
-        message = f"The refusals should be {expected.refusals or 'none'}, but are {found or 'none'}: {errors}"
-        raise Different(message, way=f"refusals: {sorted(code for _, code in found)}")
-    is_lost = any(root in expected.required for root, _ in expected.refusals)
+    if not found <= expected.errors or (data is not None and found != expected.errors):
+        message = f"The errors should be {expected.errors or 'none'}, but are {found or 'none'}: {errors}"
+        raise Mismatch(message, kind=f"errors: {sorted(code for _, code in found)}")
+    is_lost = any(root in expected.required for root, _ in expected.errors)
     if is_lost != (data is None):
-        raise Different(f"data should{'' if is_lost else ' not'} be null", way="null data")
+        raise Mismatch(f"data should{'' if is_lost else ' not'} be null", kind="null data")
 
 
-def _shown(difference: Different, operation: Operation) -> Different:
-    return Different(f"{difference}\nin the answer to\n{textwrap.indent(str(operation), '    ')}")
+def _with_operation(difference: Mismatch, operation: Operation) -> Mismatch:
+    return Mismatch(f"{difference}\nin the answer to\n{textwrap.indent(str(operation), '    ')}")

@@ -1,4 +1,4 @@
-"""Times as clients write them, read anew from the contract."""
+"""Parses times as clients write them: a second implementation of the contract."""
 
 import re
 from datetime import UTC, datetime, timedelta

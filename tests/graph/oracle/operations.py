@@ -1,4 +1,4 @@
-"""Operations, generated from the schema: any selection that is valid, as long as its answer stays small."""
+"""Generates operations from the schema: any valid selection whose answer stays small."""
 
 from collections.abc import Sequence
 from random import Random
@@ -6,12 +6,12 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLSchema, get_named_type, is_interface_type, is_leaf_type, is_object_type
 
-from tests.graph.oracle.reduction import Operation
-from tests.graph.oracle.values import Pool, arguments
+from tests.graph.oracle.shrinking import Operation
+from tests.graph.oracle.values import ValuePool, arguments
 from tests.graph.oracle.writing import Writer
 
-# What does not follow from the rows: the process, the clock.
-OMITTED = {
+# Fields that depend on the process or the clock instead of the rows.
+NOT_IN_ROWS = {
     "Query": {"viewer"},
     "Health": {
         "status",
@@ -28,28 +28,28 @@ OMITTED = {
 }
 MAX_DEPTH = 4
 MAX_ROWS = 300
-# The server refuses documents that are far larger.
+# Well below the server's limits.
 MAX_FIELDS = 300
 ENTRIES = ["field"] * 28 + ["inline"] * 4 + ["typename", "typename", "fragment", "fragment", "spread", "spread", "wide"]
-# PostgreSQL's names end after 63 bytes; GraphQL's do not.
+# PostgreSQL truncates names after 63 bytes; GraphQL does not.
 LONG = "_and_a_name_that_is_longer_than_the_names_of_columns_can_be_in_postgresql"
 
 
-def operation(random: Random, schema: GraphQLSchema, pool: Pool, roots: Sequence[str]) -> Operation:
-    """An operation with these root fields, which may also stand in fragments, or be left out by a directive."""
-    return _Draft(random, schema, pool).operation(roots)
+def operation(random: Random, schema: GraphQLSchema, pool: ValuePool, roots: Sequence[str]) -> Operation:
+    """An operation with these root fields, some of them in fragments or under @include and @skip."""
+    return _Generator(random, schema, pool).operation(roots)
 
 
-class _Draft:
-    """An operation that is being written."""
+class _Generator:
+    """Generates one operation. depth and room: how many entities deep, and how many rows, a selection may still be."""
 
-    def __init__(self, random: Random, schema: GraphQLSchema, pool: Pool) -> None:
+    def __init__(self, random: Random, schema: GraphQLSchema, pool: ValuePool) -> None:
         self._random = random
         self._schema = schema
         self._pool = pool
         self._writer = Writer(random)
         self._fragments: list[str] = []
-        # By type: a fragment's name, with the depth and the room that it was written for.
+        # By type: a fragment's name, with the depth and the room that it was generated for.
         self._finished: dict[str, list[tuple[str, int, int]]] = {}
         self._names = 0
         self._fields_left = MAX_FIELDS
@@ -72,7 +72,7 @@ class _Draft:
         return field
 
     def _selection(self, type_: Any, depth: int, room: int, *, alone: bool = False, nested: int = 0) -> str:
-        """alone: beside it stand selections of other types, so every name must be its own."""
+        """alone: the selection is next to those of other types, so every response key must be unique."""
         if self._fields_left <= 0:
             return "{ __typename }"
         count = self._random.randint(1, 4)
@@ -128,7 +128,7 @@ class _Draft:
         return f"...{self._random.choice(fitting)}{self._writer.directive()}"
 
     def _wide(self, type_: Any) -> str:
-        """More fields than a function of PostgreSQL takes arguments for."""
+        """More fields than a PostgreSQL function takes arguments."""
         leaves, count = self._leaves(type_), self._random.randint(45, 105)
         return " ".join(self._named(leaves[number % len(leaves)], "", alone=True) for number in range(count))
 
@@ -143,12 +143,12 @@ class _Draft:
         inner: Any = get_named_type(field.type)
         if is_leaf_type(inner):
             return entry
-        # Depth counts entities; the parts of a connection are on the way to them.
+        # Depth counts entities only, not the objects of a connection.
         deeper = depth - 1 if _is_entity(type_) or type_ is self._schema.query_type else depth
         return f"{entry} {self._selection(inner, deeper, max(room // count, 1))}"
 
     def _named(self, name: str, written: str, *, alone: bool) -> str:
-        """A field; two fields of one name must be the same, so one with arguments has a name of its own."""
+        """A field. One with arguments gets an alias: two fields of one response key must be equal."""
         self._fields_left -= 1
         if not (alone or written) and self._random.random() < 0.8:
             return name
@@ -160,24 +160,24 @@ class _Draft:
         return [name for name in self._allowed(type_) if is_leaf_type(get_named_type(type_.fields[name].type))]
 
     def _fields(self, type_: Any, depth: int) -> list[str]:
-        """Fields that may be selected at this depth; those with fields of their own come as often as the others."""
+        """Fields that may be selected at this depth; objects are chosen as often as leaves."""
         leaves = self._leaves(type_)
         objects = [name for name in self._allowed(type_) if name not in leaves]
         if depth <= 0 and _is_entity(type_):
-            objects = [name for name in objects if not _leads_on(type_.fields[name])]
+            objects = [name for name in objects if not _leads_to_entities(type_.fields[name])]
         if not (leaves and objects):
             return leaves or objects
         return leaves * len(objects) + objects * len(leaves)
 
     def _allowed(self, type_: Any) -> list[str]:
-        return [name for name in type_.fields if name not in OMITTED.get(type_.name, ())]
+        return [name for name in type_.fields if name not in NOT_IN_ROWS.get(type_.name, ())]
 
 
 def _is_entity(type_: Any) -> bool:
     return is_interface_type(type_) or (is_object_type(type_) and bool(type_.interfaces))
 
 
-def _leads_on(field: GraphQLField) -> bool:
+def _leads_to_entities(field: GraphQLField) -> bool:
     """Whether a field leads to other entities."""
     inner: Any = get_named_type(field.type)
     return _is_entity(inner) or inner.name.endswith("Connection")

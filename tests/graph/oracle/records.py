@@ -1,4 +1,4 @@
-"""Rows as plain objects, and where each of their values is stored: written from the contract, not from our models."""
+"""Rows as plain objects, and the table and column of each value: from the contract, independent of our models."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,7 +127,7 @@ class Alert:
 
 Record: TypeAlias = Cryptocurrency | Candle | Model | Prediction | Strategy | Signal | Trade | Sentiment | Alert
 
-# In an order in which foreign keys are met. A value without an entry has a column of its own name.
+# In the order of foreign keys. A value without an entry has a column with its own name.
 TABLES: dict[type[Any], tuple[str, dict[str, str]]] = {
     Cryptocurrency: ("cryptocurrencies", {}),
     Candle: (

@@ -1,7 +1,7 @@
-"""A small dataset that is nasty on purpose: ties, gaps, nulls, huge keys, times at the edges of the calendar.
+"""A small dataset of edge cases: ties, gaps, nulls, huge keys, times at the limits of the calendar.
 
-Only one prediction lies near the present, and days from any change, so what depends on the clock (isClosed, status,
-relative times) stays as it is.
+Only one prediction is near the present, and days from a change of its status, so values that depend on the clock
+(isClosed, status, relative times) do not change during a test.
 """
 
 import itertools
@@ -27,14 +27,14 @@ from tests.graph.oracle.world import USER_ID
 
 MINUTE, HOUR, DAY, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 MICROSECOND = timedelta(microseconds=1)
-# A key that a double cannot hold.
+# A key that a double cannot represent.
 HUGE = 2**53 + 1
-# A Friday evening before a leap day: days, weeks and months begin within the series.
+# A Friday evening before a leap day: the series contains starts of days, weeks and months.
 START = datetime(2024, 2, 23, 20, tzinfo=UTC)
 HOURS_MISSING = {5, 6, 7, 20, 50, 51, *range(100, 125), 200}
 BTC, ETH, NIL, WEE, OLD = 3, 7, 12, 20, HUGE
 BASE_LENGTHS = {BTC: HOUR, ETH: MINUTE, NIL: 4 * HOUR, WEE: WEEK, OLD: DAY}
-# The very first and last instants of Python's calendar mean infinity to the driver, and no column takes that.
+# The driver takes the first and last instants of Python's calendar for infinity, which our columns reject.
 EARLIEST = datetime(1, 1, 1, 0, 0, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 CONFIDENCES = (None, 0.0, 0.1, 0.5, 0.5, 0.1 + 0.2, 1.0)
@@ -46,7 +46,7 @@ EXTRAS: tuple[Any, ...] = (
     {"nested": {"deep": [[], {}]}, "id": "not an id"},
 )
 TIMES = (
-    *(START + 10 * HOUR,) * 9,  # more ties than a small page holds
+    *(START + 10 * HOUR,) * 9,  # more ties than rows of a small page
     START + 10 * HOUR + MICROSECOND,
     START + 10 * HOUR - MICROSECOND,
     START + 30 * HOUR,
@@ -63,7 +63,7 @@ def hours(count: float) -> datetime:
     return START + count * HOUR
 
 
-def nasty_rows() -> list[Record]:
+def edge_case_rows() -> list[Record]:
     random = Random(20240229)
     candles = [*_candles()]
     predictions = [*_predictions(random, {(row.cryptocurrency_id, row.open_time): row.close for row in candles})]
@@ -139,7 +139,7 @@ def _predictions(random: Random, closes: dict[tuple[int, datetime], float]) -> I
     def close(hour: int) -> float:
         return closes[BTC, hours(hour)]
 
-    # Settled: (made at, predicted, actual). The last close known then decides the direction.
+    # Settled: (made at, predicted, actual). The last close before it decides the direction.
     settled = [
         (hours(10), close(9) * 1.1, close(11)),
         (hours(10), close(9), close(11)),  # no predicted move
@@ -157,9 +157,9 @@ def _predictions(random: Random, closes: dict[tuple[int, datetime], float]) -> I
     unsettled = [
         (BTC, hours(110)),  # void
         (BTC, hours(52)),  # void: two candles are missing
-        (BTC, hours(51)),  # its candle is stored, and waits for settling
+        (BTC, hours(51)),  # its candle is stored, but the prediction is not settled
         (BTC, hours(292)),  # the same, at the end of the series
-        (BTC, hours(293)),  # no candle yet, and none later
+        (BTC, hours(293)),  # neither this candle nor a later one is stored
         (BTC, LATEST),
         (NIL, hours(3)),
         (OLD, datetime(2023, 12, 25, tzinfo=UTC)),  # void
@@ -168,18 +168,18 @@ def _predictions(random: Random, closes: dict[tuple[int, datetime], float]) -> I
         (WEE, datetime(2024, 1, 22, tzinfo=UTC)),  # its candle is stored
         (WEE, datetime(2024, 1, 25, tzinfo=UTC)),  # void
         (WEE, datetime(2024, 2, 12, tzinfo=UTC)),  # void: the only later candle opens then
-        (WEE, datetime.now(UTC) - 3 * DAY),  # pending, and overdue in a few days only
+        (WEE, datetime.now(UTC) - 3 * DAY),  # pending, and overdue only in a few days
         *((coin, hours(14)) for coin in (ETH, NIL, WEE, OLD, BTC)),
     ]
     keys = itertools.chain([HUGE], itertools.count(10, 10))
     for number, (made, predicted, actual) in enumerate(settled):
         outcome = {"actual_price": actual, "error_percent": 100 * (predicted - actual) / actual}
-        known = {"settled_at": made + DAY, **outcome}
-        yield _prediction(random, next(keys), BTC, made, made + (number % 3 + 1) * HOUR, predicted, known)
-    unknown = dict.fromkeys(("actual_price", "error_percent", "settled_at"))
+        outcome = {"settled_at": made + DAY, **outcome}
+        yield _prediction(random, next(keys), BTC, made, made + (number % 3 + 1) * HOUR, predicted, outcome)
+    no_outcome = dict.fromkeys(("actual_price", "error_percent", "settled_at"))
     for number, (coin, target) in enumerate(unsettled):
         made = min(hours(10), target - MINUTE) if number % 2 else target - HOUR
-        yield _prediction(random, next(keys), coin, made, target, random.uniform(0, 1e5), unknown)
+        yield _prediction(random, next(keys), coin, made, target, random.uniform(0, 1e5), no_outcome)
 
 
 def _prediction(
@@ -219,7 +219,7 @@ def _strategies() -> Iterator[Strategy]:
 
 
 def _signals(random: Random, predictions: list[int]) -> Iterator[Signal]:
-    for number, timestamp in enumerate([*TIMES, *TIMES, *TIMES]):  # more than a page holds by default
+    for number, timestamp in enumerate([*TIMES, *TIMES, *TIMES]):  # more than a default page
         key = HUGE if number == 4 else 10 * (number + 1)
         yield Signal(
             id=key,

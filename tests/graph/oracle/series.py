@@ -1,4 +1,4 @@
-"""Candles over lists: as they are stored, or put together into longer ones."""
+"""Candles over lists: as stored, or aggregated to longer intervals."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ LENGTHS = {
     "D1": timedelta(days=1),
     "W1": timedelta(weeks=1),
 }
-# Every other boundary lies a whole number of intervals from this one.
+# Boundaries of all intervals are whole numbers of intervals from this one.
 A_MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 NEWEST = 500
 
 
 class Sum(float):
-    """A float that was added up, so that its last digits depend on the order."""
+    """A sum of floats, whose last digits depend on the order of addition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The same candles, for a client that asks for lists."""
+    """The same candles as one list for each field."""
 
     bars: list[Bar]
 
 
 def opening(at: datetime, length: timedelta) -> datetime:
-    """When the candle that holds this time opened."""
+    """The open time of the candle that contains this time."""
     return A_MONDAY + (at - A_MONDAY) // length * length
 
 
@@ -61,21 +61,21 @@ def bars(
     until: datetime | None = None,
     last: int | None = None,
 ) -> list[Bar]:
-    """Candles of this length that open within [since, until), oldest first, each from all that is stored in it."""
+    """Candles of this length that open within [since, until), oldest first, aggregated from all stored ones."""
     if since is None and until is None and last is None:
         last = NEWEST
     within: dict[datetime, list[Candle]] = {}
     for candle in sorted(stored, key=lambda candle: candle.open_time):
         within.setdefault(opening(candle.open_time, length), []).append(candle)
     wanted = [
-        _put_together(open_time, length, parts)
+        _aggregate(open_time, length, parts)
         for open_time, parts in sorted(within.items())
         if (since is None or since <= open_time) and (until is None or open_time < until)
     ]
     return wanted if last is None else wanted[-last:]
 
 
-def _put_together(open_time: datetime, length: timedelta, parts: list[Candle]) -> Bar:
+def _aggregate(open_time: datetime, length: timedelta, parts: list[Candle]) -> Bar:
     sources = {part.source for part in parts}
     return Bar(
         open_time=open_time,
@@ -85,7 +85,7 @@ def _put_together(open_time: datetime, length: timedelta, parts: list[Candle]) -
         low=min(part.low for part in parts),
         close=parts[-1].close,
         volume=parts[0].volume if len(parts) == 1 else Sum(sum(part.volume for part in parts)),
-        # Of the moment of the close, so it is known only where the last part knows it.
+        # At the time of the close, so it is that of the last part, or null.
         market_cap=parts[-1].market_cap,
         source=sources.pop() if len(sources) == 1 else "mixed",
         is_closed=open_time + length <= datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""Candles of every length over any range: equal to a plain aggregation, and to what may be said without one."""
+"""Candles of every interval over any range: equal to a plain aggregation, and consistent with each other."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.oracle import rows
-from tests.graph.oracle.harness import Bench
+from tests.graph.oracle.harness import Harness
 from tests.graph.oracle.properties import SHRINKING
 from tests.graph.oracle.records import Cryptocurrency, Record
-from tests.graph.oracle.reduction import Operation
 from tests.graph.oracle.series import LENGTHS, opening
+from tests.graph.oracle.shrinking import Operation
 
 CANDLE = "openTime closeTime open high low close volume marketCap source isClosed"
 PART = "openTime close"
@@ -28,9 +28,9 @@ RANGE = f"""query({VARIABLES}) {{
         later: candles(interval: $interval, from: $middle, to: $to) {{ {PART} }}
     }}
 }}"""
-GUEST = 555
+EXTRA_COIN_ID = 555
 BASES = {"BTC": "H1", "ETH": "M1", "OLD": "D1", "WEE": "W1", "NIL": "H4"}
-# Around the rows of each coin, so that a bound often falls among them.
+# Ranges around the rows of each coin, so that bounds are often among them.
 SPANS = {
     "BTC": (rows.hours(-5), rows.hours(300)),
     "ETH": (datetime(2024, 2, 29, 23, tzinfo=UTC), datetime(2024, 3, 1, 1, 30, tzinfo=UTC)),
@@ -43,7 +43,7 @@ EDGES = [datetime(1969, 12, 31, 23, 59, tzinfo=UTC), datetime(1970, 1, 1, tzinfo
 
 @st.composite
 def instants(draw: st.DrawFn, symbol: str, length: timedelta) -> datetime:
-    """A time among a coin's candles: any, or at a boundary, or beside one."""
+    """A time among a coin's candles: any, at a boundary, or next to one."""
     first, end = SPANS[symbol]
     at = draw(st.sampled_from([*EDGES, *[first + (end - first) * part / 64 for part in range(65)]]))
     if draw(st.booleans()):
@@ -53,7 +53,7 @@ def instants(draw: st.DrawFn, symbol: str, length: timedelta) -> datetime:
 
 @settings(SHRINKING, max_examples=25)
 @given(data=st.data())
-def test_any_range(bench: Bench, data: st.DataObject) -> None:
+def test_any_range(harness: Harness, data: st.DataObject) -> None:
     symbol = data.draw(st.sampled_from([*BASES, "BTC", "ETH"]), label="symbol")
     lengths = [name for name, length in LENGTHS.items() if length >= LENGTHS[BASES[symbol]]]
     interval = data.draw(st.sampled_from([*lengths, None]), label="interval")
@@ -62,10 +62,10 @@ def test_any_range(bench: Bench, data: st.DataObject) -> None:
     last = data.draw(st.integers(1, 12), label="last")
     variables = {"symbol": symbol, "interval": interval, "last": last}
     bounds = {"from": since.isoformat(), "middle": middle.isoformat(), "to": until.isoformat()}
-    answer = bench.check(Operation(RANGE, {**variables, **bounds}))["cryptocurrency"]
+    answer = harness.check(Operation(RANGE, {**variables, **bounds}))["cryptocurrency"]
     closes = [(candle["openTime"], candle["close"]) for candle in answer["whole"]]
     parts = [(candle["openTime"], candle["close"]) for candle in answer["earlier"] + answer["later"]]
-    assert parts == closes, "a range is the sum of its parts"
+    assert parts == closes, "a range has the candles of its two parts"
     assert [candle["openTime"] for candle in answer["newest"]] == [opened for opened, _ in closes[-last:]]
     for candle in answer["whole"]:
         opened = datetime.fromisoformat(candle["openTime"])
@@ -74,7 +74,7 @@ def test_any_range(bench: Bench, data: st.DataObject) -> None:
 
 
 def _check_boundary(opened: datetime, interval: str) -> None:
-    """Whether a candle opens where the calendar has it, said without any arithmetic of ours."""
+    """Check that a candle opens at a boundary of the calendar, without our own arithmetic."""
     seconds = (opened.hour * 60 + opened.minute) * 60 + opened.second
     assert (seconds * 1_000_000 + opened.microsecond) % (min(LENGTHS[interval], rows.DAY) / rows.MICROSECOND) == 0
     assert interval != "W1" or opened.isoweekday() == 1
@@ -84,34 +84,35 @@ def _check_boundary(opened: datetime, interval: str) -> None:
 @given(
     base=st.sampled_from([*LENGTHS]),
     start=st.integers(-200, 200),
-    places=st.lists(st.integers(0, 70), min_size=1, max_size=25, unique=True),
+    positions=st.lists(st.integers(0, 70), min_size=1, max_size=25, unique=True),
     sources=st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=4),
 )
-def test_any_candles(bench: Bench, base: str, start: int, places: list[int], sources: list[str]) -> None:
-    """Other candles than those of our rows, in all lengths at once."""
+def test_any_candles(harness: Harness, base: str, start: int, positions: list[int], sources: list[str]) -> None:
+    """Generated candles, in all intervals at once."""
     length = LENGTHS[base]
     opened = opening(datetime(2024, 3, 1, tzinfo=UTC), length) + start * length
     candles = [
-        _candle(bench, opened + place * length, like=place, source=sources[place % len(sources)]) for place in places
+        _candle(harness, opened + position * length, like=position, source=sources[position % len(sources)])
+        for position in positions
     ]
     names = [name for name in LENGTHS if LENGTHS[name] >= length]
     fields = " ".join(f"{name}: candles(interval: {name}) {{ {CANDLE} }}" for name in names)
-    guests = [_coin(bench, base), *candles]
-    bench.add(guests)
+    inserted = [_coin(harness, base), *candles]
+    harness.add(inserted)
     try:
-        bench.check(Operation(f'{{ cryptocurrency(symbol: "GUEST") {{ {fields} latest {{ {CANDLE} }} }} }}', {}))
+        harness.check(Operation(f'{{ cryptocurrency(symbol: "EXTRA") {{ {fields} latest {{ {CANDLE} }} }} }}', {}))
     finally:
-        bench.remove(guests)
+        harness.remove(inserted)
 
 
 @pytest.fixture(scope="module")
-def many(bench: Bench) -> Iterator[None]:
-    """One minute of every five, one time more often than an answer may have candles."""
-    minutes = [SINCE + 2 * rows.MINUTE + place * LENGTHS["M5"] for place in range(10_001)]
-    guests = [_coin(bench, "M1"), *(_candle(bench, minute, like=0, source="many") for minute in minutes)]
-    bench.add(guests)
+def many(harness: Harness) -> Iterator[None]:
+    """One minute candle in every five minutes: one more than an answer may have."""
+    minutes = [SINCE + 2 * rows.MINUTE + position * LENGTHS["M5"] for position in range(10_001)]
+    inserted = [_coin(harness, "M1"), *(_candle(harness, minute, like=0, source="many") for minute in minutes)]
+    harness.add(inserted)
     yield
-    bench.remove(guests)
+    harness.remove(inserted)
 
 
 SINCE = datetime(2001, 1, 1, tzinfo=UTC)
@@ -120,7 +121,7 @@ UNTIL = SINCE + 10_001 * LENGTHS["M5"]
 
 @pytest.mark.parametrize("interval", ["M1", "M5"])
 @pytest.mark.parametrize(
-    ("since", "until", "is_refused"),
+    ("since", "until", "is_rejected"),
     [
         (SINCE, UNTIL, True),
         (SINCE, UNTIL - LENGTHS["M5"], False),
@@ -128,42 +129,42 @@ UNTIL = SINCE + 10_001 * LENGTHS["M5"]
     ],
 )
 def test_no_more_than_ten_thousand(
-    bench: Bench, many: None, interval: str, since: datetime, until: datetime, is_refused: bool
+    harness: Harness, many: None, interval: str, since: datetime, until: datetime, is_rejected: bool
 ) -> None:
     operation = _many(interval, since, until)
-    assert (bench.check(operation)["cryptocurrency"] is None) == is_refused
-    if is_refused:
-        suggested = bench.refusal(operation)["suggestedInterval"]
-        assert bench.check(_many(suggested, since, until))["cryptocurrency"] is not None
+    assert (harness.check(operation)["cryptocurrency"] is None) == is_rejected
+    if is_rejected:
+        suggested = harness.error_extensions(operation)["suggestedInterval"]
+        assert harness.check(_many(suggested, since, until))["cryptocurrency"] is not None
 
 
-def test_the_newest_without_a_range(bench: Bench, many: None) -> None:
+def test_the_newest_without_a_range(harness: Harness, many: None) -> None:
     fields = "candles { openTime } blocks: candles(interval: M30) { openTime source }"
-    answer = bench.check(Operation(f'{{ cryptocurrency(symbol: "GUEST") {{ {fields} }} }}', {}))
+    answer = harness.check(Operation(f'{{ cryptocurrency(symbol: "EXTRA") {{ {fields} }} }}', {}))
     assert [len(answer["cryptocurrency"][name]) for name in ("candles", "blocks")] == [500, 500]
 
 
-def test_a_candle_cut_by_the_start_does_not_count(bench: Bench, many: None) -> None:
-    """It opens before the range, so it is none of the 10,000, though a part of it lies within."""
-    assert bench.check(_many("M5", SINCE + rows.MINUTE, UNTIL))["cryptocurrency"] is not None
+def test_a_candle_cut_by_the_start_does_not_count(harness: Harness, many: None) -> None:
+    """It opens before the range, so it does not count, although a part of it is within the range."""
+    assert harness.check(_many("M5", SINCE + rows.MINUTE, UNTIL))["cryptocurrency"] is not None
 
 
-def test_a_candle_cut_by_the_end_counts(bench: Bench, many: None) -> None:
-    """It opens within the range, so it is one too many, though what it is made of lies behind the end."""
-    assert bench.check(_many("M5", SINCE, UNTIL - 4 * rows.MINUTE))["cryptocurrency"] is None
+def test_a_candle_cut_by_the_end_counts(harness: Harness, many: None) -> None:
+    """It opens within the range, so it is one too many, although its stored candles are after the end."""
+    assert harness.check(_many("M5", SINCE, UNTIL - 4 * rows.MINUTE))["cryptocurrency"] is None
 
 
 def _many(interval: str, since: datetime, until: datetime) -> Operation:
     field = f'candles(interval: {interval}, from: "{since.isoformat()}", to: "{until.isoformat()}") {{ openTime }}'
-    return Operation(f'{{ cryptocurrency(symbol: "GUEST") {{ {field} }} }}', {})
+    return Operation(f'{{ cryptocurrency(symbol: "EXTRA") {{ {field} }} }}', {})
 
 
-def _coin(bench: Bench, base: str) -> Cryptocurrency:
-    like = bench.world.get(Cryptocurrency, rows.NIL)
+def _coin(harness: Harness, base: str) -> Cryptocurrency:
+    like = harness.world.get(Cryptocurrency, rows.NIL)
     assert like is not None
-    return replace(like, id=GUEST, symbol="GUEST", coin_gecko_id=None, base_interval=base)
+    return replace(like, id=EXTRA_COIN_ID, symbol="EXTRA", coin_gecko_id=None, base_interval=base)
 
 
-def _candle(bench: Bench, open_time: datetime, *, like: int, source: str) -> Record:
-    pattern = bench.world.candles(rows.BTC)[like]
-    return replace(pattern, cryptocurrency_id=GUEST, open_time=open_time, source=source)
+def _candle(harness: Harness, open_time: datetime, *, like: int, source: str) -> Record:
+    pattern = harness.world.candles(rows.BTC)[like]
+    return replace(pattern, cryptocurrency_id=EXTRA_COIN_ID, open_time=open_time, source=source)

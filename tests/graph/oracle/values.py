@@ -1,4 +1,4 @@
-"""Arguments that are worth trying: what meets rows, what just misses them, and null."""
+"""Sample values of arguments: those that match rows, those that just miss them, and null."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from random import Random
@@ -18,24 +18,24 @@ from graphql import (
 from tests.graph.oracle import rows
 
 DEFAULT_PAGE = 50
-# What candles without last may give.
-MOST_CANDLES = 280
+# The most candles that candles(last: null) has in our data.
+MAX_CANDLES = 280
 BY_TIME = {"Prediction", "Signal", "Trade", "Alert", "Sentiment"}
 
 
 class Name(str):
-    """The name of an enum's value: written without quotes."""
+    """The name of an enum value, which a literal has without quotes."""
 
 
-class Pool:
-    """What only answers can give. cursors: by the type of the rows, and whether the newest come first."""
+class ValuePool:
+    """Values that only answers contain. cursors: by the type of the rows, and whether the newest are first."""
 
     def __init__(self, ids: dict[str, list[str]], cursors: dict[tuple[str, bool], list[str]]) -> None:
         self.ids = ids
         self.cursors = cursors
 
 
-def _written(at: datetime, style: int) -> str:
+def _time_text(at: datetime, style: int) -> str:
     zone = (UTC, timezone(timedelta(hours=5, minutes=30)), timezone(-timedelta(hours=3)))[style % 3]
     if not datetime(2, 1, 1, tzinfo=UTC) < at < datetime(9998, 1, 1, tzinfo=UTC):
         zone = UTC
@@ -44,7 +44,7 @@ def _written(at: datetime, style: int) -> str:
 
 
 def _instants() -> list[str]:
-    """Texts of times, in the order of the times."""
+    """Texts of times, in chronological order."""
     hours = (0, 4, 8, 9.5, 10, 20, 28, 30, 52, 100, 101, 110, 124, 125, 196, 290, 291, 300)
     boundaries = [rows.hours(hour) for hour in hours]
     boundaries += [datetime(2024, 2, 29, 23, minute, tzinfo=UTC) for minute in (20, 21, 45, 59)]
@@ -57,9 +57,9 @@ def _instants() -> list[str]:
     future = [*(datetime(2100, 1, day, tzinfo=UTC) for day in (1, 4, 5, 11)), rows.LATEST]
     relative = ["now-3w", "now-1d", "now-90m", "now", "now+10s", "now+6h"]
     return [
-        *(_written(at, style) for style, at in enumerate(past)),
+        *(_time_text(at, style) for style, at in enumerate(past)),
         *relative,
-        *(_written(at, style) for style, at in enumerate(future)),
+        *(_time_text(at, style) for style, at in enumerate(future)),
         datetime.max.replace(tzinfo=UTC).isoformat(),
     ]
 
@@ -75,13 +75,13 @@ SAMPLES: dict[str, list[Any]] = {
     "modelVersion": ["1.0", "2.0-β", "3"],
     "minConfidence": [0, 0.1, 0.3, 0.1 + 0.2, 0.5, 1, 1.0, -1, 2.5],
     "source": ["reddit", "Reddit", "x", "nobody"],
-    # The shorter ones are refused for most coins.
+    # Shorter intervals are rejected for most coins.
     "interval": [*("W1", "W1", "D1", "D1", "H4", "H4", "H1"), "M30", "M15", "M5", "M1"],
 }
 
 
-def arguments(random: Random, pool: Pool, field: GraphQLField, room: int) -> tuple[dict[str, Any], int]:
-    """Arguments of a field, and about how many rows it then gives; no more than there is room for."""
+def arguments(random: Random, pool: ValuePool, field: GraphQLField, room: int) -> tuple[dict[str, Any], int]:
+    """Random arguments of a field, and about how many rows it then has: at most room."""
     chosen: dict[str, Any] = {}
     rest = dict(field.args)
     count = 1
@@ -91,14 +91,14 @@ def arguments(random: Random, pool: Pool, field: GraphQLField, room: int) -> tup
             chosen["orderBy"] = order and Name(order)
     if "after" in rest:
         rest = {name: argument for name, argument in rest.items() if name not in ("first", "after", "last", "before")}
-        noun = get_named_type(field.type).name.removesuffix("Connection")
-        newest_first = noun in BY_TIME and chosen.get("orderBy") != "OLDEST_FIRST"
-        chosen |= _paging(random, pool.cursors.get((noun, newest_first), []), room)
+        type_name = get_named_type(field.type).name.removesuffix("Connection")
+        newest_first = type_name in BY_TIME and chosen.get("orderBy") != "OLDEST_FIRST"
+        chosen |= _paging(random, pool.cursors.get((type_name, newest_first), []), room)
         count = chosen.get("first") or chosen.get("last") or DEFAULT_PAGE
     if "from" in rest:
         rest = {name: argument for name, argument in rest.items() if name not in ("from", "to", "last")}
         chosen |= _range(random)
-        count = MOST_CANDLES
+        count = MAX_CANDLES
         if room < count or random.random() < 0.5:
             chosen["last"] = count = random.randint(1, min(room, 30))
     for name, argument in rest.items():
@@ -124,11 +124,11 @@ def _paging(random: Random, cursors: list[str], room: int) -> dict[str, Any]:
 
 
 def _range(random: Random) -> dict[str, Any]:
-    """A range of time, with none, one or both of its bounds."""
-    since, until = (INSTANTS[place] for place in sorted(random.choices(range(len(INSTANTS)), k=2)))
+    """A time range with none, one or both of its bounds."""
+    since, until = (INSTANTS[position] for position in sorted(random.choices(range(len(INSTANTS)), k=2)))
     bounds: dict[str, Any] = {"from": since, "to": until}
     if since == until and since.startswith("now"):
-        # Two readings of the clock.
+        # The clock is read twice, so the range could end before it begins.
         del bounds["from"]
     for name in list(bounds):
         if random.random() < 0.2:
@@ -138,8 +138,8 @@ def _range(random: Random) -> dict[str, Any]:
     return bounds
 
 
-def value(random: Random, pool: Pool, name: str, type_: Any) -> Any:
-    """A value for an argument or an input field of this name and type."""
+def value(random: Random, pool: ValuePool, name: str, type_: Any) -> Any:
+    """A random value for an argument or an input field of this name and type."""
     named: Any = get_named_type(type_)
     if not is_non_null_type(type_) and random.random() < 0.1:
         return None
@@ -153,8 +153,8 @@ def value(random: Random, pool: Pool, name: str, type_: Any) -> Any:
     return random.choice(values(pool, name, type_))
 
 
-def values(pool: Pool, name: str, type_: Any) -> list[Any]:
-    """All that is worth trying for an argument or an input field of this name and type."""
+def values(pool: ValuePool, name: str, type_: Any) -> list[Any]:
+    """All sample values of an argument or an input field of this name and type."""
     named: Any = get_named_type(type_)
     if named.name == "TimeRange":
         some = INSTANTS[::7]

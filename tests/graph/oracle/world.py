@@ -1,4 +1,4 @@
-"""All rows in memory, and the way of the same rows into PostgreSQL."""
+"""All rows in memory, and the statements that insert them into PostgreSQL."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -12,12 +12,12 @@ from db.engine import Database
 from tests.graph.oracle.records import JSON_VALUES, TABLES, Candle, Record
 
 RecordType = TypeVar("RecordType", bound=Any)
-# Strategies belong to somebody; nothing that we look at tells to whom.
+# The owner of all strategies; no field that we compare shows it.
 USER_ID = 77
 
 
 class World:
-    """The rows that a database holds. Nothing here is in any order that an answer may rely on."""
+    """The rows of the database, in no particular order."""
 
     def __init__(self, rows: Iterable[Record]) -> None:
         self._rows: dict[type[Any], dict[Any, Any]] = {record_type: {} for record_type in TABLES}
@@ -37,46 +37,46 @@ class World:
         return self._rows[record_type].get(key)
 
     def candles(self, cryptocurrency_id: int) -> list[Candle]:
-        """A coin's candles as they are stored, oldest first."""
+        """A coin's stored candles, oldest first."""
         of_coin = [row for row in self.all(Candle) if row.cryptocurrency_id == cryptocurrency_id]
         return sorted(of_coin, key=attrgetter("open_time"))
 
 
-# Rows of one statement: triggers run once for each.
-AT_ONCE = 1_000
+# Rows of one statement: triggers run once for each statement.
+BATCH_SIZE = 1_000
 
 
 def key_of(row: Record) -> Any:
     return (row.cryptocurrency_id, row.open_time) if isinstance(row, Candle) else row.id
 
 
-async def store(database: Database, rows: Iterable[Record]) -> None:
-    """Insert rows by plain statements: a column that our models name wrongly must not be right here by accident."""
+async def insert_rows(database: Database, rows: Iterable[Record]) -> None:
+    """Insert rows by plain SQL, so that a wrong column name in our models is not repeated here."""
     by_type: dict[type[Any], list[dict[str, Any]]] = {record_type: [] for record_type in TABLES}
     for row in rows:
         by_type[type(row)].append(_stored(row))
     async with database.transaction() as connection:
         for record_type, values in by_type.items():
-            for start in range(0, len(values), AT_ONCE):
-                await connection.execute(*_insert(record_type, values[start : start + AT_ONCE]))
+            for start in range(0, len(values), BATCH_SIZE):
+                await connection.execute(*_insert(record_type, values[start : start + BATCH_SIZE]))
 
 
-async def store_user(database: Database) -> None:
+async def insert_user(database: Database) -> None:
     async with database.transaction() as connection:
         statement = "INSERT INTO users (user_id, username, password_hash) VALUES (:id, 'owner', '-')"
         await connection.execute(text(statement), {"id": USER_ID})
 
 
-async def discard(database: Database, rows: Iterable[Record]) -> None:
-    """Delete rows that nothing else refers to."""
+async def delete_rows(database: Database, rows: Iterable[Record]) -> None:
+    """Delete rows that no other rows reference."""
     by_type: dict[type[Any], list[dict[str, Any]]] = {record_type: [] for record_type in TABLES}
     for row in rows:
         names = ("cryptocurrency_id", "open_time") if isinstance(row, Candle) else ("id",)
         by_type[type(row)].append({name: getattr(row, name) for name in names})
     async with database.transaction() as connection:
         for record_type, keys in reversed(by_type.items()):
-            for start in range(0, len(keys), AT_ONCE):
-                await connection.execute(*_delete(record_type, keys[start : start + AT_ONCE]))
+            for start in range(0, len(keys), BATCH_SIZE):
+                await connection.execute(*_delete(record_type, keys[start : start + BATCH_SIZE]))
 
 
 def _delete(record_type: type[Any], keys: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Values as they stand in an operation: as literals, or as variables in all the ways in which these may be given."""
+"""Writes values into an operation: as literals or variables, these given, defaulted or overridden."""
 
 from random import Random
 from typing import Any
@@ -13,7 +13,7 @@ WAYS = [LITERAL] * 5 + [GIVEN] * 2 + [DEFAULTED, OVERRIDDEN]
 
 
 class Writer:
-    """Writes values, and collects the variables that they need."""
+    """Writes values, and collects the variables that they use."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -36,13 +36,13 @@ class Writer:
             return f"{{{', '.join(fields)}}}"
         if is_list_type(bare):
             parts = [self.value(part, bare.of_type) for part in value]
-            # A list of one may be written without its brackets, but a variable has the type of the list then.
+            # A list of one item may be written without brackets, unless the item is a variable.
             is_single = len(parts) == 1 and not parts[0].startswith("$") and self._random.random() < 0.5
             return parts[0] if is_single else f"[{', '.join(parts)}]"
         return literal(value)
 
     def directive(self) -> str:
-        """Most often nothing, or one that keeps what it stands at; sometimes one that drops it."""
+        """Mostly no directive, or one that keeps the selection; sometimes one that drops it."""
         if self._random.random() < 0.8:
             return ""
         name, keeps = self._random.choice([("include", True), ("skip", False)])
@@ -57,19 +57,19 @@ class Writer:
         if value is not None and not is_required and self._random.random() < 0.5:
             name += "!"
         if is_required and way != GIVEN and self._random.random() < 0.5:
-            # A default makes up for a type that may be null.
+            # A variable of a nullable type is valid for a non-null argument if it has a default.
             name = name.removesuffix("!")
         return self._define(value, name, way)
 
     def _define(self, value: Any, type_: str, way: str) -> str:
         name = f"v{len(self.definitions)}"
         if way == DEFAULTED and value is None:
-            # Left out altogether: as good as null.
+            # Neither a value nor a default: the same as null.
             self.definitions.append(f"${name}: {type_}")
         elif way == DEFAULTED:
             self.definitions.append(f"${name}: {type_} = {literal(value)}")
         else:
-            # An empty default would do, if every type had one.
+            # OVERRIDDEN: a default that the value overrides; the value itself is valid for any type.
             default = f" = {literal(value)}" if way == OVERRIDDEN and value is not None else ""
             self.definitions.append(f"${name}: {type_}{default}")
             self.values[name] = value

@@ -10,6 +10,7 @@ from graphql import GraphQLSchema
 from sqlalchemy import URL
 
 from db.engine import Database
+from graph.graphql_core_compat import graphql_schema
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
 from graph.pipeline import GraphQLRequest, Pipeline
@@ -29,7 +30,7 @@ VIEWERS = {"of_anonymous": None, "of_ann": world.ANN, "of_ben": world.BEN, "of_r
 
 @pytest.fixture(scope="session")
 def schema() -> GraphQLSchema:
-    return create_schema()._schema
+    return graphql_schema(create_schema())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What the evaluator answers from: all rows, and the questions about them that several fields share."""
+"""The context of an evaluation: all rows, and derived values that several fields share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Any
 from graphql import GraphQLError
 
 from tests.graph.oracle import filters, series
-from tests.graph.oracle.pages import Connection, Cursors, Ordering, Place, page
+from tests.graph.oracle.pages import Connection, Cursors, Ordering, Position, page
 from tests.graph.oracle.records import Cryptocurrency, Prediction, Signal, Trade
 from tests.graph.oracle.world import World
 
-# The time that a connection is ordered by; one of another type is in the order of its keys.
+# The time that a connection is ordered by; other types are ordered by their primary key.
 BY_TIME = {
     "Alert": "timestamp",
     "Prediction": "predicted_at",
@@ -23,15 +23,17 @@ BY_TIME = {
 PAGING = {"first", "after", "last", "before"}
 
 
-class Refusal(GraphQLError):
-    """What the server must refuse, with its code."""
+class ExpectedError(GraphQLError):
+    """An error that the server must return, by its code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code, extensions={"code": code})
 
 
 @dataclass(frozen=True)
-class Known:
+class EvaluationContext:
+    """The rows of a world, and the cursors that answers have shown so far."""
+
     world: World
     cursors: Cursors
 
@@ -43,12 +45,12 @@ class Known:
     def length(self, coin: int) -> timedelta:
         return series.LENGTHS[self.coin(coin).base_interval]
 
-    def page(self, rows: Iterable[Any], noun: str, arguments: dict[str, Any]) -> Connection:
-        """One page of the rows. Without orderBy, what is ordered by time is newest first."""
-        key = BY_TIME.get(noun)
+    def page(self, rows: Iterable[Any], type_name: str, arguments: dict[str, Any]) -> Connection:
+        """One page of the rows. Rows ordered by time are newest first by default."""
+        key = BY_TIME.get(type_name)
         newest_first = key is not None and arguments.get("orderBy") != "OLDEST_FIRST"
         paging = {name: arguments[name] for name in PAGING & arguments.keys()}
-        return page(rows, Ordering(noun, key, newest_first), self._place, **paging)
+        return page(rows, Ordering(type_name, key, newest_first), self._position, **paging)
 
     def predictions(self, arguments: dict[str, Any], **parent: int) -> Connection:
         wanted = arguments.get("filter") or {}
@@ -83,16 +85,16 @@ class Known:
             return "SETTLED"
         coin, target = prediction.cryptocurrency_id, prediction.target_at
         has_passed = target <= datetime.now(UTC)
-        # A candle is final once later ones are stored. Whether one that opens just before the target is later enough,
-        # the contract does not say, so our data has no prediction for which it would matter.
+        # A candle is final once later ones are stored. The contract does not say whether one that opens just before the
+        # target is late enough, so no prediction of our data depends on it.
         has_later = any(candle.open_time >= target for candle in self.world.candles(coin))
         return "VOID" if has_passed and has_later and self.close_at(coin, target) is None else "PENDING"
 
     def _of(self, type_: type[Any], parent: dict[str, int]) -> list[Any]:
         return [row for row in self.world.all(type_) if all(getattr(row, key) == id_ for key, id_ in parent.items())]
 
-    def _place(self, cursor: str, ordering: Ordering) -> Place:
-        place = self.cursors.places[cursor]
-        if (place.noun, place.newest_first) != (ordering.noun, ordering.newest_first):
-            raise Refusal("INVALID_CURSOR")
-        return place
+    def _position(self, cursor: str, ordering: Ordering) -> Position:
+        position = self.cursors.positions[cursor]
+        if (position.type_name, position.newest_first) != (ordering.type_name, ordering.newest_first):
+            raise ExpectedError("INVALID_CURSOR")
+        return position

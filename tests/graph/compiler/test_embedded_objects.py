@@ -1,16 +1,16 @@
-"""Objects that are no rows: parts of their parent, and lists over what the enclosing statement aggregates."""
+"""Objects without a row of their own: EmbeddedObject of a parent's columns, AggregatedRows of a statement."""
 
 from tests.graph.compiler.conftest import Client
 
 
-async def test_a_part_reads_the_columns_of_its_parent(library: Client) -> None:
+async def test_an_embedded_object_reads_the_columns_of_its_parent(library: Client) -> None:
     data = await library.ask("{ books { title length { pages isShort } } }")
     assert data["books"][0] == {"title": "Beowulf", "length": {"pages": 100, "isShort": True}}
     assert data["books"][1] == {"title": "Baron", "length": {"pages": 217, "isShort": False}}
     assert library.count == 1
 
 
-async def test_a_part_that_does_not_exist_is_null(library: Client) -> None:
+async def test_an_embedded_object_that_does_not_exist_is_null(library: Client) -> None:
     data = await library.ask("{ books { title length: lengthIfTranslated { pages } } }")
     assert {book["title"]: book["length"] for book in data["books"]} == {
         "Beowulf": {"pages": 100},
@@ -27,7 +27,7 @@ async def test_a_list_over_the_rows_that_the_statement_aggregates(library: Clien
     assert data["authors"] == [
         {
             "name": "Ursula",
-            # By title: its own order, not that of the rows.
+            # By title: the list has an order of its own.
             "shelf": {
                 "pages": 525,
                 "books": [
@@ -52,7 +52,7 @@ async def test_a_list_over_the_rows_that_the_statement_aggregates(library: Clien
     assert library.count == 1
 
 
-async def test_a_list_leaves_out_what_its_condition_does_not_meet(library: Client) -> None:
-    # 100 pages are not enough for this shelf.
+async def test_a_list_has_only_rows_that_meet_its_condition(library: Client) -> None:
+    # The only book has 100 pages, and the shelf lists longer ones.
     data = await library.ask("{ anonymousShelf { pages books { title } } }")
     assert data == {"anonymousShelf": {"pages": 100, "books": []}}

@@ -1,4 +1,4 @@
-"""Rows of one of several tables, which the parent decides."""
+"""ConditionalRows: rows of one of several tables, depending on the parent."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.graph.compiler.conftest import Client
 ADVERTISED = "{ authors { name advertised { title } firstAdvertised { title } } }"
 
 
-async def test_the_parent_decides(library: Client) -> None:
+async def test_the_first_case_that_is_true_for_the_parent_is_selected(library: Client) -> None:
     authors = (await library.ask(ADVERTISED))["authors"]
     assert library.count == 1
     titles = {author["name"]: [book["title"] for book in author["advertised"]] for author in authors}
@@ -24,7 +24,7 @@ async def test_the_parent_decides(library: Client) -> None:
 
 
 @pytest.mark.parametrize("selection", ["__typename", "pages author { name books { pages } }", f"{'t' * 64}: title"])
-async def test_any_selection_is_made_of_either(library: Client, selection: str) -> None:
+async def test_any_selection_works_on_conditional_rows(library: Client, selection: str) -> None:
     query = f"{{ authors {{ name advertised {{ {selection} }} books {{ {selection} }} }} }}"
     authors = (await library.ask(query))["authors"]
     ursula = next(author for author in authors if author["name"] == "Ursula")

@@ -1,4 +1,4 @@
-"""Making an operation that fails smaller: what is left is what matters."""
+"""Shrinks a failing operation to the parts that it needs to fail."""
 
 import itertools
 import time
@@ -27,12 +27,12 @@ from graphql import (
 )
 
 REMOVABLE = (FieldNode, InlineFragmentNode, FragmentSpreadNode, DirectiveNode, ArgumentNode, ObjectFieldNode)
-PATIENCE_SECONDS = 30
+MAX_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What a client sends."""
+    """A document and its variables."""
 
     text: str
     variables: dict[str, Any]
@@ -41,18 +41,18 @@ class Operation:
         return f"{self.text}\nvariables: {orjson.dumps(self.variables).decode()}"
 
 
-def reduced(operation: Operation, fails: Callable[[Operation], Any]) -> Operation:
-    """The operation without everything that it also fails without, as far as patience goes."""
-    patience = time.monotonic() + PATIENCE_SECONDS
+def shrink(operation: Operation, fails: Callable[[Operation], Any]) -> Operation:
+    """The operation without the parts that it also fails without, as far as MAX_SECONDS allows."""
+    deadline = time.monotonic() + MAX_SECONDS
     document = parse(operation.text)
-    place = 0
-    while time.monotonic() < patience and place < _count(document):
-        smaller = _tidied(_without(document, place))
+    position = 0
+    while time.monotonic() < deadline and position < _count(document):
+        smaller = _tidied(_without(document, position))
         candidate = Operation(print_ast(smaller), operation.variables)
         if smaller.definitions and fails(candidate):
             document, operation = smaller, candidate
         else:
-            place += 1
+            position += 1
     return operation
 
 
@@ -67,17 +67,19 @@ def _count(document: DocumentNode) -> int:
     return nodes
 
 
-def _without(document: DocumentNode, place: int) -> DocumentNode:
-    """Without the removable node at this place, and what is in it."""
-    places = itertools.count()
-    return _visit(document, lambda node, *_: REMOVE if isinstance(node, REMOVABLE) and next(places) == place else None)
+def _without(document: DocumentNode, position: int) -> DocumentNode:
+    """Without the removable node at this position and its children."""
+    positions = itertools.count()
+    return _visit(
+        document, lambda node, *_: REMOVE if isinstance(node, REMOVABLE) and next(positions) == position else None
+    )
 
 
 def _tidied(document: DocumentNode) -> DocumentNode:
-    """Without what nothing uses any more, and without selections of nothing: both are invalid."""
+    """Without unused fragments and variables and without empty selections, which are invalid."""
     used: set[tuple[type[Node], str]] = set()
 
-    def note(node: Any, _key: Any, parent: Any, *_: Any) -> None:
+    def collect(node: Any, _key: Any, parent: Any, *_: Any) -> None:
         if isinstance(node, FragmentSpreadNode) or (
             isinstance(node, VariableNode) and not isinstance(parent, VariableDefinitionNode)
         ):
@@ -92,7 +94,7 @@ def _tidied(document: DocumentNode) -> DocumentNode:
         selections = getattr(node, "selection_set", None)
         return REMOVE if selections is not None and not selections.selections else None
 
-    _visit(document, note)
+    _visit(document, collect)
     tidied = _visit(document, remove)
     return tidied if print_ast(tidied) == print_ast(document) else _tidied(tidied)
 

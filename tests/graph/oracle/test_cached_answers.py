@@ -1,4 +1,4 @@
-"""Generated operations, while their rows change: what is kept is what would be read now."""
+"""Generated operations while their rows change: a cached answer equals the answer without a cache."""
 
 import asyncio
 from collections import Counter
@@ -19,17 +19,17 @@ from graph.pipeline import Pipeline
 from graph.schema import create_schema
 from tests.application import GENEROUS, asked, context_of
 from tests.conftest import TEMPLATE, create_database
-from tests.graph.oracle.harness import Bench, PatientDatabase
+from tests.graph.oracle.harness import DatabaseWithLongProbe, Harness
 from tests.graph.oracle.operations import operation
 from tests.graph.oracle.properties import SEEDED
 from tests.graph.oracle.records import Cryptocurrency
-from tests.graph.oracle.reduction import Operation
-from tests.graph.oracle.rows import nasty_rows
-from tests.graph.oracle.test_plans import ROOTS, _timeless
-from tests.graph.oracle.values import Pool
+from tests.graph.oracle.rows import edge_case_rows
+from tests.graph.oracle.shrinking import Operation
+from tests.graph.oracle.test_plans import ROOTS, without_current_time
+from tests.graph.oracle.values import ValuePool
 
 RENAMED = "CASE WHEN right(symbol, 1) = '~' THEN left(symbol, -1) ELSE symbol || '~' END"
-# Table, key, and what becomes of rows that are chosen at random.
+# Table, key, and a statement that changes randomly chosen rows.
 WRITES = [
     ("cryptocurrencies", "id", "UPDATE {table} SET name = 'Coin {number}' WHERE {chosen}"),
     ("cryptocurrencies", "id", f"UPDATE {{table}} SET symbol = {RENAMED} WHERE {{chosen}}"),
@@ -52,12 +52,12 @@ WRITES = [
 ]
 
 
-# Of one coin, and of all.
+# Selections below one coin and below all coins.
 BROAD = """name latest { close volume } candles(last: 50) { volume }
   predictions(first: 20) { nodes { confidence model { type } actual { directionCorrect } } }
   signals(first: 20) { totalCount nodes { confidence strategy { description } trades { nodes { pnl } } } }
   trades(first: 20) { nodes { pnl signal { confidence cryptocurrency { symbol } } } } sentiment { nodes { text } }"""
-HANDMADE = [
+HANDWRITTEN = [
     f"query($symbol: String!) {{ cryptocurrency(symbol: $symbol) {{ {BROAD} }} }}",
     f"{{ cryptocurrencies(first: 5) {{ nodes {{ {BROAD} }} }} }}",
     "query($symbol: String!) { cryptocurrency(symbol: $symbol) { candles(interval: D1, last: 20) { volume source } } }",
@@ -67,108 +67,108 @@ HANDMADE = [
 ]
 
 
-class Listening(AnswerCache):
-    """A cache that can be waited for."""
+class WaitableCache(AnswerCache):
+    """A cache whose updates can be awaited."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.last = 0
-        self.news = asyncio.Event()
+        self.last_transaction = 0
+        self.notified = asyncio.Event()
 
     def on_resync(self, *where: str) -> None:
         super().on_resync(*where)
-        self.news.set()
+        self.notified.set()
 
     def on_change(self, transaction: int, *change: Any) -> None:
         super().on_change(transaction, *change)
-        self.last = transaction
-        self.news.set()
+        self.last_transaction = transaction
+        self.notified.set()
 
-    async def has_heard(self, transaction: int) -> None:
-        async with asyncio.timeout(10):
-            while self.last < transaction:
-                self.news.clear()
-                await self.news.wait()
+    async def wait_for_transaction(self, transaction: int) -> None:
+        async with asyncio.timeout(60):
+            while self.last_transaction < transaction:
+                self.notified.clear()
+                await self.notified.wait()
 
 
-class KeepingBench(Bench):
-    """A bench whose rows change, with a second way to answer: from what is kept."""
+class CachingHarness(Harness):
+    """A harness whose rows change, and that can also answer from the cache."""
 
-    def __init__(self, runner: asyncio.Runner, database: PatientDatabase) -> None:
-        super().__init__(runner, database, nasty_rows())
-        self.cache = Listening()
-        self.keeping = Pipeline(create_schema(), context_of(database, self.cache), rules=GENEROUS)
+    def __init__(self, runner: asyncio.Runner, database: DatabaseWithLongProbe) -> None:
+        super().__init__(runner, database, edge_case_rows())
+        self.cache = WaitableCache()
+        self.caching = Pipeline(create_schema(), context_of(database, self.cache), rules=GENEROUS)
         self.sources: Counter[Source] = Counter()
         self.changed = 0
         self.listening = runner.run(self._listen())
 
     async def _listen(self) -> asyncio.Task[None]:
         listening = asyncio.create_task(listen(self.database, self.cache))
-        async with asyncio.timeout(10):
-            await self.cache.news.wait()
+        async with asyncio.timeout(60):
+            await self.cache.notified.wait()
         return listening
 
-    def ask(self, operation: Operation) -> Any:
-        answer = self.runner.run(self.keeping.answer(asked(operation.text, operation.variables)))
+    def answer_from_cache(self, operation: Operation) -> Any:
+        answer = self.runner.run(self.caching.answer(asked(operation.text, operation.variables)))
         self.sources[answer.source] += 1
-        return _timeless(orjson.loads(answer.body))
+        return without_current_time(orjson.loads(answer.body))
 
     async def write(self, random: Random) -> None:
         table, key, statement = random.choice(WRITES)
         chosen = f"({key}) IN (SELECT {key} FROM {table} ORDER BY random() LIMIT {random.choice([3, 100, 100_000])})"
         async with self.database.transaction() as connection:
             changed = statement.format(table=table, chosen=chosen, number=random.randrange(10**6))
-            written = await connection.execute(text(changed))
+            result = await connection.execute(text(changed))
             transaction = (await connection.execute(text("SELECT pg_current_xact_id()::text"))).scalar_one()
-        if written.rowcount:
-            await self.cache.has_heard(int(transaction))
+        if result.rowcount:
+            await self.cache.wait_for_transaction(int(transaction))
 
 
 @pytest.fixture(scope="module")
-def keeping(postgres: URL, template: URL) -> Iterator[KeepingBench]:
+def caching(postgres: URL, template: URL) -> Iterator[CachingHarness]:
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         url = runner.run(create_database(postgres, "oracle_kept", template=TEMPLATE))
-        database = PatientDatabase(url, pool_size=5)
-        bench = KeepingBench(runner, database)
+        database = DatabaseWithLongProbe(url, pool_size=5)
+        harness = CachingHarness(runner, database)
         try:
-            yield bench
+            yield harness
         finally:
-            runner.run(_ended(bench))
+            runner.run(_close(harness))
 
 
-async def _ended(bench: KeepingBench) -> None:
-    bench.listening.cancel()
+async def _close(harness: CachingHarness) -> None:
+    harness.listening.cancel()
     with suppress(asyncio.CancelledError):
-        await bench.listening
-    await bench.database.close()
+        await harness.listening
+    await harness.database.close()
 
 
-# A root field for each, at the least; a coin by its symbol is what is kept most finely.
-DRAWN = st.lists(st.sampled_from([*ROOTS, "cryptocurrency", "cryptocurrency"]), min_size=1, max_size=2)
+# A coin by its symbol is twice as likely: its tags are the most specific.
+ROOT_LISTS = st.lists(st.sampled_from([*ROOTS, "cryptocurrency", "cryptocurrency"]), min_size=1, max_size=2)
 
 
 @settings(SEEDED, max_examples=15)
-@given(random=st.randoms(use_true_random=True), roots=st.lists(DRAWN, min_size=2, max_size=2))
-def test_what_is_kept_is_what_is_there(
-    keeping: KeepingBench, pool: Pool, random: Random, roots: list[list[str]]
+@given(random=st.randoms(use_true_random=True), roots=st.lists(ROOT_LISTS, min_size=2, max_size=2))
+def test_a_cached_answer_is_up_to_date(
+    caching: CachingHarness, pool: ValuePool, random: Random, roots: list[list[str]]
 ) -> None:
-    symbol = random.choice([coin.symbol for coin in keeping.world.all(Cryptocurrency)])
-    drawn = [
-        *(operation(random, keeping.evaluator.schema, pool, names) for names in roots),
-        *(Operation(text, {"symbol": symbol}) for text in random.sample(HANDMADE, 3)),
+    symbol = random.choice([coin.symbol for coin in caching.world.all(Cryptocurrency)])
+    operations = [
+        *(operation(random, caching.evaluator.schema, pool, names) for names in roots),
+        *(Operation(text, {"symbol": symbol}) for text in random.sample(HANDWRITTEN, 3)),
     ]
-    before = [keeping.ask(one) for one in drawn]
+    before = [caching.answer_from_cache(one) for one in operations]
     for _ in range(3):
-        keeping.runner.run(keeping.write(random))
-        for position, one in enumerate(drawn):
-            now = _timeless(keeping.answer(one))
-            assert keeping.ask(one) == now, one
-            keeping.changed += before[position] != now
+        caching.runner.run(caching.write(random))
+        for position, one in enumerate(operations):
+            now = without_current_time(caching.answer(one))
+            assert caching.answer_from_cache(one) == now, one
+            caching.changed += before[position] != now
             before[position] = now
 
 
-def test_enough_was_kept_and_enough_changed(keeping: KeepingBench) -> None:
-    """Or the test before would show little."""
-    assert keeping.sources[Source.MEMORY] > 100
-    assert keeping.sources[Source.MISS] > 60
-    assert keeping.changed > 30
+def test_enough_answers_were_cached_and_enough_changed(caching: CachingHarness) -> None:
+    """Otherwise the test before proves little. It must run first, in the same process."""
+    assert caching.sources[Source.MEMORY] > 100
+    assert caching.sources[Source.MISS] > 60
+    assert caching.changed > 30
