@@ -8,7 +8,15 @@ from threading import Event
 
 import pytest
 
-from graph.identity.passwords import LONGEST, MOST_WAITING, THREADS, Passwords, TooBusy, UnfitPassword, Verified
+from graph.identity.passwords import (
+    MAX_LENGTH,
+    MAX_WAITING,
+    THREADS,
+    InvalidPassword,
+    PasswordQueueFull,
+    Passwords,
+    Verified,
+)
 
 GOOD = "correct horse"
 WRONG = Verified(False, None)
@@ -44,19 +52,19 @@ async def test_who_has_no_password_has_none(passwords: Passwords, stored: str | 
     [
         ("x" * 9, "PASSWORD_TOO_SHORT"),
         ("e\u0301" * 9, "PASSWORD_TOO_SHORT"),
-        ("x" * (LONGEST + 1), "PASSWORD_TOO_LONG"),
+        ("x" * (MAX_LENGTH + 1), "PASSWORD_TOO_LONG"),
         ("\ufdfa" * 12, "PASSWORD_TOO_LONG"),
         ("x" * 9 + "\ud83d", "INVALID_TEXT"),
     ],
 )
 async def test_unfit_passwords(passwords: Passwords, password: str, code: str) -> None:
-    with pytest.raises(UnfitPassword) as refused:
+    with pytest.raises(InvalidPassword) as refused:
         await passwords.hash(password)
     assert refused.value.code == code
 
 
 async def test_no_composition_is_asked_for(passwords: Passwords) -> None:
-    for password in ("x" * 10, "x" * LONGEST, "🪙" * 10, "          ", "\0" * 10):
+    for password in ("x" * 10, "x" * MAX_LENGTH, "🪙" * 10, "          ", "\0" * 10):
         assert (await passwords.verify(password, await passwords.hash(password))).ok
 
 
@@ -95,10 +103,10 @@ async def test_who_is_unknown_takes_as_long_as_a_wrong_password() -> None:
 
 async def test_few_wait_and_the_rest_is_told(passwords: Passwords) -> None:
     begun = Event()
-    waiting = [asyncio.create_task(passwords._in_thread(lambda: begun.wait(10))) for _ in range(THREADS + MOST_WAITING)]
+    waiting = [asyncio.create_task(passwords._in_thread(lambda: begun.wait(10))) for _ in range(THREADS + MAX_WAITING)]
     await asyncio.sleep(0)
     for _ in range(3):
-        with pytest.raises(TooBusy):
+        with pytest.raises(PasswordQueueFull):
             await passwords.verify(GOOD, None)
     # One that nobody waits for any more: what runs goes on, and what has not begun gives its place back.
     waiting[0].cancel()
@@ -106,12 +114,12 @@ async def test_few_wait_and_the_rest_is_told(passwords: Passwords) -> None:
     await asyncio.sleep(0.01)
     after = asyncio.create_task(passwords.hash(GOOD))
     await asyncio.sleep(0)
-    with pytest.raises(TooBusy):
+    with pytest.raises(PasswordQueueFull):
         await passwords.hash(GOOD)
     begun.set()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert await passwords.verify(GOOD, await after) == Verified(True, None)
-    assert all(passwords._places.acquire(blocking=False) for _ in range(THREADS + MOST_WAITING))
+    assert all(passwords._slots.acquire(blocking=False) for _ in range(THREADS + MAX_WAITING))
 
 
 async def test_the_loop_goes_on_meanwhile() -> None:

@@ -14,7 +14,7 @@ from db.writes import users
 from db.writes.validation import ValidationError
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
-from graph.identity.passwords import MOST_WAITING, THREADS, Passwords
+from graph.identity.passwords import MAX_WAITING, THREADS, Passwords
 from graph.identity.throttle import Throttle
 from tests.graph.mutations.people import People, Person, people, person
 
@@ -182,14 +182,14 @@ async def test_attempts_are_few(all_: People) -> None:
 async def test_when_too_many_sign_in_at_once_they_are_told(all_: People) -> None:
     passwords = Passwords()
     accounts = Accounts(AccessTokens(["secret"]), Throttle(Buckets(None)), passwords)
-    for _ in range(THREADS + MOST_WAITING):
-        passwords._places.acquire()
+    for _ in range(THREADS + MAX_WAITING):
+        passwords._slots.acquire()
     # It was no attempt.
     for _ in range(20):
         with pytest.raises(ValidationError) as refusal:
             await accounts.login(all_.database, "address", "carol", PASSWORD)
         assert [problem.code for problem in refusal.value.problems] == ["TOO_MANY_ATTEMPTS"]
-    passwords._places.release()
+    passwords._slots.release()
     assert (await accounts.login(all_.database, "address", "carol", PASSWORD)).access_token
     passwords.close()
 
