@@ -14,12 +14,11 @@ from graph.fields import Node, criteria_of, relation, resolved
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
 from graph.types.alerts import Alert, AlertFilterArgument
 from graph.types.cryptocurrencies import Cryptocurrency, CryptocurrencyFilter
-from graph.types.health import Health, look
+from graph.types.health import Health, probe_health
 from graph.types.models import Model
 from graph.types.nodes import nodes
 from graph.types.predictions import Prediction, PredictionFilterArgument
-from graph.types.rate_limits import RateLimit
-from graph.types.rate_limits import look as look_at_level
+from graph.types.rate_limits import RateLimit, current_rate_limit
 from graph.types.signals import Signal, SignalFilterArgument
 from graph.types.strategies import Strategy
 from graph.types.trades import Trade, TradeFilterArgument
@@ -113,8 +112,8 @@ class Query:
 
     @resolved(RateLimit | None, "What you may spend; null where nothing is counted.")
     async def rate_limit(self, info: Info) -> Any:
-        return await look_at_level(info.context)
+        return await current_rate_limit(info.context)
 
     @resolved(Health, "How the server, its database, its cache and its data are.", weight=LOOK)
     async def health(self, info: Info) -> Any:
-        return await look(info.context)
+        return await probe_health(info.context)

@@ -1,4 +1,4 @@
-"""Users of a test, who sign in with keys."""
+"""Users of tests, who authenticate with API keys."""
 
 from sqlalchemy import URL
 
@@ -13,7 +13,7 @@ PRODUCTION = {**SIGNING, "environment": "production"}
 
 
 async def key_of(url: URL, scope: Scope, username: str | None = None, password_hash: str = "!") -> str:
-    """An API key of a new user, who is an admin if the key is one's."""
+    """An API key of a new user, who is an administrator if the scope is ADMIN."""
     key = ApiKey.new()
     database = Database(url, pool_size=1)
     async with database.transaction() as connection:

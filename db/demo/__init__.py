@@ -1,4 +1,4 @@
-"""Data to explore before having any of one's own: the same for everybody who starts in the same hour."""
+"""Demo data, to explore an empty installation. It is deterministic: loads in the same hour give the same data."""
 
 from db.demo.loading import load
 

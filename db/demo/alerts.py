@@ -1,4 +1,4 @@
-"""What users were told about: signals worth a look, trades, and the system itself."""
+"""Alerts of the demo data: signals with high confidence, trades, and events of the system."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 from db.demo.coins import COINS
 from db.demo.models import GRADIENT_BOOSTING, HORIZONS, MODELS
-from db.demo.period import Period, draws
+from db.demo.period import Period, seeded_random
 from db.demo.signals import Signal
 from db.demo.strategies import USER_ID
 from db.demo.trades import Trade
 
 RECENT = timedelta(days=10)
 SIGNALS, TRADES = 20, 20
-# Older ones have mostly been read.
+# Alerts older than this are mostly read.
 UNREAD = timedelta(days=2)
 
-# Hours before the period's end, and what happened then.
+# Hours before the end of the period, and the message of the event.
 SYSTEM = (
     (236, f"The demo data covers {len(COINS)} coins, {len(MODELS)} models and {len(HORIZONS)} horizons."),
     (201, "Backup finished in 41 seconds."),
@@ -50,9 +50,9 @@ class Event(NamedTuple):
 
 
 def rows(period: Period, signals: Sequence[Signal], trades: Sequence[Trade]) -> list[AlertRow]:
-    """Oldest first."""
-    random = draws("alerts")
-    events = [*_of_signals(period, signals), *_of_trades(trades), *_of_the_system(period)]
+    """All alerts, oldest first."""
+    random = seeded_random("alerts")
+    events = [*_signal_events(period, signals), *_trade_events(trades), *_system_events(period)]
     return [
         AlertRow(
             number,
@@ -67,16 +67,19 @@ def rows(period: Period, signals: Sequence[Signal], trades: Sequence[Trade]) -> 
     ]
 
 
-def _of_signals(period: Period, signals: Sequence[Signal]) -> list[Event]:
-    """The surest of the last days."""
+def _signal_events(period: Period, signals: Sequence[Signal]) -> list[Event]:
+    """The signals with the highest confidence of the last days."""
     recent = [
         signal for signal in signals if signal.row.signal_type != "HOLD" and signal.row.timestamp > period.end - RECENT
     ]
     surest = sorted(recent, key=lambda signal: signal.row.confidence, reverse=True)[:SIGNALS]
-    return [Event(period.after(signal.row.timestamp, seconds=2), "SIGNAL", _told(signal), None) for signal in surest]
+    return [
+        Event(period.after(signal.row.timestamp, seconds=2), "SIGNAL", _signal_message(signal), None)
+        for signal in surest
+    ]
 
 
-def _told(signal: Signal) -> str:
+def _signal_message(signal: Signal) -> str:
     prediction = signal.prediction
     return (
         f"{signal.strategy.name}: {signal.row.signal_type} {prediction.coin.symbol}, "
@@ -85,17 +88,17 @@ def _told(signal: Signal) -> str:
     )
 
 
-def _of_trades(trades: Sequence[Trade]) -> list[Event]:
-    """The newest, and the last failures. Every third is told to the strategy's user alone."""
+def _trade_events(trades: Sequence[Trade]) -> list[Event]:
+    """The newest trades and the last three failures. One in three alerts is for the user of the strategy only."""
     failed = [trade for trade in trades if trade.row.status == "FAILED"][-3:]
     others = [trade for trade in trades if trade.row.status != "FAILED"][len(failed) - TRADES :]
     return [
-        Event(_reported_at(trade), "TRADE", _reported(trade), None if number % 3 else USER_ID)
+        Event(_trade_event_time(trade), "TRADE", _trade_message(trade), None if number % 3 else USER_ID)
         for number, trade in enumerate([*failed, *others])
     ]
 
 
-def _reported(trade: Trade) -> str:
+def _trade_message(trade: Trade) -> str:
     row = trade.row
     order = f"{row.trade_type} {row.quantity} {trade.signal.prediction.coin.symbol} at {row.price}"
     if row.status == "FAILED":
@@ -106,10 +109,10 @@ def _reported(trade: Trade) -> str:
     return f"Paper trade executed: {order}, {result}."
 
 
-def _reported_at(trade: Trade) -> datetime:
-    """What a closed position earned is not known before its close."""
+def _trade_event_time(trade: Trade) -> datetime:
+    """The result of a closed position is known when it is closed; other events have the time of the trade."""
     return trade.row.timestamp if trade.row.pnl is None else trade.signal.prediction.row.target_timestamp
 
 
-def _of_the_system(period: Period) -> list[Event]:
+def _system_events(period: Period) -> list[Event]:
     return [Event(period.ago(hours), "SYSTEM", message, None) for hours, message in SYSTEM]

@@ -1,4 +1,4 @@
-"""Simulated markets: a random walk whose volatility comes in clusters, and the candles that it leaves."""
+"""Simulated markets: a random walk with volatility clusters, and its candles."""
 
 import math
 from collections.abc import Sequence
@@ -9,27 +9,27 @@ from random import Random
 from typing import NamedTuple
 
 from db.demo.coins import COINS, Coin
-from db.demo.period import HOURS, Period, draws
+from db.demo.period import HOURS, Period, seeded_random
 
-# Hours simulated but not stored. Models look back on some before the first candle; the newest predictions are made from
-# the others, which lie in the future.
-BEFORE = 7 * 24
-BEYOND = 24
+# Hours that are simulated but not stored. Models read those before the first candle as history. Those after the end lie
+# in the future; the newest predictions are derived from them.
+HOURS_BEFORE = 7 * 24
+HOURS_AFTER = 24
 
-# How much an hour moves beside the day's average, by its number in UTC; measured on real candles of BTC, ETH and SOL.
+# Volatility of each hour of the day in UTC, relative to the average; measured on real candles of BTC, ETH and SOL.
 INTRADAY = (
     *(0.95, 0.82, 0.80, 0.84, 0.80, 0.92, 0.86, 0.82, 0.82, 0.80, 0.96, 1.30),
     *(1.64, 1.27, 1.24, 1.08, 1.04, 1.08, 1.01, 1.06, 0.98, 0.80, 1.03, 1.00),
 )
-# Of every move, this share is overreaction, and this much of what is left of it is still there an hour later.
-OVERREACTION, MEMORY = 0.30, 0.92
-# Degrees of freedom of the shocks: fat tails, with a kurtosis near that of real hours.
-TAILS = 7
-# A Brownian path ranges 1.6 standard deviations; a real hour 1.45.
-RANGE = 0.95
+# Share of each move that is overreaction, and the share of it that remains an hour later.
+OVERREACTION, PERSISTENCE = 0.30, 0.92
+# Of the Student's t distribution of the shocks: fat tails, with a kurtosis near that of real hourly returns.
+DEGREES_OF_FREEDOM = 7
+# The range of a Brownian path is 1.6 standard deviations; that of a real hour is 1.45.
+RANGE_FACTOR = 0.95
 
 
-class Mood(NamedTuple):
+class Drift(NamedTuple):
     """A quantity that drifts around zero: a stationary AR(1)."""
 
     persistence: float
@@ -44,10 +44,10 @@ class Mood(NamedTuple):
         return levels
 
 
-# Logarithms of the market's volatility, of what a coin's own adds to it, and of the eagerness to trade.
-MARKET_MOOD = Mood(0.985, 0.42)
-COIN_MOOD = Mood(0.95, 0.20)
-CROWD = Mood(0.90, 0.40)
+# Logarithms of the volatility of the market, of the additional volatility of a coin, and of trading activity.
+MARKET_VOLATILITY = Drift(0.985, 0.42)
+COIN_VOLATILITY = Drift(0.95, 0.20)
+TRADING_ACTIVITY = Drift(0.90, 0.40)
 
 
 class Hour(NamedTuple):
@@ -60,19 +60,19 @@ class Hour(NamedTuple):
 
 @dataclass(frozen=True)
 class Path:
-    """All simulated hours of a coin. An hour is named by how many hours before the period's end it closed."""
+    """All simulated hours of a coin. ago: the number of hours from the close of an hour to the end of the period."""
 
     coin: Coin
     hours: Sequence[Hour]
 
     def hour(self, ago: int) -> Hour:
-        return self.hours[BEFORE + HOURS - 1 - ago]
+        return self.hours[HOURS_BEFORE + HOURS - 1 - ago]
 
     def close(self, ago: int) -> float:
         return self.hour(ago).close
 
     def move(self, ago: int, hours: int) -> float:
-        """The log return of the hours that ended then."""
+        """The log return over so many hours, up to the close of that hour."""
         return math.log(self.close(ago) / self.close(ago + hours))
 
 
@@ -91,13 +91,13 @@ class CandleRow(NamedTuple):
 
 
 def simulate(period: Period) -> list[Path]:
-    """One path for each coin. They differ, but one market moves them all."""
-    length = BEFORE + HOURS + BEYOND
-    random = draws("market")
-    moods = MARKET_MOOD.path(random, length)
+    """One path for each coin. All paths have a common market component."""
+    length = HOURS_BEFORE + HOURS + HOURS_AFTER
+    random = seeded_random("market")
+    drifts = MARKET_VOLATILITY.path(random, length)
     shocks = [_shock(random) for _ in range(length)]
-    first = period.ago(HOURS + BEFORE).hour
-    activity = [INTRADAY[(first + index) % 24] * math.exp(mood) for index, mood in enumerate(moods)]
+    first = period.ago(HOURS + HOURS_BEFORE).hour
+    activity = [INTRADAY[(first + index) % 24] * math.exp(drift) for index, drift in enumerate(drifts)]
     return [_simulate_coin(coin, activity, shocks) for coin in COINS]
 
 
@@ -123,47 +123,47 @@ def _row(number: int, coin: Coin, period: Period, closes_at: datetime, hour: Hou
 
 
 def _simulate_coin(coin: Coin, activity: Sequence[float], shocks: Sequence[float]) -> Path:
-    random = draws("coin", coin.symbol)
-    # Without the variances in the exponent, volatile moods would raise the average.
-    calm = math.exp(-(MARKET_MOOD.deviation**2) - COIN_MOOD.deviation**2)
+    random = seeded_random("coin", coin.symbol)
+    # Keeps the average volatility: the mean of exp(x) grows with the variance of x.
+    correction = math.exp(-(MARKET_VOLATILITY.deviation**2) - COIN_VOLATILITY.deviation**2)
     volatilities = [
-        coin.volatility * calm * busy * math.exp(own)
-        for busy, own in zip(activity, COIN_MOOD.path(random, len(activity)), strict=True)
+        coin.volatility * correction * market * math.exp(extra)
+        for market, extra in zip(activity, COIN_VOLATILITY.path(random, len(activity)), strict=True)
     ]
     closes = _closes(coin, _log_prices(coin, random, volatilities, shocks))
-    crowd = CROWD.path(random, len(volatilities))
+    trading_activity = TRADING_ACTIVITY.path(random, len(volatilities))
     return Path(
         coin,
         [
-            _hour(coin, random, closes[index], closes[index + 1], volatility, crowd[index])
+            _hour(coin, random, closes[index], closes[index + 1], volatility, trading_activity[index])
             for index, volatility in enumerate(volatilities)
         ],
     )
 
 
 def _log_prices(coin: Coin, random: Random, volatilities: Sequence[float], shocks: Sequence[float]) -> list[float]:
-    """One more than there are hours: the first is where the first hour opens."""
+    """Log prices: the open of the first hour, then the close of each hour."""
     own_share = math.sqrt(1 - coin.market_share**2)
     level, overreaction, levels = 0.0, 0.0, [0.0]
     for volatility, market in zip(volatilities, shocks, strict=True):
         shock = volatility * (coin.market_share * market + own_share * _shock(random))
-        level += shock - (1 - MEMORY) * overreaction
-        overreaction = MEMORY * overreaction + OVERREACTION * shock
+        level += shock - (1 - PERSISTENCE) * overreaction
+        overreaction = PERSISTENCE * overreaction + OVERREACTION * shock
         levels.append(level)
     return levels
 
 
 def _closes(coin: Coin, levels: Sequence[float]) -> list[float]:
-    """Prices, scaled so that the period ends at the coin's price."""
-    end = levels[BEFORE + HOURS]
+    """Prices, scaled so that the period ends at the price of the coin."""
+    end = levels[HOURS_BEFORE + HOURS]
     return [round(coin.price * math.exp(level - end), coin.price_digits) for level in levels]
 
 
-def _hour(coin: Coin, random: Random, opens: float, closes: float, volatility: float, crowd: float) -> Hour:
-    high = _extreme(random, opens, closes, RANGE * volatility, 1)
-    low = _extreme(random, opens, closes, RANGE * volatility, -1)
-    # Volume follows the range, as it does on real candles (their logarithms correlate by 0.8, with a slope of 1).
-    volume = coin.volume * math.log(high / low) / (1.45 * coin.volatility) * math.exp(crowd)
+def _hour(coin: Coin, random: Random, opens: float, closes: float, volatility: float, trading_activity: float) -> Hour:
+    high = _extreme(random, opens, closes, RANGE_FACTOR * volatility, 1)
+    low = _extreme(random, opens, closes, RANGE_FACTOR * volatility, -1)
+    # Volume is proportional to the range, as on real candles (their logarithms correlate by 0.8, with a slope of 1).
+    volume = coin.volume * math.log(high / low) / (1.45 * coin.volatility) * math.exp(trading_activity)
     return Hour(
         opens,
         max(round(high, coin.price_digits), opens, closes),
@@ -174,9 +174,9 @@ def _hour(coin: Coin, random: Random, opens: float, closes: float, volatility: f
 
 
 def _extreme(random: Random, opens: float, closes: float, deviation: float, side: int) -> float:
-    """The highest (side 1) or lowest (-1) price of a Brownian path between two prices.
+    """The highest (side 1) or lowest (side -1) price of a Brownian path between two prices.
 
-    Its distribution is known: P(maximum > m) = exp(-2 (m - a) (m - b) / variance) for a path from a to b.
+    Drawn from its distribution: P(maximum > m) = exp(-2 (m - a) (m - b) / variance) for a path from a to b.
     """
     move = math.log(closes / opens)
     reach = math.sqrt(move**2 - 2 * deviation**2 * math.log(1 - random.random()))
@@ -184,5 +184,7 @@ def _extreme(random: Random, opens: float, closes: float, deviation: float, side
 
 
 def _shock(random: Random) -> float:
-    """Student's t, scaled to a variance of 1."""
-    return random.gauss(0, 1) * math.sqrt((TAILS - 2) / (2 * random.gammavariate(TAILS / 2, 1)))
+    """A sample of Student's t distribution, scaled to a variance of 1."""
+    return random.gauss(0, 1) * math.sqrt(
+        (DEGREES_OF_FREEDOM - 2) / (2 * random.gammavariate(DEGREES_OF_FREEDOM / 2, 1))
+    )

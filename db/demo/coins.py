@@ -1,4 +1,4 @@
-"""The five coins: what is stored of them, and how their markets behave."""
+"""The five coins of the demo data: their rows, and the parameters of their simulated markets."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +17,12 @@ class Coin:
     price_digits: int
     lot_digits: int  # decimals of a quantity
     volatility: float  # standard deviation of an hour's log return
-    market_share: float  # correlation of its returns with the market's
+    market_share: float  # correlation of its returns with those of the market
     volume: float  # coins traded in a typical hour
     supply: float
 
 
-# Volatilities, correlations and volumes as on real hourly candles of 2025, a little livelier.
+# Volatilities, correlations and volumes are near those of real hourly candles of 2025, slightly higher.
 COINS = (
     Coin(
         id=1,

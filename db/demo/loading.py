@@ -12,13 +12,15 @@ from db.demo.period import Period
 from db.engine import Database
 from db.models import Alert, Cryptocurrency, Model, User
 
-# Called with a table, the rows copied so far, and all rows.
+# Called with a table, the number of rows copied so far, and the number of all rows.
 Progress = Callable[[str, int, int], None]
 
-# One at a time: several processes may start together. It is another key than that of the migrations.
+# Advisory lock: several processes may start together, and one loads. The key differs from that of the migrations.
 _LOCK = 0xDE30
-# A process that waits for another's load, and a slow disk, take longer than queries may.
-_PATIENCE = "SELECT set_config(name, '60s', true) FROM (VALUES ('statement_timeout'), ('lock_timeout')) AS t(name)"
+# Waiting for the load of another process, and loading to a slow disk, take longer than the timeouts of queries.
+_LONGER_TIMEOUTS = (
+    "SELECT set_config(name, '60s', true) FROM (VALUES ('statement_timeout'), ('lock_timeout')) AS t(name)"
+)
 
 
 async def load(database: Database, now: datetime, progress: Progress | None = None) -> dict[str, int]:
@@ -28,14 +30,14 @@ async def load(database: Database, now: datetime, progress: Progress | None = No
     """
     period = Period.until(now)
     async with database.transaction() as connection:
-        # The driver opens the transaction with the first of our statements; COPY bypasses SQLAlchemy and would not.
-        await connection.execute(text(_PATIENCE))
+        # The transaction begins with the first statement through SQLAlchemy; COPY bypasses it and would not begin one.
+        await connection.execute(text(_LONGER_TIMEOUTS))
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         if not await _is_empty(connection):
             return {}
         tables = generate(period)
-        await _copy(connection, tables, progress or _ignore)
-        # Until autovacuum comes around, the planner would take the tables for empty.
+        await _copy(connection, tables, progress or _no_progress)
+        # Without statistics, the planner assumes empty tables until autovacuum runs.
         await connection.execute(text(f"ANALYZE {', '.join(tables)}"))
     return {table: len(rows) for table, rows in tables.items()}
 
@@ -61,7 +63,7 @@ def generate(period: Period) -> dict[str, Sequence[NamedTuple]]:
 
 
 async def _is_empty(connection: AsyncConnection) -> bool:
-    """Whether no table has rows that ours could collide with: every other row needs one of these beside it."""
+    """Whether there are no rows that could collide with the demo data: all other rows refer to one of these tables."""
     taken = or_(*(exists(select(entity.id)) for entity in (Cryptocurrency, Model, User, Alert)))
     return not (await connection.execute(select(taken))).scalar_one()
 
@@ -73,11 +75,11 @@ async def _copy(connection: AsyncConnection, tables: dict[str, Sequence[NamedTup
         progress(table, done, total)
         columns = rows[0]._fields
         await driver.copy_records_to_table(table, records=rows, columns=columns)
-        # The rows bring their identities, so that they are the same in every database; the next is counted from them.
+        # The rows have fixed identities, the same in every database. The sequence continues after them.
         await connection.execute(select(func.setval(func.pg_get_serial_sequence(table, columns[0]), len(rows))))
         done += len(rows)
         progress(table, done, total)
 
 
-def _ignore(_table: str, _done: int, _total: int) -> None:
+def _no_progress(_table: str, _done: int, _total: int) -> None:
     pass

@@ -1,4 +1,4 @@
-"""Three models of different skill, and how well they did."""
+"""Three models of different skill, and their metrics."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -13,9 +13,9 @@ from db.demo.forecasts import (
     REVERSION,
     Forecast,
     View,
-    foresee,
     repeat_last_price,
     revert_to_average,
+    simulate_boosting,
 )
 from db.demo.period import Period
 
@@ -29,7 +29,7 @@ class Model:
     version: str
     type: str
     forecast: Callable[[View, int, Random], Forecast]
-    trained_days_before: int | None  # before the first candle; None: there is nothing to train
+    trained_days_before: int | None  # before the first candle; None: the model is not trained
     extra: dict[str, Any]
 
 
@@ -60,7 +60,7 @@ GRADIENT_BOOSTING = Model(
     name="gradient-boosting",
     version="2.1",
     type="ensemble",
-    forecast=foresee,
+    forecast=simulate_boosting,
     trained_days_before=2,
     extra={
         "description": "Boosted trees on returns, volatility and volume, one ensemble for each horizon.",
@@ -74,7 +74,7 @@ MODELS = (NAIVE, MEAN_REVERSION, GRADIENT_BOOSTING)
 
 
 class Outcome(NamedTuple):
-    """A settled prediction, reduced to what a model is judged by. Moves are differences to the last known close."""
+    """The values of a settled prediction that metrics use. Moves are relative differences to the last known close."""
 
     horizon: int
     predicted_move: float
@@ -97,7 +97,7 @@ class ModelRow(NamedTuple):
 
 
 def row(model: Model, period: Period, outcomes: Sequence[Outcome]) -> ModelRow:
-    """Its metrics are those of the predictions stored beside it, so that anybody can check them."""
+    """The row of a model. Its metrics are computed from the predictions of the demo data, so they can be verified."""
     days = model.trained_days_before
     return ModelRow(
         model.id,
@@ -118,26 +118,27 @@ def _errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
     }
 
 
-def _metrics(sided: Sequence[Outcome]) -> tuple[float | None, float | None, float | None, float]:
+def _metrics(directional: Sequence[Outcome]) -> tuple[float | None, float | None, float | None, float]:
     """Accuracy of the direction, precision and recall of "up", and the area under the ROC curve.
 
-    A model that never takes a side has no direction to be right about; a constant ranks no better than chance.
+    A model that predicts no directions has no accuracy, precision and recall, and the area of a constant: 0.5.
     """
-    if not sided:
+    if not directional:
         return None, None, None, 0.5
-    right = [(outcome.predicted_move > 0) == (outcome.actual_move > 0) for outcome in sided]
-    said_up = [outcome.actual_move > 0 for outcome in sided if outcome.predicted_move > 0]
-    went_up = [outcome.predicted_move > 0 for outcome in sided if outcome.actual_move > 0]
-    return _share(right), _share(said_up), _share(went_up), _area(sided)
+    correct = [(outcome.predicted_move > 0) == (outcome.actual_move > 0) for outcome in directional]
+    among_predicted_rises = [outcome.actual_move > 0 for outcome in directional if outcome.predicted_move > 0]
+    among_actual_rises = [outcome.predicted_move > 0 for outcome in directional if outcome.actual_move > 0]
+    return _share(correct), _share(among_predicted_rises), _share(among_actual_rises), _area(directional)
 
 
-def _area(sided: Sequence[Outcome]) -> float:
-    """The share of pairs of a rise and a fall in which the rise was ranked higher (Mann and Whitney's U)."""
-    ranked = sorted(sided, key=lambda outcome: outcome.predicted_move)
+def _area(directional: Sequence[Outcome]) -> float:
+    """Area under the ROC curve: the share of pairs of a rise and a fall in which the rise has the higher prediction
+    (the U statistic of Mann and Whitney)."""
+    ranked = sorted(directional, key=lambda outcome: outcome.predicted_move)
     ranks = [rank for rank, outcome in enumerate(ranked, 1) if outcome.actual_move > 0]
     rises, falls = len(ranks), len(ranked) - len(ranks)
     return round((sum(ranks) - rises * (rises + 1) / 2) / (rises * falls), 4)
 
 
-def _share(truths: Iterable[bool]) -> float:
-    return round(fmean(truths), 4)
+def _share(flags: Iterable[bool]) -> float:
+    return round(fmean(flags), 4)

@@ -1,4 +1,4 @@
-"""The days that the demo data covers, and the chance that it is drawn from."""
+"""The period that the demo data covers, and its seeded random numbers."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ HOURS = 24 * DAYS
 
 @dataclass(frozen=True)
 class Period:
-    """Ninety days that end with the last hour that has closed. Hours are counted back from that end."""
+    """90 days up to the end of the last full hour. Hours are counted back from that end."""
 
     now: datetime
 
@@ -33,13 +33,13 @@ class Period:
         return self.end - timedelta(hours=hours)
 
     def after(self, at: datetime, *, seconds: int) -> datetime:
-        """A little later, but not in the future: what is recorded has happened."""
+        """So many seconds later, but not in the future: no row is stored before it happens."""
         return min(at + timedelta(seconds=seconds), self.now)
 
 
-def draws(*about: object) -> Random:
-    """Random numbers that are the same on every machine, for ever, for what they are about.
+def seeded_random(*purpose: object) -> Random:
+    """A random generator whose seed is its purpose: it gives the same numbers on every machine.
 
-    Drawn anew for each coin and purpose, so that a change to one leaves the others as they were.
+    Each coin and purpose has a generator of its own, so that a change to one does not affect the others.
     """
-    return Random(f"candlegraph demo {about}")  # noqa: S311  (nothing here is a secret)
+    return Random(f"candlegraph demo {purpose}")  # noqa: S311  (nothing here is a secret)

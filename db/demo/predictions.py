@@ -1,4 +1,4 @@
-"""What the models predicted, and what came of it."""
+"""The predictions of the models, and their outcomes."""
 
 import json
 import math
@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from db.demo.candles import Path
 from db.demo.coins import Coin
-from db.demo.forecasts import View, look
+from db.demo.forecasts import View, view_at
 from db.demo.models import HORIZONS, MODELS, Model, Outcome
-from db.demo.period import HOURS, Period, draws
+from db.demo.period import HOURS, Period, seeded_random
 
-# Hours between two predictions of a horizon, counted back from the period's end, so that the newest are pending.
-EVERY = {1: 3, 4: 6, 24: 12}
-# The first predictions were made this many hours before the first stored candle; some of them can never be settled.
-LEAD = 3
+# Hours between two predictions, by horizon, counted back from the end of the period: the newest are pending.
+HOURS_BETWEEN = {1: 3, 4: 6, 24: 12}
+# The first predictions are made this many hours before the first stored candle; some of them are void.
+LEAD_HOURS = 3
 
 
 class PredictionRow(NamedTuple):
@@ -38,57 +38,59 @@ class PredictionRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Prediction:
-    """A row, and what it was made of."""
+    """A row, with the model and the view from which it was made."""
 
     row: PredictionRow
     model: Model
     horizon: int
-    seen: View
+    view: View
 
     @property
     def coin(self) -> Coin:
-        return self.seen.path.coin
+        return self.view.path.coin
 
     @property
     def expected_percent(self) -> float:
-        return 100 * (self.row.predicted_price / self.seen.close - 1)
+        return 100 * (self.row.predicted_price / self.view.close - 1)
 
     @property
     def outcome(self) -> Outcome | None:
-        """None until settled, and where the last close before it is not stored."""
-        row, last = self.row, self.seen.close
-        if row.actual_price is None or row.error is None or self.seen.ago >= HOURS:
+        """None if the prediction is not settled, or the last close before it is not stored."""
+        row, last = self.row, self.view.close
+        if row.actual_price is None or row.error is None or self.view.ago >= HOURS:
             return None
-        # In shares of the price, so that the moves of different coins compare.
+        # Relative to the price, so that moves of different coins are comparable.
         return Outcome(self.horizon, row.predicted_price / last - 1, row.actual_price / last - 1, row.error)
 
 
 def predict(period: Period, paths: Sequence[Path]) -> list[Prediction]:
     """All predictions, oldest first."""
     numbers = count(1)
-    randoms = {(path.coin.id, model.id): draws(model.name, path.coin.symbol) for path in paths for model in MODELS}
+    randoms = {
+        (path.coin.id, model.id): seeded_random(model.name, path.coin.symbol) for path in paths for model in MODELS
+    }
     return [
-        _predict(next(numbers), period, model, horizon, seen, randoms[seen.path.coin.id, model.id])
-        for seen, horizon in _occasions(paths)
+        _prediction(next(numbers), period, model, horizon, view, randoms[view.path.coin.id, model.id])
+        for view, horizon in _views(paths)
         for model in MODELS
     ]
 
 
-def _occasions(paths: Sequence[Path]) -> Iterator[tuple[View, int]]:
-    for ago in reversed(range(HOURS + LEAD + 1)):
-        horizons = [horizon for horizon in HORIZONS if ago % EVERY[horizon] == 0]
+def _views(paths: Sequence[Path]) -> Iterator[tuple[View, int]]:
+    for ago in reversed(range(HOURS + LEAD_HOURS + 1)):
+        horizons = [horizon for horizon in HORIZONS if ago % HOURS_BETWEEN[horizon] == 0]
         for path in paths if horizons else ():
-            seen = look(path, ago)
-            yield from ((seen, horizon) for horizon in horizons)
+            view = view_at(path, ago)
+            yield from ((view, horizon) for horizon in horizons)
 
 
-def _predict(number: int, period: Period, model: Model, horizon: int, seen: View, random: Random) -> Prediction:
-    forecast = model.forecast(seen, horizon, random)
-    coin = seen.path.coin
-    made_at = period.ago(seen.ago)
+def _prediction(number: int, period: Period, model: Model, horizon: int, view: View, random: Random) -> Prediction:
+    forecast = model.forecast(view, horizon, random)
+    coin = view.path.coin
+    made_at = period.ago(view.ago)
     target = made_at + timedelta(hours=horizon)
-    predicted = round(seen.close * math.exp(forecast.move), coin.price_digits)
-    actual = _actual(seen, horizon)
+    predicted = round(view.close * math.exp(forecast.move), coin.price_digits)
+    actual = _actual_price(view, horizon)
     row = PredictionRow(
         number,
         coin.id,
@@ -100,20 +102,21 @@ def _predict(number: int, period: Period, model: Model, horizon: int, seen: View
         json.dumps(forecast.features),
         actual,
         error=None if actual is None else 100 * (predicted - actual) / actual,
-        # After the candle was stored: a candle stored later than its predictions were settled would settle them again.
+        # After the candle is stored: settling repeats predictions that were settled before their candle was stored.
         settled_at=None if actual is None else period.after(target, seconds=45),
         created_at=period.after(made_at, seconds=3),
     )
-    return Prediction(row, model, horizon, seen)
+    return Prediction(row, model, horizon, view)
 
 
-def _actual(seen: View, horizon: int) -> float | None:
-    """The close of the candle that closes at the target (both are on the hour); None where no such candle is stored."""
-    ago = seen.ago - horizon
-    return seen.path.close(ago) if 0 <= ago < HOURS else None
+def _actual_price(view: View, horizon: int) -> float | None:
+    """The close of the candle that closes at the target (both are on the hour); None if that candle is not stored."""
+    ago = view.ago - horizon
+    return view.path.close(ago) if 0 <= ago < HOURS else None
 
 
 def outcomes(predictions: Sequence[Prediction], model: Model) -> list[Outcome]:
+    """The outcomes of the settled predictions of a model."""
     return [
         prediction.outcome for prediction in predictions if prediction.model is model and prediction.outcome is not None
     ]

@@ -1,4 +1,4 @@
-"""What was said about the coins: mostly after the price had moved, and not always rightly."""
+"""Sentiment about the coins. Its score correlates with the price move of the day before, with noise."""
 
 import json
 import math
@@ -9,14 +9,14 @@ from random import Random
 from typing import NamedTuple
 
 from db.demo.candles import Path
-from db.demo.period import HOURS, Period, draws
+from db.demo.period import HOURS, Period, seeded_random
 
-EVERY = 8  # hours between two texts about a coin
+HOURS_BETWEEN = 8  # hours between two texts about a coin
 
-Moods = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+TextsByMood = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
-# By source, then by mood: gloomy, calm, cheerful. {change} has a sign, {size} has none.
-TEXTS: dict[str, Moods] = {
+# By source, then by mood: negative, neutral, positive. {change} is the move of the day with its sign, {size} without.
+TEXTS: dict[str, TextsByMood] = {
     "news": (
         (
             "{name} slides {size} as traders cut their risk",
@@ -98,13 +98,13 @@ class SentimentRow(NamedTuple):
 
 
 def rows(period: Period, paths: Sequence[Path]) -> list[SentimentRow]:
-    """Oldest first."""
+    """All rows, oldest first."""
     numbers = count(1)
-    randoms = [draws("sentiment", path.coin.symbol) for path in paths]
+    randoms = [seeded_random("sentiment", path.coin.symbol) for path in paths]
     return [
         _row(next(numbers), period, path, ago, random)
-        # Written within the hour after the one that is looked at, which must have passed.
-        for ago in reversed(range(1, HOURS, EVERY))
+        # A text is written in the hour after the one whose price it refers to, and that hour must be over.
+        for ago in reversed(range(1, HOURS, HOURS_BETWEEN))
         for path, random in zip(paths, randoms, strict=True)
     ]
 
@@ -115,7 +115,7 @@ def _row(number: int, period: Period, path: Path, ago: int, random: Random) -> S
     usual = path.coin.volatility * math.sqrt(24)
     score = round(math.tanh(0.35 * day / usual + random.gauss(0, 0.35)), 3)
     written = period.ago(ago) + timedelta(seconds=random.randrange(3600))
-    text = random.choice(_fitting(TEXTS[source], score, day / usual))
+    text = random.choice(_fitting_texts(TEXTS[source], score, day / usual))
     return SentimentRow(
         number,
         path.coin.id,
@@ -133,17 +133,17 @@ def _row(number: int, period: Period, path: Path, ago: int, random: Random) -> S
     )
 
 
-def _fitting(texts: Moods, score: float, move: float) -> list[str]:
-    """The texts of this mood; those that tell the day's move only where it was such a move."""
+def _fitting_texts(texts: TextsByMood, score: float, move: float) -> list[str]:
+    """The texts of the mood of this score. Texts that mention the move of the day are left out if it does not fit."""
     if score < -0.2:
-        mood, such = 0, move < -0.3
+        mood, mentions_fit = 0, move < -0.3
     elif score > 0.2:
-        mood, such = 2, move > 0.3
+        mood, mentions_fit = 2, move > 0.3
     else:
-        mood, such = 1, abs(move) < 0.5
-    return [text for text in texts[mood] if such or not ("{change}" in text or "{size}" in text)]
+        mood, mentions_fit = 1, abs(move) < 0.5
+    return [text for text in texts[mood] if mentions_fit or not ("{change}" in text or "{size}" in text)]
 
 
 def _popularity(random: Random, typical: int) -> int:
-    """Most are read by few, and a few by many."""
+    """A count with a log-normal distribution: mostly near the typical one, and rarely much higher."""
     return round(typical * math.exp(random.gauss(0, 1)))

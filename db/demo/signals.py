@@ -1,4 +1,4 @@
-"""What the strategies made of the predictions."""
+"""The signals that the strategies derive from the predictions."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class SignalRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Signal:
-    """A row, and what it was made of."""
+    """A row, with the prediction and the strategy from which it was made."""
 
     row: SignalRow
     prediction: Prediction
@@ -39,21 +39,21 @@ def decide(period: Period, predictions: Sequence[Prediction]) -> list[Signal]:
     numbers = count(1)
     return [
         Signal(_row(next(numbers), period, prediction, strategy), prediction, strategy)
-        for prediction, strategy in _occasions(predictions)
+        for prediction, strategy in _decisions(predictions)
     ]
 
 
-def _occasions(predictions: Sequence[Prediction]) -> Iterator[tuple[Prediction, Strategy]]:
+def _decisions(predictions: Sequence[Prediction]) -> Iterator[tuple[Prediction, Strategy]]:
     for prediction in predictions:
-        ago = prediction.seen.ago
+        ago = prediction.view.ago
         for strategy in STRATEGIES:
-            asked = prediction.model is strategy.model and prediction.horizon == strategy.horizon
-            if asked and ago < HOURS and ago % strategy.every == 0:
+            matches = prediction.model is strategy.model and prediction.horizon == strategy.horizon
+            if matches and ago < HOURS and ago % strategy.every == 0:
                 yield prediction, strategy
 
 
 def _row(number: int, period: Period, prediction: Prediction, strategy: Strategy) -> SignalRow:
-    kind, reason = _judge(prediction, strategy)
+    kind, reason = _decide(prediction, strategy)
     made = period.after(prediction.row.prediction_timestamp, seconds=5)
     extra = {
         "expected_return_percent": round(prediction.expected_percent, 3),
@@ -74,10 +74,10 @@ def _row(number: int, period: Period, prediction: Prediction, strategy: Strategy
     )
 
 
-def _judge(prediction: Prediction, strategy: Strategy) -> tuple[str, str]:
+def _decide(prediction: Prediction, strategy: Strategy) -> tuple[str, str]:
     expected = prediction.expected_percent
     if abs(expected) < strategy.threshold_percent:
         return "HOLD", "The expected move is below the threshold."
-    if strategy.second_opinion and strategy.second_opinion(prediction.seen) * expected <= 0:
+    if strategy.second_opinion and strategy.second_opinion(prediction.view) * expected <= 0:
         return "HOLD", "The second opinion points the other way."
     return ("BUY", "A rise is expected.") if expected > 0 else ("SELL", "A fall is expected.")

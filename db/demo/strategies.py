@@ -1,4 +1,4 @@
-"""The demo user, and three strategies that read the predictions differently."""
+"""The demo user, and three strategies that derive different signals from the same predictions."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class StrategyRow(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
-    """Buys or sells when its model expects a move beyond the threshold and its second opinion points the same way."""
+    """Buys or sells if its model predicts a move beyond the threshold and the second opinion has the same sign."""
 
     id: int
     name: str
@@ -44,7 +44,7 @@ class Strategy:
     every: int  # hours between decisions
     threshold_percent: float
     second_opinion: Callable[[View], float] | None
-    notional: int  # dollars a trade
+    notional: int  # USD per trade
 
 
 STRATEGIES = (
@@ -56,7 +56,7 @@ STRATEGIES = (
         horizon=4,
         every=12,
         threshold_percent=0.15,
-        second_opinion=lambda seen: seen.return_24h,
+        second_opinion=lambda view: view.return_24h,
         notional=1_500,
     ),
     Strategy(
@@ -78,7 +78,7 @@ STRATEGIES = (
         horizon=24,
         every=24,
         threshold_percent=0.30,
-        second_opinion=lambda seen: seen.average - seen.close,
+        second_opinion=lambda view: view.average - view.close,
         notional=2_500,
     ),
 )
@@ -87,7 +87,7 @@ USER_ID = 1
 
 
 def user_rows(period: Period) -> list[UserRow]:
-    # No password hashes to "!": nobody can sign in.
+    # "!" is not the hash of any password: the user cannot sign in.
     return [UserRow(USER_ID, "demo", "demo@example.com", "!", True, period.start, period.start)]
 
 

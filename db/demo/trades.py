@@ -1,4 +1,4 @@
-"""Paper trades: what following the signals would have earned."""
+"""Paper trades based on the signals, and their profits and losses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from random import Random
 from typing import NamedTuple
 
-from db.demo.period import Period, draws
+from db.demo.period import Period, seeded_random
 from db.demo.signals import Signal
 
-# A share of what was bought or sold, paid when a position is opened and again when it is closed.
+# Share of the value of a trade, paid when a position is opened and again when it is closed.
 FEE = Decimal("0.0004")
-# The usual distance to the last close at which an order is filled, as a share; mostly to one's disadvantage.
+# Mean and standard deviation of the distance between the price of a trade and the last close, as a share of the price;
+# mostly to the disadvantage of the trader.
 SLIPPAGE = 0.0002
-FAILURES = 0.03
-# The newest orders wait to be filled.
-WAITING = 4
+FAILURE_RATE = 0.03
+# Number of newest trades that are pending.
+PENDING_TRADES = 4
 
 
 class TradeRow(NamedTuple):
@@ -35,7 +36,7 @@ class TradeRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Trade:
-    """A row, and the signal that it followed."""
+    """A row, and the signal on which it is based."""
 
     row: TradeRow
     signal: Signal
@@ -43,9 +44,9 @@ class Trade:
 
 def follow(period: Period, signals: Sequence[Signal]) -> list[Trade]:
     """All trades, in the order of their signals."""
-    random = draws("trades")
+    random = seeded_random("trades")
     followed = [signal for signal in signals if signal.row.signal_type != "HOLD"]
-    waiting = len(followed) - WAITING
+    waiting = len(followed) - PENDING_TRADES
     return [
         Trade(_row(number, period, signal, _status(random, number > waiting), random), signal)
         for number, signal in enumerate(followed, 1)
@@ -53,7 +54,7 @@ def follow(period: Period, signals: Sequence[Signal]) -> list[Trade]:
 
 
 def _status(random: Random, is_newest: bool) -> str:
-    failed = random.random() < FAILURES
+    failed = random.random() < FAILURE_RATE
     if is_newest:
         return "PENDING"
     return "FAILED" if failed else "EXECUTED"
@@ -63,7 +64,7 @@ def _row(number: int, period: Period, signal: Signal, status: str, random: Rando
     coin = signal.prediction.coin
     side = 1 if signal.row.signal_type == "BUY" else -1
     slippage = side * random.gauss(SLIPPAGE, SLIPPAGE)
-    price = _decimal(signal.prediction.seen.close * (1 + slippage), coin.price_digits)
+    price = _decimal(signal.prediction.view.close * (1 + slippage), coin.price_digits)
     quantity = (signal.strategy.notional / price).quantize(Decimal(1).scaleb(-coin.lot_digits), ROUND_DOWN)
     ordered = period.after(signal.row.timestamp, seconds=random.randint(1, 20))
     return TradeRow(
@@ -82,7 +83,7 @@ def _row(number: int, period: Period, signal: Signal, status: str, random: Rando
 
 
 def _pnl(signal: Signal, side: int, price: Decimal, quantity: Decimal) -> Decimal | None:
-    """In dollars, after fees; the position is closed when the prediction's target is reached. None while it is open."""
+    """Profit or loss in USD, after fees. The position is closed at the target of the prediction; None: it is open."""
     actual = signal.prediction.row.actual_price
     if actual is None:
         return None

@@ -1,1 +1,4 @@
-"""Who somebody is: passwords, tokens and keys. Nothing here asks the database, and nothing knows of HTTP."""
+"""Authentication and authorization: passwords, tokens, API keys, scopes and callers. Nothing here depends on HTTP.
+
+accounts.py and identities.py read and write the database, through db.queries and db.writes; the others do not.
+"""

@@ -1,4 +1,4 @@
-"""Access tokens: JWTs that live for minutes, signed by a key that comes of SECRET_KEY."""
+"""Access tokens: JWTs that are valid for minutes, signed with a key derived from SECRET_KEY."""
 
 import hmac
 import re
@@ -15,21 +15,21 @@ import jwt
 
 ALGORITHM = "HS256"
 LIFETIME_SECONDS = 600
-# Ours have less than 300. Nothing longer is decoded.
+# Issued tokens have less than 300 characters. Longer texts are rejected without decoding.
 MAX_LENGTH = 1_024
-# So much the clocks of two servers may differ.
+# Tolerated difference between the clocks of two servers.
 LEEWAY_SECONDS = 5
-# To verify one takes 80 µs, and the same come again and again.
-REMEMBERED = 4_096
-REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp"]
-_SHAPE = re.compile(r"[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+")
+# Verifying a token takes 80 µs, and a client sends the same token with each request.
+VERIFIED_CACHE_SIZE = 4_096
+REQUIRED_CLAIMS = ["iss", "aud", "sub", "sid", "iat", "exp"]
+_FORMAT = re.compile(r"[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}")
 MAX_USER_ID = 2**63 - 1
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class InvalidToken(Exception):
-    """The token says nothing that can be believed. A client whose token has expired may refresh it."""
+    """The token is not a valid one of ours, or has expired. A client whose token has expired can refresh it."""
 
     def __init__(self, reason: Literal["expired", "invalid"]) -> None:
         super().__init__(f"The access token is {reason}." if reason == "invalid" else "The access token has expired.")
@@ -38,16 +38,18 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
+    """Validated claims of an access token."""
+
     user_id: int
     session_id: UUID
     expires_at: datetime
 
 
 class AccessTokens:
-    """Signs by the first secret, and believes all of them.
+    """Signs with the first secret, and accepts signatures of all of them.
 
-    To change a secret, put the new one first, and take the old one away when the lifetime of a token has passed.
-    A secret may serve other purposes as well: the key is derived from it. kid names the key without telling of it.
+    To rotate secrets, put the new one first, and remove the old one after the lifetime of a token. A secret may serve
+    other purposes as well, because the signing key is derived from it. kid identifies the key without revealing it.
     """
 
     def __init__(
@@ -59,16 +61,17 @@ class AccessTokens:
         lifetime_seconds: int = LIFETIME_SECONDS,
     ) -> None:
         if not secrets:
-            raise ValueError("Nothing can be signed without a secret.")
-        keys = [_derived(secret.encode(), "access tokens") for secret in secrets]
-        self._keys = {_derived(key, "kid").hex()[:8]: key for key in reversed(keys)}
+            raise ValueError("Access tokens cannot be signed without a secret.")
+        keys = [_derive_key(secret.encode(), "access tokens") for secret in secrets]
+        self._keys = {_derive_key(key, "kid").hex()[:8]: key for key in reversed(keys)}
         self._kid = next(kid for kid, key in self._keys.items() if key == keys[0])
         self._issuer = issuer
         self._audience = audience
         self.lifetime_seconds = lifetime_seconds
-        self._verified = lru_cache(REMEMBERED)(self._verify)
+        self._verify_cached = lru_cache(VERIFIED_CACHE_SIZE)(self._verify)
 
     def issue(self, user_id: int, session_id: UUID) -> str:
+        """A new token for a user's session, valid for lifetime_seconds."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -81,10 +84,10 @@ class AccessTokens:
         return jwt.encode(claims, self._keys[self._kid], ALGORITHM, {"kid": self._kid})
 
     def read(self, token: str) -> Claims:
-        """Raises InvalidToken."""
-        if len(token) > MAX_LENGTH or not _SHAPE.fullmatch(token):
+        """The claims of a token. Raises InvalidToken."""
+        if len(token) > MAX_LENGTH or not _FORMAT.fullmatch(token):
             raise InvalidToken("invalid")
-        claims = self._verified(token)
+        claims = self._verify_cached(token)
         if claims.expires_at.timestamp() <= time.time() - LEEWAY_SECONDS:
             raise InvalidToken("expired")
         return claims
@@ -95,7 +98,7 @@ class AccessTokens:
                 token,
                 self._key_of(token),
                 [ALGORITHM],
-                {"require": REQUIRED, "strict_aud": True},
+                {"require": REQUIRED_CLAIMS, "strict_aud": True},
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=LEEWAY_SECONDS,
@@ -104,7 +107,7 @@ class AccessTokens:
             raise InvalidToken("expired") from None
         except jwt.PyJWTError:
             raise InvalidToken("invalid") from None
-        return _read(claims)
+        return _validated(claims)
 
     def _key_of(self, token: str) -> bytes:
         kid = jwt.get_unverified_header(token).get("kid")
@@ -114,8 +117,8 @@ class AccessTokens:
         return key
 
 
-def _read(claims: dict[str, Any]) -> Claims:
-    """What is signed is still checked: other software might sign by the same secret."""
+def _validated(claims: dict[str, Any]) -> Claims:
+    """The claims, if this server could have issued them: other software may sign with the same secret."""
     user_id, session_id, expires = claims["sub"], claims["sid"], claims["exp"]
     if not (
         _USER_ID.fullmatch(user_id)
@@ -132,6 +135,6 @@ def _read(claims: dict[str, Any]) -> Claims:
     return Claims(int(user_id), UUID(session_id), expires_at)
 
 
-def _derived(secret: bytes, purpose: str) -> bytes:
-    """A key for one purpose, from which neither the secret nor the key for another can be told (as HKDF expands)."""
+def _derive_key(secret: bytes, purpose: str) -> bytes:
+    """A key for one purpose. It reveals neither the secret nor keys for other purposes (like HKDF-Expand)."""
     return hmac.digest(secret, f"candlegraph {purpose}".encode(), sha256)

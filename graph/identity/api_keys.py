@@ -8,33 +8,34 @@ from dataclasses import dataclass, field
 from graph.identity.random_secrets import SECRET_LENGTH, hash_of, new_secret
 
 PREFIX_LENGTH = 12
-_PREFIX_LETTERS = string.digits + string.ascii_lowercase
-_SHAPE = re.compile(rf"cg_(?P<prefix>[0-9a-z]{{{PREFIX_LENGTH}}})_[0-9A-Za-z]{{{SECRET_LENGTH}}}")
+_PREFIX_ALPHABET = string.digits + string.ascii_lowercase
+_FORMAT = re.compile(rf"cg_(?P<prefix>[0-9a-z]{{{PREFIX_LENGTH}}})_[0-9A-Za-z]{{{SECRET_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """prefix: what is shown of the key ever after, and what a person tells it by. text: the key, shown once."""
+    """prefix: identifies the key in lists; not secret. text: the whole key, shown once."""
 
     prefix: str
     text: str = field(repr=False)
 
     @classmethod
     def new(cls) -> "ApiKey":
-        prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(PREFIX_LENGTH))
+        """A random key."""
+        prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(PREFIX_LENGTH))
         return cls(prefix, f"cg_{prefix}_{new_secret()}")
 
     @classmethod
     def parse(cls, text: str) -> "ApiKey | None":
-        """None where the text is no key that we could have made."""
-        found = _SHAPE.fullmatch(text)
-        return None if found is None else cls(found["prefix"], text)
+        """None if the text does not have the format of an API key."""
+        match = _FORMAT.fullmatch(text)
+        return None if match is None else cls(match["prefix"], text)
 
     @property
     def hash(self) -> bytes:
-        """What is stored, and what a key is found by.
+        """The stored hash, by which a key is found.
 
-        An index compares it byte by byte, and how long that takes tells nothing of use: nobody can choose the bytes of
-        a hash without knowing what is hashed.
+        An index compares it byte by byte. The time that this takes reveals nothing useful: an attacker cannot choose
+        the bytes of a hash, only those of the text that is hashed.
         """
         return hash_of(self.text)

@@ -1,4 +1,4 @@
-"""Who sends a request, and what that allows."""
+"""The caller of a request: its user, its scopes and the account of its rate limit."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,9 +8,9 @@ from graph.identity.scopes import Scope
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """user_id: of who signed in, or of whom the key is. sees_all: what is everybody's, private or not.
+    """user_id: the authenticated user; None: anonymous. sees_all: may read the private rows of all users.
 
-    client: whom requests are charged to. key_id, session_id: what proved who it is.
+    client: the account that the rate limit charges. key_id, session_id: the credential, an API key or a session.
     """
 
     user_id: int | None
@@ -24,7 +24,7 @@ class Caller:
         return scope in self.scopes
 
 
-# Where everybody may do everything: for exploring, on one's own machine.
+# Open mode (AUTH_MODE=open): every request may do everything. For exploring, on one's own machine.
 UNRESTRICTED = Caller(None, frozenset(Scope), sees_all=True)
-# Where people sign in, and this one did not.
+# A request without credentials, where authentication is required for private data and writes.
 ANONYMOUS = Caller(None, frozenset({Scope.READ}))

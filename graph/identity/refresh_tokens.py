@@ -1,4 +1,4 @@
-"""Refresh tokens: cgr_<session id>_<secret>. Each is good once; the next one comes with the answer."""
+"""Refresh tokens: cgr_<session id>_<secret>. Each is valid once; the response to it contains the next one."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,28 +6,28 @@ from uuid import UUID
 
 from graph.identity.random_secrets import SECRET_LENGTH, hash_of
 
-_SHAPE = re.compile(rf"cgr_(?P<session>[0-9a-f]{{32}})_(?P<secret>[0-9A-Za-z]{{{SECRET_LENGTH}}})")
+_FORMAT = re.compile(rf"cgr_(?P<session>[0-9a-f]{{32}})_(?P<secret>[0-9A-Za-z]{{{SECRET_LENGTH}}})")
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A session begins with the hash of a new secret; then its id is known, and the token with it."""
+    """A session is stored with the hash of a new secret. PostgreSQL assigns its id, which completes the token."""
 
     session_id: UUID
     secret: str = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "RefreshToken | None":
-        """None where the text is no token that we could have made."""
-        found = _SHAPE.fullmatch(text)
-        return None if found is None else cls(UUID(found["session"]), found["secret"])
+        """None if the text does not have the format of a refresh token."""
+        match = _FORMAT.fullmatch(text)
+        return None if match is None else cls(UUID(match["session"]), match["secret"])
 
     @property
     def text(self) -> str:
-        """What the client keeps."""
+        """The token as the client stores it."""
         return f"cgr_{self.session_id.hex}_{self.secret}"
 
     @property
     def hash(self) -> bytes:
-        """What is stored: of the secret alone."""
+        """The stored hash, of the secret only."""
         return hash_of(self.secret)

@@ -1,4 +1,4 @@
-"""What a caller may do."""
+"""Scopes: what a caller is allowed to do."""
 
 from collections.abc import Iterable
 from enum import Enum
@@ -6,11 +6,11 @@ from enum import Enum
 import strawberry
 
 
-@strawberry.enum(description="What somebody may do. ADMIN includes WRITE, and WRITE includes READ.")
+@strawberry.enum(description="Permission of a caller or an API key. ADMIN includes WRITE, and WRITE includes READ.")
 class Scope(Enum):
-    READ = strawberry.enum_value("READ", description="Read what is public, and what is one's own.")
-    WRITE = strawberry.enum_value("WRITE", description="Write: what is one's own, and what is public.")
-    ADMIN = strawberry.enum_value("ADMIN", description="Read and change what belongs to others.")
+    READ = strawberry.enum_value("READ", description="Read public data and your own private data.")
+    WRITE = strawberry.enum_value("WRITE", description="Write public data and your own private data.")
+    ADMIN = strawberry.enum_value("ADMIN", description="Read and write the private data of all users.")
 
 
 # Each includes those before it.
@@ -18,6 +18,6 @@ _ORDER = (Scope.READ, Scope.WRITE, Scope.ADMIN)
 
 
 def including(scopes: Iterable[Scope]) -> frozenset[Scope]:
-    """The scopes and all that they include."""
-    places = [_ORDER.index(scope) for scope in scopes]
-    return frozenset(_ORDER[: max(places, default=-1) + 1])
+    """The scopes and those that they include."""
+    positions = [_ORDER.index(scope) for scope in scopes]
+    return frozenset(_ORDER[: max(positions, default=-1) + 1])

@@ -1,1 +1,1 @@
-"""What clients may change, one mutation a file. writing.py runs them."""
+"""The mutations, one a file: input, payload and the function that writes. writing.py runs them."""

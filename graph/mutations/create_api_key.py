@@ -1,3 +1,5 @@
+"""The mutation createApiKey."""
+
 from datetime import datetime
 
 import strawberry
@@ -10,42 +12,50 @@ from graph.context import Info
 from graph.fields import relation
 from graph.identity.api_keys import ApiKey as Secret
 from graph.identity.scopes import Scope, including
-from graph.mutations.writing import Writing, mutation
+from graph.mutations.writing import MutationContext, mutation
 from graph.types.api_keys import ApiKey
 from graph.types.user_errors import Payload
 
 
-@strawberry.input(description="An API key to make.")
+@strawberry.input(description="Input of `createApiKey`.")
 class CreateApiKeyInput:
-    name: str = strawberry.field(description="What it is for: 1 to 100 characters.")
-    scopes: list[Scope] = strawberry.field(description="What it may be used for: no more than you may do yourself.")
-    expires_at: datetime | None = strawberry.field(default=None, description="When it ends; null: never.")
+    name: str = strawberry.field(
+        description="Name of the key, such as the program that uses it: 1 to 100 printable characters."
+    )
+    scopes: list[Scope] = strawberry.field(
+        description="What requests with the key are allowed to do: one or more scopes that this request has itself."
+    )
+    expires_at: datetime | None = strawberry.field(
+        default=None, description='Time in the future at which the key expires, such as "now+90d"; null: never.'
+    )
 
 
-@strawberry.type(description="What became of createApiKey.")
+@strawberry.type(description="Result of `createApiKey`.")
 class CreateApiKeyPayload(Payload):
     secret: str | None = strawberry.field(
-        default=None, description="The key itself, for Authorization: Bearer …. It is shown this once."
+        default=None,
+        description="The key itself, for the header `Authorization: Bearer …`. Store it: it cannot be read again. null "
+        "if there are userErrors.",
     )
     api_key_id: strawberry.Private[int | None] = None
 
-    @relation(ApiKey | None, "What is known of it from now on.")
+    @relation(ApiKey | None, "The new key, without the key itself; null if there are userErrors.")
     def api_key(self: Row, info: Info) -> Rows:
         return api_keys.by_id(info.context.viewer, self.api_key_id)
 
 
-@mutation("Make an API key for a program of yours.")
-async def create_api_key(writing: Writing, given: CreateApiKeyInput) -> CreateApiKeyPayload:
-    if not including(given.scopes) <= writing.caller.scopes:
-        raise validation_error("FORBIDDEN", "scopes", "A key may not do more than whoever makes it.")
+@mutation("Create an API key, with which a program can send requests in your name. A user can have up to 100 keys.")
+async def create_api_key(context: MutationContext, input_: CreateApiKeyInput) -> CreateApiKeyPayload:
+    if not including(input_.scopes) <= context.caller.scopes:
+        raise validation_error("FORBIDDEN", "scopes", "A key cannot have more scopes than the request that creates it.")
     new = Secret.new()
     key = await writes.create(
-        writing.connection,
-        await writing.owner(),
-        name=given.name,
+        context.connection,
+        await context.owner_id(),
+        name=input_.name,
         prefix=new.prefix,
         key_hash=new.hash,
-        scopes={scope.name for scope in given.scopes},
-        expires_at=given.expires_at,
+        scopes={scope.name for scope in input_.scopes},
+        expires_at=input_.expires_at,
     )
     return CreateApiKeyPayload(secret=new.text, api_key_id=key)

@@ -1,3 +1,5 @@
+"""The mutation recordPredictions."""
+
 from datetime import UTC, datetime
 
 import strawberry
@@ -8,57 +10,72 @@ from db.queries.keys import key_list
 from db.writes import predictions as writes
 from graph.compiler.symbols import Row, Rows
 from graph.fields import relation
-from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, mutation
+from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.models import Model
 from graph.types.predictions import Prediction
 from graph.types.user_errors import Payload
 
 
-@strawberry.input(description="A prediction to record.")
+@strawberry.input(description="One prediction of the input of `recordPredictions`.")
 class PredictionInput:
-    symbol: str = strawberry.field(description="The symbol of the coin that it is about, in any case.")
-    target_at: datetime = strawberry.field(description="The time that it is about: later than predictedAt.")
-    predicted_price: float = strawberry.field(description="The forecast.")
-    predicted_at: datetime | None = strawberry.field(default=None, description="When it was made: now by default.")
-    confidence: float | None = strawberry.field(default=None, description="How sure the model is: 0 to 1.")
-    features: JSON | None = strawberry.field(default=None, description="What the model looked at: an object.")
+    symbol: str = strawberry.field(description="Symbol of the coin, such as BTC; case does not matter.")
+    target_at: datetime = strawberry.field(
+        description='Time for which the price is predicted, such as "now+1d": later than predictedAt.'
+    )
+    predicted_price: float = strawberry.field(description="Predicted price of one unit of the coin: 0 to 1e150.")
+    predicted_at: datetime | None = strawberry.field(
+        default=None, description="Time at which the prediction was made: now by default."
+    )
+    confidence: float | None = strawberry.field(default=None, description="Confidence of the model: 0 to 1.")
+    features: JSON | None = strawberry.field(
+        default=None, description="Input values of the model: an object of at most 65,536 characters in JSON."
+    )
 
 
-@strawberry.input(description="Predictions to record.")
+@strawberry.input(description="Input of `recordPredictions`.")
 class RecordPredictionsInput:
-    model_name: str = strawberry.field(description="The name of the model that made them.")
-    model_version: str = strawberry.field(description="Its version; one that is new is registered.")
+    model_name: str = strawberry.field(description="Name of the model: 1 to 100 characters.")
+    model_version: str = strawberry.field(
+        description="Version of the model: 1 to 50 characters. A new pair of name and version is registered."
+    )
     predictions: list[PredictionInput] = strawberry.field(description="1 to 1,000 predictions.")
     idempotency_key: str | None = IDEMPOTENCY_KEY
 
 
-@strawberry.type(description="What became of recordPredictions.")
+@strawberry.type(description="Result of `recordPredictions`.")
 class RecordPredictionsPayload(Payload):
-    settled: int = strawberry.field(default=0, description="Predictions whose actual price was known already.")
+    settled: int = strawberry.field(
+        default=0, description="Number of predictions that were settled at once, because the actual price is known."
+    )
     model_id: strawberry.Private[int | None] = None
     prediction_keys: strawberry.Private[str] = key_list([])
 
-    @relation(list[Prediction], "The new predictions, in the order in which they were sent.")
+    @relation(list[Prediction], "The new predictions, in the order of the input.")
     def predictions(self: Row) -> Rows:
         return predictions.by_keys(self.prediction_keys)
 
-    @relation(Model | None, "The model that made them.")
+    @relation(Model | None, "Model of the predictions; null if there are userErrors.")
     def model(self: Row) -> Rows:
         return models.by_id(self.model_id)
 
 
-@mutation("Record what a model predicted, all or nothing.")
-async def record_predictions(writing: Writing, given: RecordPredictionsInput) -> RecordPredictionsPayload:
+@mutation("Record predictions of a model. If one prediction is invalid, none is written.")
+async def record_predictions(context: MutationContext, input_: RecordPredictionsInput) -> RecordPredictionsPayload:
     now = datetime.now(UTC)
     recorded = await writes.record(
-        writing.connection,
-        model_name=given.model_name,
-        model_version=given.model_version,
+        context.connection,
+        model_name=input_.model_name,
+        model_version=input_.model_version,
         forecasts=[
             writes.Forecast(
-                one.symbol, one.predicted_at or now, one.target_at, one.predicted_price, one.confidence, one.features
+                prediction.symbol,
+                prediction.predicted_at or now,
+                prediction.target_at,
+                prediction.predicted_price,
+                prediction.confidence,
+                prediction.features,
             )
-            for one in given.predictions
+            for prediction in input_.predictions
         ],
     )
     return RecordPredictionsPayload(

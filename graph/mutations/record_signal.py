@@ -1,3 +1,5 @@
+"""The mutation recordSignal."""
+
 from datetime import UTC, datetime
 
 import strawberry
@@ -9,24 +11,37 @@ from db.writes.validation import validation_error
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
-from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, mutation
+from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.signals import Signal, SignalType
 from graph.types.user_errors import Payload
 
 
-@strawberry.input(description="A signal to record.")
+@strawberry.input(description="Input of `recordSignal`.")
 class RecordSignalInput:
-    symbol: str = strawberry.field(description="The symbol of the coin that it is about, in any case.")
-    type: SignalType = strawberry.field(description="What it advises.")
-    strategy_id: strawberry.ID | None = strawberry.field(default=None, description="Which of your strategies gave it.")
-    prediction_id: strawberry.ID | None = strawberry.field(default=None, description="The prediction behind it.")
-    model_name: str | None = strawberry.field(
-        default=None, description="The model behind it, with modelVersion; that of the prediction by default."
+    symbol: str = strawberry.field(description="Symbol of the coin, such as BTC; case does not matter.")
+    type: SignalType = strawberry.field(description="The advice.")
+    strategy_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Global id of the strategy that gave the signal: one of yours."
     )
-    model_version: str | None = strawberry.field(default=None, description="The version of that model.")
-    confidence: float | None = strawberry.field(default=None, description="How sure it is: 0 to 1.")
-    timestamp: datetime | None = strawberry.field(default=None, description="When it was given: now by default.")
-    extra: JSON | None = strawberry.field(default=None, description="What to note beside it: an object.")
+    prediction_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Global id of the prediction behind the signal, for the same coin."
+    )
+    model_name: str | None = strawberry.field(
+        default=None,
+        description="Name of a registered model behind the signal, together with modelVersion. By default, the model "
+        "of the prediction.",
+    )
+    model_version: str | None = strawberry.field(
+        default=None, description="Version of that model, together with modelName."
+    )
+    confidence: float | None = strawberry.field(default=None, description="Confidence of the signal: 0 to 1.")
+    timestamp: datetime | None = strawberry.field(
+        default=None, description="Time at which the signal was given: now by default."
+    )
+    extra: JSON | None = strawberry.field(
+        default=None,
+        description="Further data about the signal: an object of at most 65,536 characters in JSON.",
+    )
     idempotency_key: str | None = IDEMPOTENCY_KEY
 
     @property
@@ -34,32 +49,32 @@ class RecordSignalInput:
         if self.model_name is None and self.model_version is None:
             return None
         if self.model_name is None or self.model_version is None:
-            raise validation_error("MISMATCH", "model_name", "A model is named by both modelName and modelVersion.")
+            raise validation_error("MISMATCH", "model_name", "Set both modelName and modelVersion, or neither.")
         return self.model_name, self.model_version
 
 
-@strawberry.type(description="What became of recordSignal.")
+@strawberry.type(description="Result of `recordSignal`.")
 class RecordSignalPayload(Payload):
     signal_id: strawberry.Private[int | None] = None
 
-    @relation(Signal | None, "The new signal.")
+    @relation(Signal | None, "The new signal; null if there are userErrors.")
     def signal(self: Row, info: Info) -> Rows:
         return signals.by_id(info.context.viewer, self.signal_id)
 
 
-@mutation("Record a signal, which is yours.", as_viewer=True)
-async def record_signal(writing: Writing, given: RecordSignalInput) -> RecordSignalPayload:
+@mutation("Record a signal. It belongs to the user of its strategy, otherwise to you.", enforce_rls=True)
+async def record_signal(context: MutationContext, input_: RecordSignalInput) -> RecordSignalPayload:
     key = await writes.record(
-        writing.connection,
-        writing.viewer,
-        await writing.owner(),
-        symbol=given.symbol,
-        strategy_id=key_of("Strategy", given.strategy_id, ["strategyId"]),
-        prediction_id=key_of("Prediction", given.prediction_id, ["predictionId"]),
-        model=given.model,
-        type=given.type.name,
-        confidence=given.confidence,
-        timestamp=given.timestamp or datetime.now(UTC),
-        extra=given.extra,
+        context.connection,
+        context.viewer,
+        await context.owner_id(),
+        symbol=input_.symbol,
+        strategy_id=key_of("Strategy", input_.strategy_id, ["strategyId"]),
+        prediction_id=key_of("Prediction", input_.prediction_id, ["predictionId"]),
+        model=input_.model,
+        type=input_.type.name,
+        confidence=input_.confidence,
+        timestamp=input_.timestamp or datetime.now(UTC),
+        extra=input_.extra,
     )
     return RecordSignalPayload(signal_id=key)

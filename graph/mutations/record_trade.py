@@ -1,3 +1,5 @@
+"""The mutation recordTrade."""
+
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -8,50 +10,61 @@ from db.writes import trades as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
-from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, mutation
+from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.trades import Trade, TradeSide, TradeStatus
 from graph.types.user_errors import Payload
 
 
-@strawberry.input(description="A trade to record.")
+@strawberry.input(description="Input of `recordTrade`.")
 class RecordTradeInput:
-    symbol: str = strawberry.field(description="The symbol of the coin that is traded, in any case.")
-    side: TradeSide = strawberry.field(description="Which way it goes.")
-    price: Decimal = strawberry.field(description="The price of one unit of the coin: more than 0.")
-    quantity: Decimal = strawberry.field(description="Units of the coin: more than 0.")
-    signal_id: strawberry.ID | None = strawberry.field(default=None, description="The signal of yours that it follows.")
-    status: TradeStatus = strawberry.field(default=TradeStatus.PENDING, description="What became of it so far.")
-    is_paper: bool = strawberry.field(default=True, description="Whether it is made on paper only.")
-    pnl: Decimal | None = strawberry.field(
-        default=None, description="Realised profit or loss, after fees, of an executed trade."
+    symbol: str = strawberry.field(description="Symbol of the coin, such as BTC; case does not matter.")
+    side: TradeSide = strawberry.field(description="Whether the coin is bought or sold.")
+    price: Decimal = strawberry.field(
+        description='Price of one unit of the coin, such as "65000.5": greater than 0, with at most 20 digits before '
+        "the decimal point and 18 after it."
     )
-    timestamp: datetime | None = strawberry.field(default=None, description="When it was made: now by default.")
+    quantity: Decimal = strawberry.field(
+        description='Traded units of the coin, such as "0.25": greater than 0, with at most 20 digits before the '
+        "decimal point and 18 after it."
+    )
+    signal_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Global id of the signal on which the trade is based: one of yours, for the same coin.",
+    )
+    status: TradeStatus = strawberry.field(default=TradeStatus.PENDING, description="State of the trade.")
+    is_paper: bool = strawberry.field(default=True, description="true: a paper trade, without real money.")
+    pnl: Decimal | None = strawberry.field(
+        default=None,
+        description="Realized profit (positive) or loss (negative) after fees, in the currency of the price. Only if "
+        "the status is EXECUTED; at most 20 digits before the decimal point and 18 after it.",
+    )
+    timestamp: datetime | None = strawberry.field(default=None, description="Time of the trade: now by default.")
     idempotency_key: str | None = IDEMPOTENCY_KEY
 
 
-@strawberry.type(description="What became of recordTrade.")
+@strawberry.type(description="Result of `recordTrade`.")
 class RecordTradePayload(Payload):
     trade_id: strawberry.Private[int | None] = None
 
-    @relation(Trade | None, "The new trade.")
+    @relation(Trade | None, "The new trade; null if there are userErrors.")
     def trade(self: Row, info: Info) -> Rows:
         return trades.by_id(info.context.viewer, self.trade_id)
 
 
-@mutation("Record a trade, which is yours.", as_viewer=True)
-async def record_trade(writing: Writing, given: RecordTradeInput) -> RecordTradePayload:
+@mutation("Record a trade. It belongs to the user of its signal, otherwise to you.", enforce_rls=True)
+async def record_trade(context: MutationContext, input_: RecordTradeInput) -> RecordTradePayload:
     key = await writes.record(
-        writing.connection,
-        writing.viewer,
-        await writing.owner(),
-        symbol=given.symbol,
-        side=given.side.name,
-        price=given.price,
-        quantity=given.quantity,
-        signal_id=key_of("Signal", given.signal_id, ["signalId"]),
-        status=given.status.name,
-        is_paper=given.is_paper,
-        pnl=given.pnl,
-        timestamp=given.timestamp or datetime.now(UTC),
+        context.connection,
+        context.viewer,
+        await context.owner_id(),
+        symbol=input_.symbol,
+        side=input_.side.name,
+        price=input_.price,
+        quantity=input_.quantity,
+        signal_id=key_of("Signal", input_.signal_id, ["signalId"]),
+        status=input_.status.name,
+        is_paper=input_.is_paper,
+        pnl=input_.pnl,
+        timestamp=input_.timestamp or datetime.now(UTC),
     )
     return RecordTradePayload(trade_id=key)

@@ -1,16 +1,22 @@
+"""The mutation refresh."""
+
 import strawberry
 
 from graph.context import Context
-from graph.mutations.login import SessionPayload, shown
-from graph.mutations.writing import signing
+from graph.mutations.login import SessionPayload, session_payload
+from graph.mutations.writing import session_mutation
 
 
-@strawberry.input(description="A session to go on with.")
+@strawberry.input(description="Input of `refresh`.")
 class RefreshInput:
-    refresh_token: str = strawberry.field(description="The latest refresh token: an earlier one ends the session.")
+    refresh_token: str = strawberry.field(
+        description="The newest refresh token of the session. A used one ends the session."
+    )
 
 
-@signing("Get new tokens for a session. The refresh token is replaced as well.")
-async def refresh(context: Context, given: RefreshInput) -> SessionPayload:
-    tokens = await context.accounts.refresh(context.database, context.cache, given.refresh_token)
-    return shown(tokens, context.accounts.access_tokens.lifetime_seconds)
+@session_mutation(
+    "Get a new access token and a new refresh token for a session. The old refresh token becomes invalid."
+)
+async def refresh(context: Context, input_: RefreshInput) -> SessionPayload:
+    tokens = await context.accounts.refresh(context.database, context.cache, input_.refresh_token)
+    return session_payload(tokens, context.accounts.access_tokens.lifetime_seconds)

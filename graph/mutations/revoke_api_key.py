@@ -1,3 +1,5 @@
+"""The mutation revokeApiKey."""
+
 from typing import Any
 
 import strawberry
@@ -8,30 +10,30 @@ from db.writes.validation import not_found
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
-from graph.mutations.writing import Writing, mutation
+from graph.mutations.writing import MutationContext, mutation
 from graph.types.api_keys import ApiKey
 from graph.types.user_errors import Payload
 
 
-@strawberry.input(description="An API key to revoke.")
+@strawberry.input(description="Input of `revokeApiKey`.")
 class RevokeApiKeyInput:
-    id: strawberry.ID = strawberry.field(description="Its id.")
+    id: strawberry.ID = strawberry.field(description="Global id of the API key.")
 
 
-@strawberry.type(description="What became of revokeApiKey.")
+@strawberry.type(description="Result of `revokeApiKey`.")
 class RevokeApiKeyPayload(Payload):
     api_key_id: strawberry.Private[int | None] = None
 
-    @relation(ApiKey | None, "The key as it is now.")
+    @relation(ApiKey | None, "The revoked key; null if there are userErrors.")
     def api_key(self: Row, info: Info) -> Rows:
         return api_keys.by_id(info.context.viewer, self.api_key_id)
 
 
-@mutation("End an API key of yours, at once and for ever.")
-async def revoke_api_key(writing: Writing, given: RevokeApiKeyInput) -> RevokeApiKeyPayload:
-    key: Any = key_of("ApiKey", given.id, ["id"])
-    found = (await writing.connection.execute(api_keys.by_id(writing.viewer, key))).one_or_none()
+@mutation("Revoke one of your API keys. It is invalid from then on, and this cannot be undone.")
+async def revoke_api_key(context: MutationContext, input_: RevokeApiKeyInput) -> RevokeApiKeyPayload:
+    key: Any = key_of("ApiKey", input_.id, ["id"])
+    found = (await context.connection.execute(api_keys.by_id(context.viewer, key))).one_or_none()
     if found is None:
         raise not_found("id", "API key")
-    await writes.revoke(writing.connection, found.user_id, key)
+    await writes.revoke(context.connection, found.user_id, key)
     return RevokeApiKeyPayload(api_key_id=key)

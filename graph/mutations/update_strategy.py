@@ -1,3 +1,5 @@
+"""The mutation updateStrategy."""
+
 from typing import Any
 
 import strawberry
@@ -8,32 +10,43 @@ from db.writes import strategies as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
-from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, given_values, mutation
+from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation, provided_values
 from graph.types.strategies import Strategy
 from graph.types.user_errors import Payload
 
 
-@strawberry.input(description="What to change of a strategy: what is left out stays as it is.")
+@strawberry.input(description="Input of `updateStrategy`. Fields that are left out keep their values.")
 class UpdateStrategyInput:
-    id: strawberry.ID = strawberry.field(description="The strategy's id.")
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="Its name: 1 to 100 characters.")
-    description: str | None = strawberry.field(default=strawberry.UNSET, description="What it does, or null.")
-    parameters: JSON | None = strawberry.field(default=strawberry.UNSET, description="What it is set to: an object.")
-    is_active: bool | None = strawberry.field(default=strawberry.UNSET, description="Whether it gives signals now.")
+    id: strawberry.ID = strawberry.field(description="Global id of the strategy to change.")
+    name: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="New name, unique among the strategies of its user: 1 to 100 characters; null is an error.",
+    )
+    description: str | None = strawberry.field(
+        default=strawberry.UNSET, description="New description: 1 to 10,000 characters; null removes it."
+    )
+    parameters: JSON | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="New settings, which replace all old ones: an object of at most 65,536 characters in JSON; null is "
+        "an error.",
+    )
+    is_active: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Whether the strategy is in use; null is an error."
+    )
     idempotency_key: str | None = IDEMPOTENCY_KEY
 
 
-@strawberry.type(description="What became of updateStrategy.")
+@strawberry.type(description="Result of `updateStrategy`.")
 class UpdateStrategyPayload(Payload):
     strategy_id: strawberry.Private[int | None] = None
 
-    @relation(Strategy | None, "The strategy as it is now.")
+    @relation(Strategy | None, "The strategy after the change; null if there are userErrors.")
     def strategy(self: Row, info: Info) -> Rows:
         return strategies.by_id(info.context.viewer, self.strategy_id)
 
 
-@mutation("Change a strategy of yours.", as_viewer=True)
-async def update_strategy(writing: Writing, given: UpdateStrategyInput) -> UpdateStrategyPayload:
-    changes = given_values(given, "name", "description", "parameters", "is_active", nullable={"description"})
-    key: Any = key_of("Strategy", given.id, ["id"])
-    return UpdateStrategyPayload(strategy_id=await writes.change(writing.connection, writing.viewer, key, changes))
+@mutation("Change one of your strategies.", enforce_rls=True)
+async def update_strategy(context: MutationContext, input_: UpdateStrategyInput) -> UpdateStrategyPayload:
+    changes = provided_values(input_, "name", "description", "parameters", "is_active", nullable={"description"})
+    key: Any = key_of("Strategy", input_.id, ["id"])
+    return UpdateStrategyPayload(strategy_id=await writes.change(context.connection, context.viewer, key, changes))

@@ -1,3 +1,5 @@
+"""The mutation updateTrade."""
+
 from decimal import Decimal
 from typing import Any
 
@@ -8,35 +10,39 @@ from db.writes import trades as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
 from graph.fields import key_of, relation
-from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, mutation
+from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.trades import Trade, TradeStatus
 from graph.types.user_errors import Payload
 
 
-@strawberry.input(description="What became of a trade.")
+@strawberry.input(description="Input of `updateTrade`. Fields that are left out or null keep their values.")
 class UpdateTradeInput:
-    id: strawberry.ID = strawberry.field(description="The trade's id.")
+    id: strawberry.ID = strawberry.field(description="Global id of the trade to change.")
     status: TradeStatus | None = strawberry.field(
-        default=None, description="A pending trade becomes EXECUTED or FAILED, and stays it."
+        default=None, description="New state: EXECUTED or FAILED, if the trade is PENDING. Both are final."
     )
     pnl: Decimal | None = strawberry.field(
-        default=None, description="Realised profit or loss, after fees, of an executed trade."
+        default=None,
+        description="Realized profit (positive) or loss (negative) after fees, in the currency of the price. Only if "
+        "the trade is EXECUTED; at most 20 digits before the decimal point and 18 after it.",
     )
     idempotency_key: str | None = IDEMPOTENCY_KEY
 
 
-@strawberry.type(description="What became of updateTrade.")
+@strawberry.type(description="Result of `updateTrade`.")
 class UpdateTradePayload(Payload):
     trade_id: strawberry.Private[int | None] = None
 
-    @relation(Trade | None, "The trade as it is now.")
+    @relation(Trade | None, "The trade after the change; null if there are userErrors.")
     def trade(self: Row, info: Info) -> Rows:
         return trades.by_id(info.context.viewer, self.trade_id)
 
 
-@mutation("Decide a pending trade of yours, or tell what an executed one earned.", as_viewer=True)
-async def update_trade(writing: Writing, given: UpdateTradeInput) -> UpdateTradePayload:
-    key: Any = key_of("Trade", given.id, ["id"])
-    status = given.status and given.status.name
-    changed = await writes.change(writing.connection, writing.viewer, key, status=status, pnl=given.pnl)
+@mutation(
+    "Set the final state of one of your pending trades, or the profit or loss of an executed one.", enforce_rls=True
+)
+async def update_trade(context: MutationContext, input_: UpdateTradeInput) -> UpdateTradePayload:
+    key: Any = key_of("Trade", input_.id, ["id"])
+    status = input_.status and input_.status.name
+    changed = await writes.change(context.connection, context.viewer, key, status=status, pnl=input_.pnl)
     return UpdateTradePayload(trade_id=changed)

@@ -1,3 +1,5 @@
+"""The Alert type and its filter."""
+
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -8,18 +10,22 @@ from cache.tiers import Tier
 from graph.fields import Node, TimeRange, kept_private, span_of
 
 
-@strawberry.enum(description="What an alert is about.")
+@strawberry.enum(description="Subject of an alert.")
 class AlertType(Enum):
-    SIGNAL = strawberry.enum_value("SIGNAL", description="A signal was given.")
-    TRADE = strawberry.enum_value("TRADE", description="Something became of a trade.")
-    SYSTEM = strawberry.enum_value("SYSTEM", description="Something about the server or its data.")
+    SIGNAL = strawberry.enum_value("SIGNAL", description="A new signal.")
+    TRADE = strawberry.enum_value("TRADE", description="A new trade, or a change of its status.")
+    SYSTEM = strawberry.enum_value("SYSTEM", description="The server or its data, such as a finished backup.")
 
 
-@strawberry.input(description="Narrows alerts: an alert must meet everything that is given.")
+@strawberry.input(description="Conditions on alerts. An alert must meet all that are set.")
 class AlertFilter:
-    types: list[AlertType] | None = strawberry.field(default=None, description="Of one of these types.")
-    is_read: bool | None = strawberry.field(default=None, description="Read, or not yet.")
-    timestamp: TimeRange | None = strawberry.field(default=None, description="Raised within this range.")
+    types: list[AlertType] | None = strawberry.field(default=None, description="Only alerts of these types.")
+    is_read: bool | None = strawberry.field(
+        default=None, description="true: only read alerts; false: only unread ones."
+    )
+    timestamp: TimeRange | None = strawberry.field(
+        default=None, description="Only alerts whose timestamp is in this range."
+    )
 
     def criteria(self) -> dict[str, Any]:
         return {
@@ -30,14 +36,14 @@ class AlertFilter:
 
 
 AlertFilterArgument = Annotated[
-    AlertFilter | None, strawberry.argument(name="filter", description="Only the alerts that meet it.")
+    AlertFilter | None, strawberry.argument(name="filter", description="Only alerts that meet these conditions.")
 ]
 
 
-@strawberry.type(description="Something that somebody should know.", directives=kept_private(Tier.SHORT))
+@strawberry.type(description="A notification for one user, or for all users.", directives=kept_private(Tier.SHORT))
 class Alert(Node):
-    type: AlertType = strawberry.field(description="What it is about.")
-    message: str = strawberry.field(description="What happened, in words.")
-    is_read: bool = strawberry.field(description="Whether it has been read.")
-    timestamp: datetime = strawberry.field(description="When it happened.")
-    created_at: datetime = strawberry.field(description="When it was recorded.")
+    type: AlertType = strawberry.field(description="Subject of the alert.")
+    message: str = strawberry.field(description="Text of the alert, 1 to 2,000 characters.")
+    is_read: bool = strawberry.field(description="Whether the alert is marked as read.")
+    timestamp: datetime = strawberry.field(description="Time of the event.")
+    created_at: datetime = strawberry.field(description="Time at which the alert was stored.")

@@ -1,3 +1,5 @@
+"""The ApiKey type: everything about a key except the key itself."""
+
 from datetime import datetime
 
 import strawberry
@@ -7,16 +9,20 @@ from graph.fields import Node
 from graph.identity.scopes import Scope
 
 
-# Its last use is noted without telling anybody, so it is read each time.
+# Updates of last_used_at are not announced in the change feed, so answers with an API key are never cached.
 @strawberry.type(
-    description="What a program signs in with. The key itself is shown once, when it is made.",
+    description="A key with which a program authenticates. `createApiKey` returns the key itself, once.",
     directives=[CacheControl(max_age=0, scope=CacheControlScope.PRIVATE)],
 )
 class ApiKey(Node):
-    name: str = strawberry.field(description="What it is for.")
-    prefix: str = strawberry.field(description="How it begins, after cg_: enough to tell it from others.")
-    scopes: list[Scope] = strawberry.field(description="What it may be used for.")
-    expires_at: datetime | None = strawberry.field(description="When it ends; null: never.")
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked; null while it is not.")
-    last_used_at: datetime | None = strawberry.field(description="When it was last used, to the minute.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    name: str = strawberry.field(description="Name that its user chose, such as the program that uses it.")
+    prefix: str = strawberry.field(
+        description="The 12 characters of the key after `cg_`. They identify the key and are not secret."
+    )
+    scopes: list[Scope] = strawberry.field(description="What requests with this key are allowed to do.")
+    expires_at: datetime | None = strawberry.field(description="Time at which the key expires; null: never.")
+    revoked_at: datetime | None = strawberry.field(description="Time at which the key was revoked; null: not revoked.")
+    last_used_at: datetime | None = strawberry.field(
+        description="Time of the last request with this key, accurate to a minute; null: never used."
+    )
+    created_at: datetime = strawberry.field(description="Time at which the key was created.")

@@ -1,3 +1,5 @@
+"""The Cryptocurrency type, the arguments of its candles, and what these cost."""
+
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -23,112 +25,140 @@ from graph.types.signals import Signal, SignalFilterArgument
 from graph.types.trades import Trade, TradeFilterArgument
 
 
-def _in_capitals(symbols: list[str]) -> list[str]:
+def _uppercase(symbols: list[str]) -> list[str]:
     return [symbol.upper() for symbol in symbols]
 
 
 IntervalArgument = Annotated[
-    Interval | None, strawberry.argument(description="Their length: baseInterval by default; shorter is refused.")
+    Interval | None,
+    strawberry.argument(
+        description="Length of the candles: baseInterval by default. A shorter one is an error (INTERVAL_TOO_SHORT)."
+    ),
 ]
 FromArgument = Annotated[
-    datetime | None, strawberry.argument(name="from", description="The first open time: inclusive.")
+    datetime | None,
+    strawberry.argument(
+        name="from", description='Start of the range of open times, inclusive, such as "now-30d"; null: no start.'
+    ),
 ]
-ToArgument = Annotated[datetime | None, strawberry.argument(description="The end of the open times: exclusive.")]
-LastArgument = Annotated[int | None, strawberry.argument(description="Only the newest of the range: 1 to 10,000.")]
+ToArgument = Annotated[
+    datetime | None, strawberry.argument(description="End of the range of open times, exclusive; null: no end.")
+]
+LastArgument = Annotated[
+    int | None, strawberry.argument(description="Only this many of the newest candles of the range: 1 to 10,000.")
+]
 
 
-def _has_passed(to: datetime | None) -> bool:
+def _is_past(to: datetime | None) -> bool:
     return to is not None and to <= datetime.now(UTC)
 
 
-# Candles of a range that is over hardly ever change.
-ONCE_CLOSED = AgeOverride("to", _has_passed, Tier.LONG.seconds)
+# Candles of a range in the past rarely change, so they are cached longer.
+PAST_RANGE = AgeOverride("to", _is_past, Tier.LONG.seconds)
 
 
-def _asked_candles(arguments: Arguments) -> float:
-    """How many candles a range may hold. The length of stored ones is not known here: then as many as there may be."""
+def _max_candles(arguments: Arguments) -> float:
+    """The most candles that these arguments can return.
+
+    The base interval of the coin is not available here: without an interval argument it is the limit of a field.
+    """
     last, since, until = (arguments.get(name) for name in ("last", "from", "to"))
-    most = candles.MAX_CANDLES
+    limit = candles.MAX_CANDLES
     if isinstance(last, int):
-        return min(max(last, 0), most)
+        return min(max(last, 0), limit)
     if since is None and until is None:
         return candles.DEFAULT_LAST
-    length = INTERVALS.get(_name_of(arguments.get("interval")))
+    length = INTERVALS.get(_interval_name(arguments.get("interval")))
     if length is None or since is None:
-        return most
+        return limit
     try:
-        extent = _time(until) - _time(since)
+        extent = _instant(until) - _instant(since)
     except InputError:
-        return most
-    return min(max(extent / length, 0) + 1, most)
+        return limit
+    return min(max(extent / length, 0) + 1, limit)
 
 
-def _fewer_candles(arguments: Arguments, most: float) -> tuple[str, Any]:
-    """A longer interval, where the range is to stay; else fewer of the newest."""
+def _smaller_argument(arguments: Arguments, limit: float) -> tuple[str, Any]:
+    """The argument and value that return at most so many candles.
+
+    A longer interval if that is enough and last is not set; otherwise a smaller last.
+    """
     if arguments.get("last") is None:
         for name in INTERVALS:
-            if name != _name_of(arguments.get("interval")) and _asked_candles({**arguments, "interval": name}) <= most:
+            if (
+                name != _interval_name(arguments.get("interval"))
+                and _max_candles({**arguments, "interval": name}) <= limit
+            ):
                 return "interval", name
-    return "last", int(most)
+    return "last", int(limit)
 
 
-def _time(given: Any) -> datetime:
-    """Of an argument, which is a text where the document holds it. Raises InputError."""
-    if given is None:
+def _instant(value: Any) -> datetime:
+    """The instant of a time argument; now for null. A literal of the document is a str. Raises InputError."""
+    if value is None:
         return datetime.now(UTC)
-    return given if isinstance(given, datetime) else parse_time(given)
+    return value if isinstance(value, datetime) else parse_time(value)
 
 
-def _name_of(interval: Any) -> str:
+def _interval_name(interval: Any) -> str:
     return interval.name if isinstance(interval, Interval) else str(interval)
 
 
-CANDLES = Weight(size=_asked_candles, per_row=0.1, suggest=_fewer_candles)
+CANDLES = Weight(size=_max_candles, per_row=0.1, suggest=_smaller_argument)
 
 
-@strawberry.input(description="Narrows cryptocurrencies: one must meet everything that is given.")
+@strawberry.input(description="Conditions on cryptocurrencies. A coin must meet all that are set.")
 class CryptocurrencyFilter:
-    symbols: list[str] | None = strawberry.field(default=None, description="With one of these symbols, in any case.")
-    is_active: bool | None = strawberry.field(default=None, description="Active, or retired.")
+    symbols: list[str] | None = strawberry.field(
+        default=None, description='Only coins with these symbols, such as ["BTC", "ETH"]; case does not matter.'
+    )
+    is_active: bool | None = strawberry.field(
+        default=None, description="true: only active coins; false: only retired ones."
+    )
     search: str | None = strawberry.field(
-        default=None, description="With this text in the symbol or name, in any case."
+        default=None, description="Only coins whose symbol or name contains this text; case does not matter."
     )
 
     def criteria(self) -> dict[str, Any]:
-        symbols = self.symbols and derive(_in_capitals, self.symbols)
+        symbols = self.symbols and derive(_uppercase, self.symbols)
         return {"symbols": symbols, "is_active": self.is_active, "search": self.search}
 
 
-def _candle_count(last: int) -> int:
+def _checked_last(last: int) -> int:
     if not 1 <= last <= candles.MAX_CANDLES:
         message = f"last must be between 1 and {candles.MAX_CANDLES:,}, but is {last}."
         raise InputError("INVALID_LIMIT", message, ["last"])
     return last
 
 
-@strawberry.type(description="A coin, and all that is known about it.", directives=cached(Tier.LONG))
+@strawberry.type(
+    description="A coin, with its candles, predictions, signals, trades and sentiment.", directives=cached(Tier.LONG)
+)
 class Cryptocurrency(Node):
-    symbol: str = strawberry.field(description="Its ticker symbol, such as BTC: unique.")
-    name: str = strawberry.field(description="Its name, such as Bitcoin.")
-    coin_gecko_id: str | None = strawberry.field(description="Its id at CoinGecko.")
-    is_active: bool = strawberry.field(description="False once it has been retired.")
-    base_interval: Interval = strawberry.field(
-        description="The length of its stored candles; longer ones are put together from them."
+    symbol: str = strawberry.field(description="Ticker symbol in capitals, such as BTC. Unique.")
+    name: str = strawberry.field(description="Name, such as Bitcoin.")
+    coin_gecko_id: str | None = strawberry.field(
+        description='Id of the coin at CoinGecko, such as "bitcoin"; null: not set.'
     )
-    created_at: datetime = strawberry.field(description="When it was added.")
-    updated_at: datetime = strawberry.field(description="When it last changed.")
+    is_active: bool = strawberry.field(description="false: the coin is retired.")
+    base_interval: Interval = strawberry.field(
+        description="Length of the stored candles. Longer candles are aggregated from them."
+    )
+    created_at: datetime = strawberry.field(description="Time at which the coin was added.")
+    updated_at: datetime = strawberry.field(description="Time of the last change of the coin.")
 
-    @relation(Candle | None, "Its newest stored candle.")
+    @relation(Candle | None, "The newest stored candle; null if none is stored.")
     def latest(self: Row) -> Rows:
         return candles.latest(self)
 
     @relation(
         list[Candle],
-        "Candles that open in the half-open range [from, to), oldest first. A longer interval than baseInterval is put "
-        "together: first open, highest high, lowest low, last close, summed volume. Without from, to and last: the "
-        "newest 500. More than 10,000 are refused, and the error suggests an interval that fits.",
+        "Candles that open in the half-open range [from, to), oldest first. Intervals longer than baseInterval are "
+        "aggregated: first open, highest high, lowest low, last close, sum of the volumes. Without from, to and last: "
+        "the newest 500 candles. A range of more than 10,000 candles is an error (TOO_MANY_CANDLES), which suggests an "
+        "interval that fits.",
         tier=Tier.SHORT,
-        age_override=ONCE_CLOSED,
+        age_override=PAST_RANGE,
         weight=CANDLES,
     )
     def candles(
@@ -139,14 +169,14 @@ class Cryptocurrency(Node):
         to: ToArgument = None,
         last: LastArgument = None,
     ) -> ConditionalRows:
-        return ConditionalRows(*candles.between(self, **_wanted(info, interval, from_, to, last)))
+        return ConditionalRows(*candles.between(self, **_candle_arguments(info, interval, from_, to, last)))
 
     @relation(
         CandleSeries,
-        "The same candles as a list for each field, as charts take them, in less than half of the bytes. The same "
-        "ranges, defaults and limits.",
+        "The same candles in columns, one list for each field, for charts. The response has less than half of the "
+        "bytes of `candles`. Ranges, defaults and limits are the same.",
         tier=Tier.SHORT,
-        age_override=ONCE_CLOSED,
+        age_override=PAST_RANGE,
         weight=CANDLES,
     )
     def series(
@@ -157,16 +187,16 @@ class Cryptocurrency(Node):
         to: ToArgument = None,
         last: LastArgument = None,
     ) -> ConditionalRows:
-        return ConditionalRows(*candles.series(self, **_wanted(info, interval, from_, to, last)))
+        return ConditionalRows(*candles.series(self, **_candle_arguments(info, interval, from_, to, last)))
 
-    @connection(Prediction, "What models predicted for it.")
+    @connection(Prediction, "Predictions of its price, by all models.")
     def predictions(
         self: Row, filter_: PredictionFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         newest_first = is_newest_first(order_by)
         return predictions.listing(cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_))
 
-    @connection(Signal, "Signals about it.")
+    @connection(Signal, "Signals for this coin that the viewer may see.")
     def signals(
         self: Row, info: Info, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
@@ -175,7 +205,7 @@ class Cryptocurrency(Node):
             info.context.viewer, cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_)
         )
 
-    @connection(Trade, "Trades in it.")
+    @connection(Trade, "Trades of this coin that the viewer may see.")
     def trades(
         self: Row, info: Info, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
@@ -184,21 +214,25 @@ class Cryptocurrency(Node):
             info.context.viewer, cryptocurrency_id=self.id, newest_first=newest_first, **criteria_of(filter_)
         )
 
-    @connection(Sentiment, "What was said about it, newest first.")
+    @connection(Sentiment, "Sentiment about this coin, newest first.")
     def sentiment(
         self: Row,
-        source_: Annotated[str | None, strawberry.argument(name="source", description="Only from this source.")] = None,
-        timestamp: Annotated[TimeRange | None, strawberry.argument(description="Only within this range.")] = None,
+        source_: Annotated[
+            str | None, strawberry.argument(name="source", description='Only from this source, such as "reddit".')
+        ] = None,
+        timestamp: Annotated[
+            TimeRange | None, strawberry.argument(description="Only sentiment whose timestamp is in this range.")
+        ] = None,
     ) -> Listing:
         span = span_of(timestamp, ["timestamp"])
         return sentiment.listing(cryptocurrency_id=self.id, source=source_, timestamp=span)
 
 
-def _wanted(info: Info, interval: Interval | None, since: Any, until: Any, last: Any) -> dict[str, Any]:
-    """Which candles, for db.queries.candles. Raises InputError."""
+def _candle_arguments(info: Info, interval: Interval | None, since: Any, until: Any, last: Any) -> dict[str, Any]:
+    """Keyword arguments of the queries in db.queries.candles. Raises InputError."""
     return {
         "interval": interval and interval.name,
         "span": None if since is None and until is None else checked_span(since, until),
-        "last": None if last is None else derive(_candle_count, last),
+        "last": None if last is None else derive(_checked_last, last),
         "path": info.path.as_list(),
     }

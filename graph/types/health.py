@@ -1,3 +1,5 @@
+"""Health of the server, its database, cache, plans and data; also served over REST by server/http/health.py."""
+
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,88 +23,110 @@ from graph.identity.permissions import check_sees_all
 from graph.plan_cache import PlanCache
 from graph.types.cryptocurrencies import Cryptocurrency
 
-# A server that has just started begins to listen.
-HEARD_WITHIN_SECONDS = 5.0
-# Nobody knows how many there are.
-STALE = Weight(size=lambda _: 100)
+# So long after its start, a server that does not listen for changes yet is not reported as degraded.
+LISTEN_GRACE_SECONDS = 5.0
+# An assumed size: the number of stale coins is not known before the query.
+STALE_COINS = Weight(size=lambda _: 100)
 MAX_INT = 2**31 - 1
 
 
-@strawberry.enum(description="How well something is.")
+@strawberry.enum(description="State of a component.")
 class HealthStatus(Enum):
-    HEALTHY = strawberry.enum_value("HEALTHY", description="All is well.")
-    DEGRADED = strawberry.enum_value("DEGRADED", description="It works, without something that it should have.")
-    UNHEALTHY = strawberry.enum_value("UNHEALTHY", description="It does not work.")
+    HEALTHY = strawberry.enum_value("HEALTHY", description="Everything works.")
+    DEGRADED = strawberry.enum_value(
+        "DEGRADED", description="It serves requests, but a configured part is unavailable, such as Redis."
+    )
+    UNHEALTHY = strawberry.enum_value("UNHEALTHY", description="It cannot serve requests.")
 
 
-@strawberry.type(description="The database, as one look at it found it.")
+@strawberry.type(description="Result of probing PostgreSQL, and the connection pool of this process.")
 class DatabaseHealth:
-    status: HealthStatus = strawberry.field(description="UNHEALTHY when it does not answer within a second.")
-    message: str | None = strawberry.field(description="What is wrong, if anything.")
-    latency_ms: float | None = strawberry.field(description="How long its answer took, in milliseconds.")
-    version: str | None = strawberry.field(description="The version of PostgreSQL.")
-    migration: str | None = strawberry.field(description="The newest migration that it has.")
-    pool_size: int = strawberry.field(description="Connections that this process may keep open.")
-    pool_in_use: int = strawberry.field(description="Connections that are busy now.")
-    embedded: bool = strawberry.field(description="Whether it is the embedded PostgreSQL.")
+    status: HealthStatus = strawberry.field(
+        description="UNHEALTHY if PostgreSQL does not answer within a second, or has no tables yet."
+    )
+    message: str | None = strawberry.field(description="Reason for a status other than HEALTHY; null: none.")
+    latency_ms: float | None = strawberry.field(
+        description="Response time of the probe, in milliseconds; null: no answer."
+    )
+    version: str | None = strawberry.field(description="Version of PostgreSQL; null: no answer.")
+    migration: str | None = strawberry.field(description="Newest applied migration; null: none, or no answer.")
+    pool_size: int = strawberry.field(description="Maximum number of pooled connections of this process.")
+    pool_in_use: int = strawberry.field(description="Pooled connections in use now.")
+    embedded: bool = strawberry.field(description="Whether the server runs the embedded PostgreSQL.")
 
 
-@strawberry.type(description="What this process was asked, of answers that may be kept for so long.")
+@strawberry.type(description="Counters of one cache tier, since the start of this process.")
 class CacheTierHealth:
     tier: str = strawberry.field(description='"SHORT", "MEDIUM" or "LONG".')
-    ttl_seconds: int = strawberry.field(description="How long an answer is kept at most; a change of its data ends it.")
-    # As agreed with clients; whoever gets to two billion reads the floats below.
-    hits: int = strawberry.field(description="Answers that were found, in memory or in Redis; ends at 2,147,483,647.")
-    misses: int = strawberry.field(description="Answers that had to be computed; ends at 2,147,483,647.")
-    hit_rate: float | None = strawberry.field(description="The share that was found; null while nothing was asked.")
-    memory_hits: float = strawberry.field(description="Answers that were found in this process's memory.")
-    redis_hits: float = strawberry.field(description="Answers that were found in Redis.")
-    entries: int = strawberry.field(description="Answers in this process's memory.")
+    ttl_seconds: int = strawberry.field(
+        description="Maximum lifetime of an answer, in seconds. A change of its data invalidates it earlier."
+    )
+    # Int by contract with clients: it stops at 2**31 - 1, where the floats below go on.
+    hits: int = strawberry.field(
+        description="Answers found in memory or in Redis. Stops at 2,147,483,647: see memoryHits and redisHits."
+    )
+    misses: int = strawberry.field(description="Answers that were computed. Stops at 2,147,483,647.")
+    hit_rate: float | None = strawberry.field(description="hits / (hits + misses), 0 to 1; null: no requests yet.")
+    memory_hits: float = strawberry.field(description="Answers found in the memory of this process.")
+    redis_hits: float = strawberry.field(description="Answers found in Redis.")
+    entries: int = strawberry.field(description="Answers in the memory of this process now.")
 
 
-@strawberry.type(description="The cache, as one look at it found it.")
+@strawberry.type(description="Result of probing the cache, and counters of this process.")
 class CacheHealth:
     status: HealthStatus = strawberry.field(
-        description="DEGRADED when Redis is configured and does not answer, or stored answers may not be served."
+        description="DEGRADED if Redis is configured and unreachable, or changes of the data are not received."
     )
-    message: str | None = strawberry.field(description="What is wrong, if anything.")
+    message: str | None = strawberry.field(description="Reason for a status other than HEALTHY; null: none.")
     backend: str = strawberry.field(description='"memory" or "memory+redis".')
-    latency_ms: float | None = strawberry.field(description="How long the answer of Redis took, in milliseconds.")
-    used_memory_mb: float | None = strawberry.field(description="Memory that Redis uses, in MiB.")
-    connected_clients: int | None = strawberry.field(description="Clients of Redis.")
-    uptime_seconds: int | None = strawberry.field(description="How long Redis has been up.")
+    latency_ms: float | None = strawberry.field(
+        description="Response time of Redis, in milliseconds; null: no answer, or no Redis."
+    )
+    used_memory_mb: float | None = strawberry.field(
+        description="Memory that Redis uses, in MiB; null: no answer, or no Redis."
+    )
+    connected_clients: int | None = strawberry.field(
+        description="Client connections of Redis; null: no answer, or no Redis."
+    )
+    uptime_seconds: int | None = strawberry.field(
+        description="Uptime of Redis, in seconds; null: no answer, or no Redis."
+    )
     breaker: str | None = strawberry.field(
-        description='"closed" while Redis is asked, "open" or "half-open" while it is spared; null without Redis.'
+        description='Circuit breaker of Redis: "closed" (Redis is used), "open" or "half-open" (Redis failed and is '
+        "bypassed); null: no Redis."
     )
     listening: bool = strawberry.field(
-        description="Whether changes of the data are heard: while they are not, stored answers are not served."
+        description="Whether this process receives changes of the data. Otherwise it serves no cached answers."
     )
-    entries: int = strawberry.field(description="Answers in this process's memory.")
-    bytes: float = strawberry.field(description="About how much memory they take.")
-    evictions: float = strawberry.field(description="Answers in memory that made room for others.")
-    tiers: list[CacheTierHealth] = strawberry.field(description="Figures by how long answers may be kept.")
+    entries: int = strawberry.field(description="Answers in the memory of this process now.")
+    bytes: float = strawberry.field(description="Estimated size of these answers, in bytes.")
+    evictions: float = strawberry.field(
+        description="Answers evicted from memory to make room for others, since the start of this process."
+    )
+    tiers: list[CacheTierHealth] = strawberry.field(description="Counters by cache tier.")
 
 
 @strawberry.type(
-    description="Plans: queries as statements, compiled once and kept by this process. A query that is new is compiled."
+    description="Cache of plans: each query is compiled to a statement once, and this process reuses the plan."
 )
 class PlanHealth:
-    entries: int = strawberry.field(description="Plans that are kept.")
-    bytes: int = strawberry.field(description="About how much memory they take.")
-    # Counts are floats: Int ends at two billion.
-    hits: float = strawberry.field(description="Queries that found their plan.")
-    misses: float = strawberry.field(description="Queries that were compiled.")
-    evictions: float = strawberry.field(description="Plans that made room for others.")
-    documents: int = strawberry.field(description="Documents that are kept parsed and validated.")
-    document_bytes: int = strawberry.field(description="About how much memory they take.")
+    entries: int = strawberry.field(description="Cached plans.")
+    bytes: int = strawberry.field(description="Estimated size of the cached plans, in bytes.")
+    # Counts are floats because Int ends at 2**31 - 1.
+    hits: float = strawberry.field(description="Queries that found a cached plan, since the start of this process.")
+    misses: float = strawberry.field(description="Queries that were compiled, since the start of this process.")
+    evictions: float = strawberry.field(description="Plans evicted to make room for others.")
+    documents: int = strawberry.field(description="Cached parsed and validated documents.")
+    document_bytes: int = strawberry.field(description="Estimated size of the cached documents, in bytes.")
     fallbacks: float = strawberry.field(
-        description="Queries that no plan could be made of; they are answered, by a statement for each root field."
+        description="Queries that could not be compiled to one plan. They are answered with one statement for each "
+        "root field."
     )
 
 
 @dataclass(frozen=True)
 class UnknownData:
-    """What is said of the data while the database cannot be read."""
+    """Values of DataHealth while the database is unavailable."""
 
     newest_candle_at: None = None
     newest_candle_age_seconds: None = None
@@ -111,61 +135,67 @@ class UnknownData:
 
 
 @strawberry.type(
-    description="Is the data itself alive? Monitors alarm on this; while the database is down, nothing is known.",
+    description="Freshness of the data, for monitoring. While the database is unavailable, the fields are null, 0 or "
+    "empty.",
     directives=cached(Tier.SHORT),
 )
 class DataHealth:
-    newest_candle_at: datetime | None = strawberry.field(description="The open time of the newest candle of all.")
-    newest_candle_age_seconds: float | None = strawberry.field(description="The time since then.")
+    newest_candle_at: datetime | None = strawberry.field(
+        description="Open time of the newest candle of any coin; null: no candles."
+    )
+    newest_candle_age_seconds: float | None = strawberry.field(
+        description="Seconds since newestCandleAt; null: no candles."
+    )
     overdue_predictions: int = strawberry.field(
-        description="Predictions whose target time passed by more than one base interval, and that are not settled."
+        description="Predictions with the status PENDING whose target time passed more than one baseInterval ago."
     )
 
     @resolved(
         list[Cryptocurrency],
-        "Active coins whose newest candle closed more than three base intervals ago.",
-        weight=STALE,
+        "Active coins whose newest candle closed more than three times their baseInterval ago.",
+        weight=STALE_COINS,
     )
     def stale(self: Row) -> Any:
         return self.stale if isinstance(self, UnknownData) else freshness.stale_coins()
 
 
-class ForAdmins(FieldExtension):
-    """A field for those who may see everything."""
+class RequiresAdmin(FieldExtension):
+    """Raises Forbidden for callers who may not see all data."""
 
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         check_sees_all(info.context.caller)
         return next_(source, info, **arguments)
 
 
-def detail(description: str) -> Any:
-    """Of the insides."""
+def admin_field(description: str) -> Any:
+    """A field about the internals of the server, which only callers who may see all data can select."""
     return strawberry.field(
-        description=f"{description} Where people sign in, it needs the scope ADMIN.", extensions=[ForAdmins()]
+        description=f"{description} Needs the scope ADMIN, unless the server runs with AUTH_MODE=open.",
+        extensions=[RequiresAdmin()],
     )
 
 
-@strawberry.type(description="How the server is.")
+@strawberry.type(description="Health of the server and of the components that it needs.")
 class Health:
     status: HealthStatus = strawberry.field(
-        description="UNHEALTHY without the database, DEGRADED without a configured cache."
+        description="UNHEALTHY if the database is, otherwise the status of the cache."
     )
-    service: str = strawberry.field(description="The service's name.")
-    version: str = strawberry.field(description="Its version.")
-    environment: str = strawberry.field(description="Where it runs, such as development or production.")
-    timestamp: datetime = strawberry.field(description="The server's time.")
-    uptime_seconds: float = strawberry.field(description="How long this process has been up.")
-    database: DatabaseHealth = detail("PostgreSQL.")
-    cache: CacheHealth = detail("The cache.")
-    plans: PlanHealth = detail("The plans of queries.")
+    service: str = strawberry.field(description='Name of the service: "candlegraph".')
+    version: str = strawberry.field(description="Version of the server.")
+    environment: str = strawberry.field(description='"development", "test", "staging" or "production".')
+    timestamp: datetime = strawberry.field(description="Current time of the server.")
+    uptime_seconds: float = strawberry.field(description="Seconds since the start of this process.")
+    database: DatabaseHealth = admin_field("Health of PostgreSQL.")
+    cache: CacheHealth = admin_field("Health of the cache.")
+    plans: PlanHealth = admin_field("Counters of the cache of query plans.")
 
-    @resolved(DataHealth, "The data.")
+    @resolved(DataHealth, "Freshness of the data.")
     def data(self) -> Any:
         return UnknownData() if self.database.status is HealthStatus.UNHEALTHY else freshness.for_health()
 
 
-async def look(context: Context) -> Health:
-    """Look at everything at once; no look takes longer than a second."""
+async def probe_health(context: Context) -> Health:
+    """Probe the database and the cache concurrently. Each probe takes at most a second."""
     database_probe, cache_probe = await asyncio.gather(context.database.probe(), context.cache.probe())
     database, cache = _database_health(context, database_probe), _cache_health(context, cache_probe)
     return Health(
@@ -200,7 +230,7 @@ def _database_health(context: Context, probe: DatabaseProbe) -> DatabaseHealth:
 
 def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
     cache = context.cache
-    memory, message = cache.memory.stats, probe.message or _why_unused(context)
+    memory, message = cache.memory.stats, probe.message or _listening_problem(context)
     return CacheHealth(
         status=HealthStatus.HEALTHY if message is None else HealthStatus.DEGRADED,
         message=message,
@@ -218,22 +248,23 @@ def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
     )
 
 
-def _why_unused(context: Context) -> str | None:
-    cache, has_begun = context.cache, context.service.uptime_seconds > HEARD_WITHIN_SECONDS
-    is_deaf = cache.is_enabled and has_begun and not cache.changes.is_listening
-    return "Changes are not heard: nothing is served from the cache." if is_deaf else None
+def _listening_problem(context: Context) -> str | None:
+    cache, is_in_grace = context.cache, context.service.uptime_seconds <= LISTEN_GRACE_SECONDS
+    if not cache.is_enabled or is_in_grace or cache.changes.is_listening:
+        return None
+    return "Changes of the data are not received: no cached answers are served."
 
 
 def _tier_health(cache: AnswerCache, tier: Tier) -> CacheTierHealth:
     stats = cache.stats[tier]
     hits = stats.memory_hits + stats.redis_hits
-    asked = hits + stats.misses
+    requests = hits + stats.misses
     return CacheTierHealth(
         tier=tier.name,
         ttl_seconds=tier.seconds,
         hits=min(hits, MAX_INT),
         misses=min(stats.misses, MAX_INT),
-        hit_rate=round(hits / asked, 4) if asked else None,
+        hit_rate=round(hits / requests, 4) if requests else None,
         memory_hits=stats.memory_hits,
         redis_hits=stats.redis_hits,
         entries=cache.memory.entries_by_tier[tier],
@@ -241,13 +272,13 @@ def _tier_health(cache: AnswerCache, tier: Tier) -> CacheTierHealth:
 
 
 def _plan_health(plans: PlanCache) -> PlanHealth:
-    kept, documents = plans.plans.stats, plans.operations.stats
+    compiled, documents = plans.plans.stats, plans.operations.stats
     return PlanHealth(
-        entries=kept.entries,
-        bytes=kept.bytes,
-        hits=kept.hits,
-        misses=kept.misses,
-        evictions=kept.evictions,
+        entries=compiled.entries,
+        bytes=compiled.bytes,
+        hits=compiled.hits,
+        misses=compiled.misses,
+        evictions=compiled.evictions,
         documents=documents.entries,
         document_bytes=documents.bytes,
         fallbacks=plans.fallbacks,

@@ -1,3 +1,5 @@
+"""The Model type: one version of a prediction model."""
+
 from datetime import datetime
 
 import strawberry
@@ -16,26 +18,34 @@ from graph.types.signals import Signal
 
 @strawberry.type(description="A version of a prediction model.", directives=cached(Tier.LONG))
 class Model(Node):
-    name: str = strawberry.field(description="Its name.")
-    version: str = strawberry.field(description="Its version: name and version together are unique.")
-    type: str | None = strawberry.field(description="What kind of model it is.")
-    accuracy: float | None = strawberry.field(
-        description="Share of directions that it called right in testing: 0 to 1."
+    name: str = strawberry.field(description="Name of the model.")
+    version: str = strawberry.field(description="Version of the model. The pair of name and version is unique.")
+    type: str | None = strawberry.field(
+        description='Kind of model, such as "statistical" or "ensemble"; null: not set.'
     )
-    precision: float | None = strawberry.field(description="True positives among its positives in testing: 0 to 1.")
-    recall: float | None = strawberry.field(description="True positives that it found in testing: 0 to 1.")
-    auc: float | None = strawberry.field(description="Area under the ROC curve in testing: 0 to 1.")
-    trained_at: datetime | None = strawberry.field(description="When it was trained.")
-    extra: JSON | None = strawberry.field(description="What its maker noted beside it.")
-    created_at: datetime = strawberry.field(description="When it was recorded.")
+    accuracy: float | None = strawberry.field(
+        description="Share of correctly predicted directions in testing, 0 to 1; null: not set."
+    )
+    precision: float | None = strawberry.field(
+        description="True positives divided by predicted positives in testing, 0 to 1; null: not set."
+    )
+    recall: float | None = strawberry.field(
+        description="True positives divided by actual positives in testing, 0 to 1; null: not set."
+    )
+    auc: float | None = strawberry.field(description="Area under the ROC curve in testing, 0 to 1; null: not set.")
+    trained_at: datetime | None = strawberry.field(description="Time at which the model was trained; null: not set.")
+    extra: JSON | None = strawberry.field(
+        description="Further data about the model: an object with any fields; null: none."
+    )
+    created_at: datetime = strawberry.field(description="Time at which the version was registered.")
 
-    @connection(Prediction, "What it predicted.")
+    @connection(Prediction, "Predictions of this version.")
     def predictions(
         self: Row, filter_: PredictionFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         newest_first = is_newest_first(order_by)
         return predictions.listing(model_id=self.id, newest_first=newest_first, **criteria_of(filter_))
 
-    @connection(Signal, "Signals that follow from it, newest first.")
+    @connection(Signal, "Signals based on this version that the viewer may see, newest first.")
     def signals(self: Row, info: Info) -> Listing:
         return signals.listing(info.context.viewer, model_id=self.id)

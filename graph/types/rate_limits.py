@@ -1,3 +1,5 @@
+"""The RateLimit type: what the caller may still spend."""
+
 from datetime import UTC, datetime, timedelta
 
 import strawberry
@@ -5,15 +7,21 @@ import strawberry
 from graph.context import Context
 
 
-@strawberry.type(description="What whoever asks may spend, in points: a row costs one, a candle a tenth.")
+@strawberry.type(
+    description="Rate limit of the caller, in points. A row costs 1 point, a candle 0.1. Points are refilled "
+    "continuously."
+)
 class RateLimit:
-    limit: float = strawberry.field(description="Points that may be spent at once.")
-    remaining: float = strawberry.field(description="Points that are left.")
-    per_minute: float = strawberry.field(description="Points that come back in a minute.")
-    reset_at: datetime = strawberry.field(description="When all are back, if none are spent.")
+    limit: float = strawberry.field(description="Points that can be available at most.")
+    remaining: float = strawberry.field(description="Points that are available now.")
+    per_minute: float = strawberry.field(description="Points that are refilled per minute.")
+    reset_at: datetime = strawberry.field(
+        description="Time at which the limit is available in full, if no points are spent until then."
+    )
 
 
-async def look(context: Context) -> RateLimit | None:
+async def current_rate_limit(context: Context) -> RateLimit | None:
+    """The rate limit of the caller; None if it has none."""
     level = await context.meter.look(context.caller)
     if level is None:
         return None

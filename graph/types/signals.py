@@ -1,3 +1,5 @@
+"""The Signal type and its filter."""
+
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,20 +23,28 @@ if TYPE_CHECKING:
     from graph.types.strategies import Strategy
 
 
-@strawberry.enum(description="What a signal advises.")
+@strawberry.enum(description="Advice of a signal.")
 class SignalType(Enum):
     BUY = strawberry.enum_value("BUY", description="Buy the coin.")
     SELL = strawberry.enum_value("SELL", description="Sell the coin.")
-    HOLD = strawberry.enum_value("HOLD", description="Do nothing.")
+    HOLD = strawberry.enum_value("HOLD", description="Neither buy nor sell.")
 
 
-@strawberry.input(description="Narrows signals: a signal must meet everything that is given.")
+@strawberry.input(description="Conditions on signals. A signal must meet all that are set.")
 class SignalFilter:
-    symbol: str | None = strawberry.field(default=None, description="Of the coin with this symbol, in any case.")
-    types: list[SignalType] | None = strawberry.field(default=None, description="Of one of these types.")
-    strategy_id: strawberry.ID | None = strawberry.field(default=None, description="Of this strategy.")
-    min_confidence: float | None = strawberry.field(default=None, description="At least this confident: 0 to 1.")
-    timestamp: TimeRange | None = strawberry.field(default=None, description="Given within this range.")
+    symbol: str | None = strawberry.field(
+        default=None, description="Only signals for the coin with this symbol, such as BTC; case does not matter."
+    )
+    types: list[SignalType] | None = strawberry.field(default=None, description="Only signals of these types.")
+    strategy_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Only signals of the strategy with this global id."
+    )
+    min_confidence: float | None = strawberry.field(
+        default=None, description="Only signals with at least this confidence, 0 to 1."
+    )
+    timestamp: TimeRange | None = strawberry.field(
+        default=None, description="Only signals whose timestamp is in this range."
+    )
 
     def criteria(self) -> dict[str, Any]:
         return {
@@ -47,40 +57,42 @@ class SignalFilter:
 
 
 SignalFilterArgument = Annotated[
-    SignalFilter | None, strawberry.argument(name="filter", description="Only the signals that meet it.")
+    SignalFilter | None, strawberry.argument(name="filter", description="Only signals that meet these conditions.")
 ]
 
 
 @strawberry.type(description="Advice to buy, sell or hold a coin.", directives=kept_private(Tier.MEDIUM))
 class Signal(Node):
-    type: SignalType = strawberry.field(description="What it advises.")
-    confidence: float | None = strawberry.field(description="How sure it is: 0 to 1.")
-    timestamp: datetime = strawberry.field(description="When it was given.")
-    extra: JSON | None = strawberry.field(description="What its maker noted beside it.")
-    created_at: datetime = strawberry.field(description="When it was recorded.")
-
-    @relation(
-        Annotated["Cryptocurrency", strawberry.lazy("graph.types.cryptocurrencies")], "The coin that it is about."
+    type: SignalType = strawberry.field(description="The advice.")
+    confidence: float | None = strawberry.field(description="Confidence of the signal, 0 to 1; null: not set.")
+    timestamp: datetime = strawberry.field(description="Time at which the signal was given.")
+    extra: JSON | None = strawberry.field(
+        description="Further data about the signal: an object with any fields; null: none."
     )
+    created_at: datetime = strawberry.field(description="Time at which the signal was stored.")
+
+    @relation(Annotated["Cryptocurrency", strawberry.lazy("graph.types.cryptocurrencies")], "Coin of the signal.")
     def cryptocurrency(self: Row) -> Rows:
         return cryptocurrencies.by_id(self.cryptocurrency_id)
 
     @relation(
-        Annotated["Strategy", strawberry.lazy("graph.types.strategies")] | None, "The strategy that gave it, if any."
+        Annotated["Strategy", strawberry.lazy("graph.types.strategies")] | None,
+        "Strategy that gave the signal; null if there is none or the viewer may not see it.",
     )
     def strategy(self: Row, info: Info) -> Rows:
         return strategies.by_id(info.context.viewer, self.strategy_id)
 
-    @relation(Annotated["Model", strawberry.lazy("graph.types.models")] | None, "The model behind it, if any.")
+    @relation(Annotated["Model", strawberry.lazy("graph.types.models")] | None, "Model behind the signal, if any.")
     def model(self: Row) -> Rows:
         return models.by_id(self.model_id)
 
     @relation(
-        Annotated["Prediction", strawberry.lazy("graph.types.predictions")] | None, "The prediction behind it, if any."
+        Annotated["Prediction", strawberry.lazy("graph.types.predictions")] | None,
+        "Prediction behind the signal, if any.",
     )
     def prediction(self: Row) -> Rows:
         return predictions.by_id(self.prediction_id)
 
-    @connection(Trade, "Trades that follow this signal, newest first.")
+    @connection(Trade, "Trades based on this signal that the viewer may see, newest first.")
     def trades(self: Row, info: Info) -> Listing:
         return trades.listing(info.context.viewer, signal_id=self.id)

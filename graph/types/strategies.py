@@ -1,3 +1,5 @@
+"""The Strategy type."""
+
 from datetime import datetime
 
 import strawberry
@@ -15,20 +17,20 @@ from graph.types.trades import Trade, TradeFilterArgument
 
 
 @strawberry.type(
-    description="A way of turning predictions into signals and trades.", directives=kept_private(Tier.MEDIUM)
+    description="A set of rules that turns predictions into signals and trades.", directives=kept_private(Tier.MEDIUM)
 )
 class Strategy(Node):
-    name: str = strawberry.field(description="Its name.")
-    description: str | None = strawberry.field(description="What it does, in words.")
-    parameters: JSON = strawberry.field(description="What it was set to.")
-    is_active: bool = strawberry.field(description="Whether it gives signals now.")
-    created_at: datetime = strawberry.field(description="When it was created.")
-    updated_at: datetime = strawberry.field(description="When it last changed.")
+    name: str = strawberry.field(description="Name, unique among the strategies of its user.")
+    description: str | None = strawberry.field(description="Description for people; null: not set.")
+    parameters: JSON = strawberry.field(description="Settings of the strategy: an object with any fields.")
+    is_active: bool = strawberry.field(description="Whether the strategy is in use.")
+    created_at: datetime = strawberry.field(description="Time at which the strategy was created.")
+    updated_at: datetime = strawberry.field(description="Time of the last change of the strategy.")
 
-    @connection(Signal, "Signals that it gave, newest first.")
+    @connection(Signal, "Signals of this strategy, newest first.")
     def signals(self: Row, info: Info, filter_: SignalFilterArgument = None) -> Listing:
         return signals.listing(info.context.viewer, of_strategy=self.id, **criteria_of(filter_))
 
-    @connection(Trade, "Trades that follow its signals, newest first.")
+    @connection(Trade, "Trades based on signals of this strategy, newest first.")
     def trades(self: Row, info: Info, filter_: TradeFilterArgument = None) -> Listing:
         return trades.listing(info.context.viewer, of_strategy=self.id, **criteria_of(filter_))

@@ -1,17 +1,20 @@
+"""The interface of all payloads of mutations, with the validation errors of the input."""
+
 import strawberry
 
 
-@strawberry.type(description="Something about the input that whoever sent it can mend. Nothing was written.")
+@strawberry.type(description="A validation error of the input. The mutation has written nothing.")
 class UserError:
     field: list[str] = strawberry.field(
-        description='The path of what is wrong, such as ["input", "name"]; numbers count the items of a list from 0.'
+        description='Path of the invalid value, such as ["input", "name"] or ["input", "candles", "0", "high"]. '
+        "Indexes of lists start at 0."
     )
-    message: str = strawberry.field(description="What is wrong with it, in words.")
-    code: str = strawberry.field(description="The same, for programs: it stays as it is.")
+    message: str = strawberry.field(description="Message for people. It may change between versions.")
+    code: str = strawberry.field(description="Stable code for programs, such as NOT_FOUND or OUT_OF_RANGE.")
 
 
-@strawberry.interface(description="What became of a mutation.")
+@strawberry.interface(description="Result of a mutation.")
 class Payload:
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What is to be mended; empty if all went well."
+        default_factory=list, description="Validation errors of the input; empty if the mutation succeeded."
     )

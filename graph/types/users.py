@@ -1,3 +1,5 @@
+"""The User type."""
+
 from datetime import datetime
 
 import strawberry
@@ -16,39 +18,41 @@ from graph.types.strategies import Strategy
 from graph.types.trades import Trade, TradeFilterArgument
 
 
-@strawberry.type(description="Somebody who may sign in.", directives=kept_private(Tier.MEDIUM))
+@strawberry.type(description="An account of this server.", directives=kept_private(Tier.MEDIUM))
 class User(Node):
-    username: str = strawberry.field(description="The name to sign in with.")
-    email: str | None = strawberry.field(description="Where to write to.")
-    is_active: bool = strawberry.field(description="False for somebody who may not sign in any more.")
-    is_admin: bool = strawberry.field(description="Whether they may see and change what belongs to others.")
-    created_at: datetime = strawberry.field(description="When they were added.")
+    username: str = strawberry.field(description="User name, with which the user signs in.")
+    email: str | None = strawberry.field(description="Email address; null: not set.")
+    is_active: bool = strawberry.field(description="false: the account is disabled and cannot sign in.")
+    is_admin: bool = strawberry.field(
+        description="Whether the user may have the scope ADMIN, and so read and change the data of other users."
+    )
+    created_at: datetime = strawberry.field(description="Time at which the account was created.")
 
-    @connection(Strategy, "Their strategies, in the order in which they were created.")
+    @connection(Strategy, "Strategies of the user, in the order of their creation.")
     def strategies(self: Row, info: Info) -> Listing:
         return strategies.listing(info.context.viewer, of_user=self.id)
 
-    @connection(Signal, "Their signals.")
+    @connection(Signal, "Signals of the user.")
     def signals(
         self: Row, info: Info, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         newest_first, criteria = is_newest_first(order_by), criteria_of(filter_)
         return signals.listing(info.context.viewer, of_user=self.id, newest_first=newest_first, **criteria)
 
-    @connection(Trade, "Their trades.")
+    @connection(Trade, "Trades of the user.")
     def trades(
         self: Row, info: Info, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         newest_first, criteria = is_newest_first(order_by), criteria_of(filter_)
         return trades.listing(info.context.viewer, of_user=self.id, newest_first=newest_first, **criteria)
 
-    @connection(Alert, "Alerts for them, and those for everyone.")
+    @connection(Alert, "Alerts for this user, and alerts for all users.")
     def alerts(
         self: Row, info: Info, filter_: AlertFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         newest_first, criteria = is_newest_first(order_by), criteria_of(filter_)
         return alerts.listing(info.context.viewer, of_user=self.id, newest_first=newest_first, **criteria)
 
-    @connection(ApiKey, "Their API keys, revoked ones too, in the order in which they were made.")
+    @connection(ApiKey, "API keys of the user, including expired and revoked ones, in the order of their creation.")
     def api_keys(self: Row, info: Info) -> Listing:
         return api_keys.listing(info.context.viewer, of_user=self.id)

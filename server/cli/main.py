@@ -15,7 +15,7 @@ from db.engine import Database
 from db.errors import DatabaseError
 from db.settle import settle as settle_predictions
 from db.writes.validation import ValidationError
-from graph.identity.passwords import UnfitPassword
+from graph.identity.passwords import InvalidPassword
 from graph.persisted import AllowListError
 from graph.schema import create_schema
 from graph.types.candles import Interval
@@ -49,7 +49,7 @@ EXPECTED = (
     ImportRejected,
     SettingsError,
     ValidationError,
-    UnfitPassword,
+    InvalidPassword,
     WarmingError,
 )
 

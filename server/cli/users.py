@@ -123,7 +123,7 @@ def _sessions(ended: int | None) -> str:
 
 
 def _password(*, from_stdin: bool) -> str:
-    """A password that somebody may choose. Raises UnfitPassword or CommandError.
+    """A password that somebody may choose. Raises InvalidPassword or CommandError.
 
     It is never an argument: everyone on a machine may see those, and a shell keeps them.
     """

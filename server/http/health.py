@@ -13,7 +13,7 @@ from strawberry.types import get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from graph.context import Context
-from graph.types.health import HealthStatus, look
+from graph.types.health import HealthStatus, probe_health
 from server.overload.draining import is_draining
 
 
@@ -52,13 +52,13 @@ def detail_routes(context: Context) -> list[Route]:
     """What tells of the insides."""
 
     async def database(_: Request) -> Response:
-        return _respond((await look(context)).database)
+        return _respond((await probe_health(context)).database)
 
     async def cache(_: Request) -> Response:
-        return _respond((await look(context)).cache)
+        return _respond((await probe_health(context)).cache)
 
     async def detailed(_: Request) -> Response:
-        return _respond(await look(context))
+        return _respond(await probe_health(context))
 
     return [
         Route("/health/db", database),

@@ -13,7 +13,7 @@ from cache.tiers import Tier
 from db.engine import Database, driver_url
 from db.models import Candle, Cryptocurrency, Model, Prediction
 from graph.types import health as types
-from graph.types.health import look
+from graph.types.health import probe_health
 from server import app
 from tests.application import Client, context_of, serving
 
@@ -119,7 +119,7 @@ async def until_listening(client: Client) -> None:
 async def test_counts_end_where_int_ends(demo_url: URL) -> None:
     database, cache = Database(demo_url, pool_size=1), AnswerCache()
     cache.stats[Tier.SHORT] = TierStats(memory_hits=2**31, redis_hits=2**31, misses=2**32)
-    report = await look(context_of(database, cache))
+    report = await probe_health(context_of(database, cache))
     await database.close()
     short = report.cache.tiers[0]
     assert (short.hits, short.misses) == (2**31 - 1, 2**31 - 1)
@@ -132,15 +132,15 @@ async def test_a_cache_that_hears_no_changes_is_degraded(demo_url: URL, monkeypa
     monkeypatch.setattr(app, "listen", hear_nothing)
     async with serving(demo_url) as client:
         assert (await health(client))["cache"]["status"] == "HEALTHY"
-        monkeypatch.setattr(types, "HEARD_WITHIN_SECONDS", 0)
+        monkeypatch.setattr(types, "LISTEN_GRACE_SECONDS", 0)
         report = await health(client)
         assert (await client.data(CACHE))["health"]["cache"]["listening"] is False
     assert report["status"] == report["cache"]["status"] == "DEGRADED"
-    assert report["cache"]["message"] == "Changes are not heard: nothing is served from the cache."
+    assert report["cache"]["message"] == "Changes of the data are not received: no cached answers are served."
 
 
 async def test_a_cache_that_is_off_need_not_listen(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(types, "HEARD_WITHIN_SECONDS", 0)
+    monkeypatch.setattr(types, "LISTEN_GRACE_SECONDS", 0)
     async with serving(demo_url, cache_enabled=False) as client:
         assert (await health(client))["status"] == "HEALTHY"
         cache = (await client.data(CACHE))["health"]["cache"]

@@ -1,4 +1,4 @@
-"""Access tokens: only what we signed, for ourselves, not long ago, is believed."""
+"""Access tokens: only unexpired tokens with our signature, issuer and audience are accepted."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ CLAIMS = jwt.decode(TOKENS.issue(7, SESSION), options={"verify_signature": False
 
 
 def key() -> tuple[str, bytes]:
-    """The key that signs: a test signs what it likes with it."""
+    """The signing key, with which tests sign other claims."""
     return next(iter(TOKENS._keys.items()))
 
 
@@ -37,21 +37,21 @@ def encoded(part: object) -> str:
 
 
 def reason(token: str, tokens: AccessTokens = TOKENS) -> str:
-    with pytest.raises(InvalidToken) as refused:
+    with pytest.raises(InvalidToken) as rejected:
         tokens.read(token)
-    assert refused.value.__cause__ is None
-    return refused.value.reason
+    assert rejected.value.__cause__ is None
+    return rejected.value.reason
 
 
-def test_a_token_tells_who_and_until_when() -> None:
+def test_a_token_contains_its_user_session_and_expiry() -> None:
     for _ in range(2):
         claims = TOKENS.read(TOKENS.issue(7, SESSION))
         assert (claims.user_id, claims.session_id) == (7, SESSION)
         assert abs(claims.expires_at - datetime.now(UTC) - timedelta(seconds=600)) < timedelta(seconds=3)
-    assert TOKENS.read(signed(CLAIMS)).user_id == 7, "what the tests below sign is good until they change it"
+    assert TOKENS.read(signed(CLAIMS)).user_id == 7, "the claims of the tests below are valid before they change them"
 
 
-def test_its_header_tells_the_key_and_not_the_secret() -> None:
+def test_the_header_identifies_the_key_and_does_not_reveal_the_secret() -> None:
     header = jwt.get_unverified_header(TOKENS.issue(7, SESSION))
     assert header.keys() == {"alg", "kid", "typ"}
     assert len(header["kid"]) == 8
@@ -60,7 +60,7 @@ def test_its_header_tells_the_key_and_not_the_secret() -> None:
         jwt.decode(TOKENS.issue(7, SESSION), SECRET, ["HS256"], audience="candlegraph")
 
 
-def test_secrets_are_replaced_one_after_the_other() -> None:
+def test_secrets_can_be_rotated() -> None:
     both = AccessTokens([OTHER, SECRET])
     assert both.read(TOKENS.issue(7, SESSION)).user_id == 7
     assert reason(both.issue(7, SESSION)) == "invalid"
@@ -70,7 +70,7 @@ def test_secrets_are_replaced_one_after_the_other() -> None:
         AccessTokens([])
 
 
-def test_a_token_expires_even_if_it_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_in_the_cache_of_verified_tokens_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reason(AccessTokens([SECRET], lifetime_seconds=-LEEWAY_SECONDS - 1).issue(7, SESSION)) == "expired"
     token = TOKENS.issue(7, SESSION)
     assert TOKENS.read(token)
@@ -82,7 +82,7 @@ def test_a_token_expires_even_if_it_was_read_before(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "sid", "iat", "exp"])
-def test_every_claim_is_needed(claim: str) -> None:
+def test_every_claim_is_required(claim: str) -> None:
     assert reason(signed({name: value for name, value in CLAIMS.items() if name != claim})) == "invalid"
     assert reason(signed(CLAIMS | {claim: None})) == "invalid"
 
@@ -111,11 +111,11 @@ def test_every_claim_is_needed(claim: str) -> None:
     ],
     ids=" ".join,
 )
-def test_claims_that_we_would_not_make(claims: dict[str, Any]) -> None:
+def test_claims_that_this_server_does_not_issue_are_rejected(claims: dict[str, Any]) -> None:
     assert reason(signed(CLAIMS | claims)) == "invalid"
 
 
-def test_other_algorithms_are_refused() -> None:
+def test_other_algorithms_are_rejected() -> None:
     _, secret = key()
     _, payload, signature = signed(CLAIMS).split(".")
     for algorithm in ("none", "None", "NONE", "", "RS256", "ES256", "HS384", None, 5, ["HS256"]):
@@ -123,26 +123,26 @@ def test_other_algorithms_are_refused() -> None:
         for end in ("", signature):
             assert reason(f"{forged}.{payload}.{end}") == "invalid"
     for algorithm in ("HS384", "HS512"):
-        # Longer keys than ours are asked for.
+        # PyJWT warns that these algorithms need longer keys.
         with pytest.warns(jwt.InsecureKeyLengthWarning):
             token = jwt.encode(CLAIMS, secret, algorithm, {"kid": key()[0]})
         assert reason(token) == "invalid"
 
 
 @pytest.mark.parametrize("kid", ["00000000", "", None, 5, [], {}, "../../dev/null"], ids=str)
-def test_other_keys_are_refused(kid: object) -> None:
+def test_other_keys_are_rejected(kid: object) -> None:
     _, payload, signature = signed(CLAIMS).split(".")
     assert reason(f"{encoded({'alg': 'HS256', 'kid': kid})}.{payload}.{signature}") == "invalid"
     assert reason(f"{encoded({'alg': 'HS256'})}.{payload}.{signature}") == "invalid"
 
 
-def test_headers_that_ask_for_more_are_refused() -> None:
+def test_critical_header_extensions_are_rejected() -> None:
     assert reason(signed(CLAIMS, crit=["exp"])) == "invalid"
     header = encoded({"alg": "HS256", "kid": key()[0], "b64": False, "crit": ["b64"]})
     assert reason(f"{header}..{signed(CLAIMS).split('.')[2]}") == "invalid"
 
 
-def test_no_character_may_be_changed() -> None:
+def test_a_changed_character_makes_a_token_invalid() -> None:
     token = signed(CLAIMS)
     for place, character in enumerate(token):
         for other in {"A", "B", "", "=", ".", "é", "\ud800", "\0"} - {character}:
@@ -150,7 +150,7 @@ def test_no_character_may_be_changed() -> None:
     assert reason(f"{token}=") == "invalid"
 
 
-def test_what_is_no_token() -> None:
+def test_malformed_tokens_are_rejected() -> None:
     nested = base64.urlsafe_b64encode(b'{"alg":' * 100 + b"[" * 600).decode().rstrip("=")
     for text in (
         "",
@@ -174,11 +174,11 @@ def test_long_tokens_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.text(max_size=40) | st.lists(st.binary(max_size=60), max_size=4))
-def test_anything_else_is_refused(made: str | list[bytes]) -> None:
+def test_random_texts_are_rejected(made: str | list[bytes]) -> None:
     parts = [base64.urlsafe_b64encode(part).decode().rstrip("=") for part in made] if isinstance(made, list) else [made]
     assert reason(".".join(parts)) == "invalid"
 
 
-def test_a_session_is_told_as_it_is() -> None:
+def test_large_user_ids_and_small_session_ids_are_preserved() -> None:
     session = UUID(int=1)
     assert TOKENS.read(TOKENS.issue(2**63 - 1, session)).session_id == session

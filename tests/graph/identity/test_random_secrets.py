@@ -1,4 +1,4 @@
-"""API keys and refresh tokens: random, of one shape, and not shown by accident."""
+"""API keys and refresh tokens: random, of a fixed format, and hidden in reprs."""
 
 import math
 import re
@@ -15,15 +15,15 @@ from graph.identity.refresh_tokens import RefreshToken
 
 
 def test_secrets_are_256_random_bits() -> None:
-    made = [new_secret() for _ in range(200)]
-    assert len(set(made)) == 200
-    letters = set("".join(made))
+    secrets = [new_secret() for _ in range(200)]
+    assert len(set(secrets)) == 200
+    letters = set("".join(secrets))
     assert len(letters) == 62
     assert SECRET_LENGTH * math.log2(len(letters)) >= 256
-    assert all(re.fullmatch(r"[0-9A-Za-z]{43}", secret) for secret in made)
+    assert all(re.fullmatch(r"[0-9A-Za-z]{43}", secret) for secret in secrets)
 
 
-def test_a_key_is_found_by_its_hash_and_told_by_its_prefix() -> None:
+def test_a_key_has_a_hash_and_a_prefix() -> None:
     key, other = ApiKey.new(), ApiKey.new()
     assert key.text.startswith(f"cg_{key.prefix}_")
     assert len(key.prefix) == PREFIX_LENGTH
@@ -36,7 +36,7 @@ def test_a_key_is_found_by_its_hash_and_told_by_its_prefix() -> None:
     assert key.text not in repr(key)
 
 
-def test_a_refresh_token_names_its_session() -> None:
+def test_a_refresh_token_contains_its_session() -> None:
     secret, session = new_secret(), uuid4()
     token = RefreshToken(session, secret)
     assert token.text == f"cgr_{session.hex}_{secret}"
@@ -46,19 +46,19 @@ def test_a_refresh_token_names_its_session() -> None:
 
 
 @pytest.mark.parametrize("change", ["{}x", "x{}", " {}", "{}\n", "{}" * 1000])
-def test_what_is_malformed_is_nothing(change: str) -> None:
+def test_malformed_texts_are_not_parsed(change: str) -> None:
     assert ApiKey.parse(change.format(*[ApiKey.new().text] * 1000)) is None
     assert RefreshToken.parse(change.format(*[RefreshToken(UUID(int=7), new_secret()).text] * 1000)) is None
 
 
 @given(st.text(max_size=70) | st.from_regex(r"cgr?_[0-9a-zA-Zéà]{10,34}_[0-9A-Za-z٣]{42,44}", fullmatch=True))
-def test_no_text_is_an_error(text: str) -> None:
+def test_parsing_raises_no_error(text: str) -> None:
     key, token = ApiKey.parse(text), RefreshToken.parse(text)
     assert key is None or len(key.hash) == 32
     assert token is None or len(token.hash) == 32
 
 
-def test_keys_and_tokens_are_told_apart() -> None:
+def test_keys_and_tokens_are_not_confused() -> None:
     key, token = ApiKey.new().text, RefreshToken(uuid4(), new_secret()).text
     assert ApiKey.parse(token) is None
     assert RefreshToken.parse(key) is None

@@ -1,4 +1,4 @@
-"""People who write to a database of their own that has the demo data."""
+"""Clients of an application with a database of its own: signed in, and anonymous in open mode."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from tests.graph.mutations.people import People, Person, people
 
 @pytest.fixture
 async def all_(database_url: URL) -> AsyncIterator[People]:
-    """Where people must sign in."""
+    """Clients of a server that requires authentication."""
     async with people(database_url) as found:
         yield found
 
@@ -21,7 +21,7 @@ def ann(all_: People) -> Person:
 
 
 @pytest.fixture
-async def anybody(database_url: URL) -> AsyncIterator[Person]:
-    """Somebody who did not sign in, where nobody has to."""
+async def anonymous(database_url: URL) -> AsyncIterator[Person]:
+    """A client without credentials, of a server in open mode."""
     async with people(database_url, auth_mode="open", secret_key=None) as found:
         yield found.anonymous

@@ -1,4 +1,4 @@
-"""Who writes in these tests: an application that people must sign in to, and clients of it, one a person."""
+"""The application of these tests, which requires authentication, and its clients, one for each user."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,17 +14,17 @@ from db.writes import api_keys, users
 from graph.identity.api_keys import ApiKey
 from tests.application import Client, application, in_one_piece
 
-SECRET = "a secret of these tests, which is long enough"
-REQUIRED: dict[str, Any] = {"auth_mode": "required", "secret_key": SECRET}
+SECRET_KEY = "a secret of these tests, which is long enough"
+REQUIRED: dict[str, Any] = {"auth_mode": "required", "secret_key": SECRET_KEY}
 
 
 class Person(Client):
-    """A client with the API key of a user. errors() is what a mutation says is to be mended."""
+    """A client with the API key of a user."""
 
     user_id: int
 
     async def errors(self, mutation: str, **variables: Any) -> list[tuple[str, str]]:
-        """Of the one root field: the path below input, with dots, and the code."""
+        """The userErrors of a mutation with one root field: the path below input, joined by dots, and the code."""
         found = await self.data(mutation, **variables)
         (payload,) = found.values()
         assert all(error["field"][0] == "input" and error["message"] for error in payload["userErrors"])
@@ -32,7 +32,7 @@ class Person(Client):
 
 
 class People(NamedTuple):
-    """ann, bob and admin may write; reader has a key of ann's that reads alone; nobody signed in as anonymous."""
+    """ann, bob and admin have keys that write; reader has a key of ann with the scope READ; anonymous has no key."""
 
     ann: Person
     bob: Person
@@ -45,15 +45,15 @@ class People(NamedTuple):
 
 @asynccontextmanager
 async def people(url: URL, **settings: Any) -> AsyncIterator[People]:
-    """They, and the coins BTC, of hours, and ETH, of days. By default, people must sign in."""
+    """The clients, and the coins BTC (H1) and ETH (D1). By default, the server requires authentication."""
     database = Database(url, pool_size=3)
     app = application(url, **{**REQUIRED, **settings})
     async with database.transaction() as connection:
-        made = await _made(connection)
+        keys = await _create_users(connection)
     try:
         async with LifespanManager(app):
             yield People(
-                **{name: person(app, key, id_) for name, (id_, key) in made.items()}, database=database, app=app
+                **{name: person(app, key, id_) for name, (id_, key) in keys.items()}, database=database, app=app
             )
     finally:
         assert database.pool_in_use == 0
@@ -79,16 +79,17 @@ async def key_of(connection: Connection, user_id: int, scope: str, **values: Any
     return new.text
 
 
-async def _made(connection: Connection) -> dict[str, tuple[int, str | None]]:
+async def _create_users(connection: Connection) -> dict[str, tuple[int, str | None]]:
+    """The id and API key of each client, by its name."""
     await connection.execute(text(COINS))
-    made: dict[str, tuple[int, str | None]] = {"anonymous": (0, None)}
+    keys: dict[str, tuple[int, str | None]] = {"anonymous": (0, None)}
     for name in ("ann", "bob", "admin"):
         is_admin = name == "admin"
         id_ = await users.create(connection, username=name, password_hash=users.NO_PASSWORD, is_admin=is_admin)
-        made[name] = id_, await key_of(connection, id_, "ADMIN" if is_admin else "WRITE")
-    ann, _ = made["ann"]
-    made["reader"] = ann, await key_of(connection, ann, "READ")
-    return made
+        keys[name] = id_, await key_of(connection, id_, "ADMIN" if is_admin else "WRITE")
+    ann, _ = keys["ann"]
+    keys["reader"] = ann, await key_of(connection, ann, "READ")
+    return keys
 
 
 COINS = (

@@ -37,9 +37,9 @@ async def recorded(person: Person, *candles: dict[str, Any], **values: Any) -> t
     return tuple(payload[name] for name in COUNTS)
 
 
-async def test_candles_are_inserted_updated_or_left_as_they_are(ann: Person) -> None:
+async def test_candles_are_inserted_updated_or_unchanged(ann: Person) -> None:
     assert await recorded(ann, candle(2), candle(0), candle(1, marketCap=7.0)) == (3, 0, 0, 0)
-    # Without a market cap, the stored one stays.
+    # Without a market cap, the stored one is kept.
     assert await recorded(ann, candle(0), candle(1), candle(2, 2.5), candle(3), interval="H1") == (1, 1, 2, 0)
     found = await ann.data('{ cryptocurrency(symbol: "BTC") { candles { close marketCap source } } }')
     candles = [(one["close"], one["marketCap"], one["source"]) for one in found["cryptocurrency"]["candles"]]
@@ -47,7 +47,7 @@ async def test_candles_are_inserted_updated_or_left_as_they_are(ann: Person) -> 
     assert await recorded(ann, candle(0), source="other") == (0, 1, 0, 0)
 
 
-async def test_longer_candles_have_seen_them_at_once(ann: Person) -> None:
+async def test_aggregated_candles_contain_recorded_candles_at_once(ann: Person) -> None:
     read = '{ cryptocurrency(symbol: "BTC") { latest { close } candles(interval: D1) { high volume close } } }'
     for close in (2.0, 4.0, 3.5):
         await recorded(ann, candle(0, 9.0), candle(23, close))
@@ -55,17 +55,17 @@ async def test_longer_candles_have_seen_them_at_once(ann: Person) -> None:
         assert coin == {"latest": {"close": close}, "candles": [{"high": 9.0, "volume": 10.0, "close": close}]}
 
 
-async def test_predictions_that_they_decide_are_settled(ann: Person) -> None:
-    one = {
+async def test_recorded_candles_settle_predictions(ann: Person) -> None:
+    prediction = {
         "symbol": "BTC",
         "predictedAt": START.isoformat(),
         "targetAt": (START + timedelta(hours=2)).isoformat(),
         "predictedPrice": 3.0,
     }
-    assert (await ann.data(PREDICT, input={"modelName": "m", "modelVersion": "1", "predictions": [one]}))[
+    assert (await ann.data(PREDICT, input={"modelName": "m", "modelVersion": "1", "predictions": [prediction]}))[
         "recordPredictions"
     ]["settled"] == 0
-    # All or none: what fails settles nothing.
+    # A rejected mutation settles no prediction.
     errors = await ann.errors(RECORD, input={"symbol": "BTC", "candles": [candle(1), candle(2, high=0.5)]})
     assert [field for field, _ in errors] == ["candles.1.high"]
     assert (await ann.data(ACTUAL))["predictions"]["nodes"][0]["actual"] is None
@@ -79,7 +79,7 @@ async def test_predictions_that_they_decide_are_settled(ann: Person) -> None:
 
 HUGE = {"open": 1e308, "high": 1e308, "low": 1e308, "close": 1e308, "volume": 1e308, "marketCap": 1e308}
 FUTURE = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT00:00:00Z")
-REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+INVALID: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"symbol": "NONE"}, [("symbol", "NOT_FOUND")]),
     ({"interval": "D1"}, [("interval", "WRONG_INTERVAL")]),
     ({"source": " "}, [("source", "INVALID_TEXT")]),
@@ -99,10 +99,10 @@ REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-async def test_what_can_be_mended_is_told_and_nothing_is_written(all_: People) -> None:
-    for values, errors in REFUSED:
-        given = {"symbol": "BTC", "candles": [candle(0)], **values}
-        assert await all_.ann.errors(RECORD, input=given) == errors, values
+async def test_invalid_inputs_are_rejected_and_nothing_is_written(all_: People) -> None:
+    for values, errors in INVALID:
+        input_ = {"symbol": "BTC", "candles": [candle(0)], **values}
+        assert await all_.ann.errors(RECORD, input=input_) == errors, values
     for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         error = await person.error(RECORD, input={"symbol": "BTC", "candles": [candle(0)]})
         assert error["extensions"]["code"] == code
@@ -111,20 +111,20 @@ async def test_what_can_be_mended_is_told_and_nothing_is_written(all_: People) -
     }
 
 
-async def test_extremes_are_taken_and_shown(ann: Person) -> None:
+async def test_extreme_values_are_stored_and_returned(ann: Person) -> None:
     first = candle(0, openTime="0001-01-01T01:00:00Z", **HUGE)
     assert await recorded(ann, first, candle(0, **HUGE), candle(1)) == (3, 0, 0, 0)
     latest = (await ann.data('{ cryptocurrency(symbol: "BTC") { latest { close } } }'))["cryptocurrency"]["latest"]
     assert latest == {"close": 2.0}
 
 
-async def test_no_more_than_a_hundred_problems_are_told(ann: Person) -> None:
+async def test_at_most_100_errors_are_returned(ann: Person) -> None:
     wrong = [candle(hour, high=0.5) for hour in range(500)]
     errors = await ann.errors(RECORD, input={"symbol": "BTC", "candles": wrong})
     assert len(errors) == 100
 
 
-async def test_ten_thousand_are_recorded_at_once(all_: People) -> None:
+async def test_10_000_candles_are_recorded_in_one_mutation(all_: People) -> None:
     opened = START - timedelta(hours=10_001)
     many = [
         {
@@ -135,18 +135,19 @@ async def test_ten_thousand_are_recorded_at_once(all_: People) -> None:
         }
         for hour in range(10_001)
     ]
-    given = {"symbol": "BTC", "candles": many, "idempotencyKey": "k"}
-    assert await all_.ann.errors(RECORD, input=given) == [("candles", "TOO_MANY_CANDLES")]
-    given["candles"] = many[:10_000]
+    input_ = {"symbol": "BTC", "candles": many, "idempotencyKey": "k"}
+    assert await all_.ann.errors(RECORD, input=input_) == [("candles", "TOO_MANY_CANDLES")]
+    input_["candles"] = many[:10_000]
     for _ in range(2):
-        payload = (await all_.ann.data(RECORD, input=given))["recordCandles"]
+        payload = (await all_.ann.data(RECORD, input=input_))["recordCandles"]
         assert [payload[name] for name in COUNTS] == [10_000, 0, 0, 0]
     started = time.process_time()
-    del given["idempotencyKey"]
-    payload = (await all_.ann.data(RECORD, input=given))["recordCandles"]
+    del input_["idempotencyKey"]
+    payload = (await all_.ann.data(RECORD, input=input_))["recordCandles"]
     assert [payload[name] for name in COUNTS] == [0, 0, 10_000, 0]
-    # While their input is read nobody else is answered: about 0.3 s, and as much for the client; machines are busy.
+    # Reading the input blocks the event loop for about 0.3 s, and the client takes as long. The limit is higher,
+    # because test machines are busy.
     assert time.process_time() - started < 2
-    # Whoever may not write may not send as much either.
-    response = await all_.reader.post("/graphql", json={"query": RECORD, "variables": {"input": given}})
+    # A caller without the scope WRITE has a lower limit on the size of the body.
+    response = await all_.reader.post("/graphql", json={"query": RECORD, "variables": {"input": input_}})
     assert response.status_code == 413

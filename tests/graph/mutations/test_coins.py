@@ -4,9 +4,9 @@ from typing import Any
 
 from tests.graph.mutations.people import People, Person
 
-SHOWN = "symbol name coinGeckoId isActive baseInterval latest { close } predictions(first: 1) { totalCount }"
+FIELDS = "symbol name coinGeckoId isActive baseInterval latest { close } predictions(first: 1) { totalCount }"
 ADD = f"""mutation($input: AddCryptocurrencyInput!) {{ addCryptocurrency(input: $input) {{
-  userErrors {{ field message code }} cryptocurrency {{ {SHOWN} }} }} }}"""
+  userErrors {{ field message code }} cryptocurrency {{ {FIELDS} }} }} }}"""
 UPDATE = ADD.replace("AddCrypto", "UpdateCrypto").replace("addCrypto", "updateCrypto")
 READ = '{ cryptocurrency(symbol: "ADA") { name coinGeckoId isActive } }'
 ADA: dict[str, Any] = {"symbol": "ada", "name": "Cardano", "baseInterval": "M5", "coinGeckoId": "cardano"}
@@ -30,11 +30,11 @@ async def test_a_coin_is_added_and_changed(ann: Person) -> None:
     assert payload["cryptocurrency"]["coinGeckoId"] is None
     assert await ann.errors(UPDATE, input={"symbol": "ADA", "isActive": False, "name": "A"}) == []
     assert (await ann.data(READ))["cryptocurrency"] == {"name": "A", "coinGeckoId": None, "isActive": False}
-    # To change nothing is no error.
+    # An input without changes is no error.
     assert await ann.errors(UPDATE, input={"symbol": "ADA"}) == []
 
 
-ADD_REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+INVALID_ADDS: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"symbol": ""}, [("symbol", "INVALID_TEXT")]),
     ({"symbol": "A B"}, [("symbol", "INVALID_TEXT")]),
     ({"symbol": "ß"}, [("symbol", "INVALID_TEXT")]),
@@ -45,7 +45,7 @@ ADD_REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"name": "n" * 101, "coinGeckoId": ""}, [("name", "INVALID_TEXT"), ("coinGeckoId", "INVALID_TEXT")]),
     ({"coinGeckoId": "taken"}, [("coinGeckoId", "ALREADY_EXISTS")]),
 ]
-UPDATE_REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+INVALID_UPDATES: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"symbol": "NONE", "name": "x"}, [("symbol", "NOT_FOUND")]),
     ({"symbol": "\0", "name": "x"}, [("symbol", "NOT_FOUND")]),
     ({"symbol": "ETH", "name": None, "isActive": None}, [("name", "INVALID_NULL"), ("isActive", "INVALID_NULL")]),
@@ -54,11 +54,11 @@ UPDATE_REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-async def test_what_can_be_mended_is_told_and_nothing_is_written(ann: Person) -> None:
+async def test_invalid_inputs_are_rejected_and_nothing_is_written(ann: Person) -> None:
     assert await ann.errors(UPDATE, input={"symbol": "BTC", "coinGeckoId": "taken"}) == []
-    for values, errors in ADD_REFUSED:
+    for values, errors in INVALID_ADDS:
         assert await ann.errors(ADD, input={**ADA, **values}) == errors, values
-    for values, errors in UPDATE_REFUSED:
+    for values, errors in INVALID_UPDATES:
         assert await ann.errors(UPDATE, input=values) == errors, values
     found = await ann.data("{ cryptocurrencies { nodes { symbol name coinGeckoId } } }")
     assert found["cryptocurrencies"]["nodes"] == [
@@ -67,7 +67,7 @@ async def test_what_can_be_mended_is_told_and_nothing_is_written(ann: Person) ->
     ]
 
 
-async def test_two_mutations_of_an_operation_are_done_in_order(ann: Person) -> None:
+async def test_mutations_of_one_operation_run_in_order(ann: Person) -> None:
     both = """mutation($a: AddCryptocurrencyInput!, $u: UpdateCryptocurrencyInput!) {
       add: addCryptocurrency(input: $a) { cryptocurrency { name } }
       rename: updateCryptocurrency(input: $u) { cryptocurrency { name } }
@@ -80,7 +80,7 @@ async def test_two_mutations_of_an_operation_are_done_in_order(ann: Person) -> N
     }
 
 
-async def test_who_may_not_write_changes_nothing(all_: People) -> None:
+async def test_callers_without_the_scope_write_change_nothing(all_: People) -> None:
     for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         assert (await person.error(ADD, input=ADA))["extensions"]["code"] == code
         assert (await person.error(UPDATE, input={"symbol": "BTC"}))["extensions"]["code"] == code

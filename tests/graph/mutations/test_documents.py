@@ -1,4 +1,4 @@
-"""Mutations by hash, from a list of trusted documents, and never by GET."""
+"""Mutations as persisted queries and trusted documents, and never by GET."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ HASH = hashlib.sha256(RECORD.encode()).hexdigest()
 EXTENSIONS = {"persistedQuery": {"version": 1, "sha256Hash": HASH}}
 
 
-async def test_a_mutation_may_come_by_its_hash(all_: People) -> None:
+async def test_a_mutation_can_be_sent_by_its_hash(all_: People) -> None:
     async def sent(**body: Any) -> Any:
         body |= {"variables": {"input": TRADE}, "extensions": EXTENSIONS}
         return (await all_.ann.post("/graphql", json=body)).json()
@@ -22,12 +22,12 @@ async def test_a_mutation_may_come_by_its_hash(all_: People) -> None:
     assert (await sent())["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
     ids = {(await sent(query=RECORD))["data"]["recordTrade"]["trade"]["id"]}
     ids |= {(await sent())["data"]["recordTrade"]["trade"]["id"] for _ in range(3)}
-    # Each was written: none was answered from a cache.
+    # Each request wrote a trade; no response came from a cache.
     assert len(ids) == 4
     assert (await all_.ann.data(COUNT))["trades"]["totalCount"] == 4
 
 
-async def test_a_mutation_is_not_sent_by_get(all_: People) -> None:
+async def test_a_mutation_by_get_is_rejected(all_: People) -> None:
     await all_.ann.post("/graphql", json={"query": RECORD, "variables": {"input": TRADE}, "extensions": EXTENSIONS})
     variables = json.dumps({"input": TRADE})
     for asked in ({"query": RECORD}, {"extensions": json.dumps(EXTENSIONS)}):
@@ -36,14 +36,14 @@ async def test_a_mutation_is_not_sent_by_get(all_: People) -> None:
     assert (await all_.ann.data(COUNT))["trades"]["totalCount"] == 1
 
 
-async def test_the_answer_to_a_mutation_is_not_kept(all_: People) -> None:
+async def test_the_response_to_a_mutation_is_not_cacheable(all_: People) -> None:
     for _ in range(2):
         response = await all_.ann.post("/graphql", json={"query": RECORD, "variables": {"input": TRADE}})
         assert response.headers["cache-control"] == "no-store"
         assert "etag" not in response.headers
 
 
-async def test_a_trusted_mutation_is_answered_and_no_other(database_url: URL, tmp_path: Path) -> None:
+async def test_only_trusted_mutations_are_executed(database_url: URL, tmp_path: Path) -> None:
     (tmp_path / "trades.graphql").write_text(RECORD)
     (tmp_path / "count.graphql").write_text(COUNT)
     async with people(database_url, trusted_documents=tmp_path) as all_:

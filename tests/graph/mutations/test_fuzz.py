@@ -1,4 +1,4 @@
-"""Input of any kind: each mutation writes it or says what is to be mended, and none is a fault of ours."""
+"""Random inputs: each mutation writes them or returns userErrors, and none causes an internal error."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = build_schema((ROOT / "schema.graphql").read_text())
 assert SCHEMA.mutation_type is not None
 MUTATIONS = SCHEMA.mutation_type.fields
-# Passwords take their time, and are fuzzed elsewhere.
+# Without login: passwords are slow to check, and fuzzed elsewhere.
 FUZZED = sorted(set(MUTATIONS) - {"login"})
 IDS = [
     "",
@@ -89,7 +89,7 @@ def values_of(type_: Any) -> st.SearchStrategy[Any]:
         return values_of(type_.of_type)
     if is_list_type(type_):
         items = values_of(type_.of_type)
-        # The same twice, too.
+        # Lists with a repeated item, too.
         return st.one_of(st.lists(items, max_size=3), items.map(lambda item: [item, item]))
     if is_enum_type(type_):
         return st.sampled_from(sorted(type_.values))
@@ -126,7 +126,7 @@ def all_(database_url: URL) -> Iterator[tuple[asyncio.Runner, People]]:
 
 
 async def seeded(all_: People) -> None:
-    """Of what the ids name, there is one each: its first row."""
+    """One row for each type of the ids: the first of its table."""
     for mutation, values in SEED:
         assert await all_.ann.errors(document(mutation, MUTATIONS[mutation]), i=values) == []
 
@@ -145,13 +145,13 @@ SEED: list[tuple[str, dict[str, Any]]] = [
     ("recordTrade", {"symbol": "BTC", "side": "BUY", "price": "1", "quantity": "1"}),
     ("createAlert", {"type": "SYSTEM", "message": "m"}),
 ]
-KEPT_OUT = {"PAYLOAD_TOO_LARGE", "BAD_USER_INPUT", "INVALID_TIME", "INVALID_DECIMAL"}
+REQUEST_ERRORS = {"PAYLOAD_TOO_LARGE", "BAD_USER_INPUT", "INVALID_TIME", "INVALID_DECIMAL"}
 
 
-def test_whatever_is_written_nothing_is_a_fault_of_ours(all_: tuple[asyncio.Runner, People]) -> None:
+def test_random_inputs_cause_no_internal_errors(all_: tuple[asyncio.Runner, People]) -> None:
     runner, everyone = all_
     runner.run(seeded(everyone))
-    outcomes = {"written": 0, "told": 0, "refused": 0}
+    outcomes = {"written": 0, "invalid": 0, "rejected": 0}
 
     @fuzzing
     @given(
@@ -163,16 +163,16 @@ def test_whatever_is_written_nothing_is_a_fault_of_ours(all_: tuple[asyncio.Runn
         name, values = sent
         answer = runner.run(everyone.ann.ask(document(name, MUTATIONS[name]), i=values))
         if "errors" in answer:
-            assert {error["extensions"]["code"] for error in answer["errors"]} <= KEPT_OUT, (sent, answer)
-            outcomes["refused"] += 1
+            assert {error["extensions"]["code"] for error in answer["errors"]} <= REQUEST_ERRORS, (sent, answer)
+            outcomes["rejected"] += 1
             return
         problems = answer["data"][name]["userErrors"]
         assert all(problem["field"][0] == "input" and problem["message"] and problem["code"] for problem in problems)
-        outcomes["told" if problems else "written"] += 1
+        outcomes["invalid" if problems else "written"] += 1
 
     fuzz()
     assert min(outcomes.values()) > 20, outcomes
-    # What was written can be read.
+    # All written rows can be read.
     for query in READS:
         assert "errors" not in runner.run(everyone.admin.ask(query)), query
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: what is sent again is written once, and answered alike."""
+"""Idempotency keys: a repeated request is written once and gets the same response."""
 
 import asyncio
 from typing import Any
@@ -9,8 +9,7 @@ from tests.graph.mutations.people import People, Person
 from tests.graph.mutations.test_alerts import CREATE as ALERT
 from tests.graph.mutations.test_alerts import MARK
 from tests.graph.mutations.test_predictions import RECORD as PREDICTIONS
-from tests.graph.mutations.test_predictions import given as of_model
-from tests.graph.mutations.test_predictions import prediction
+from tests.graph.mutations.test_predictions import prediction, predictions_input
 from tests.graph.mutations.test_trades import COUNT, RECORD, TRADE
 
 KEYED = {**TRADE, "idempotencyKey": "k"}
@@ -22,7 +21,7 @@ async def total(person: Person) -> int:
     return count
 
 
-async def test_the_same_again_is_answered_alike_and_written_once(ann: Person) -> None:
+async def test_a_repeated_request_is_written_once_and_gets_the_same_response(ann: Person) -> None:
     answers = [await ann.ask(RECORD, input=KEYED) for _ in range(3)]
     assert answers[0]["data"]["recordTrade"]["trade"]["id"]
     assert answers == [answers[0]] * 3
@@ -32,40 +31,40 @@ async def test_the_same_again_is_answered_alike_and_written_once(ann: Person) ->
     assert await total(ann) == 1
 
 
-async def test_where_nobody_signs_in_as_well(anybody: Person) -> None:
-    answers = await asyncio.gather(*(anybody.ask(RECORD, input=KEYED) for _ in range(4)))
+async def test_keys_work_for_anonymous_callers_in_open_mode(anonymous: Person) -> None:
+    answers = await asyncio.gather(*(anonymous.ask(RECORD, input=KEYED) for _ in range(4)))
     assert answers == [answers[0]] * 4
-    assert await total(anybody) == 1
+    assert await total(anonymous) == 1
 
 
-async def test_of_several_at_once_one_writes_and_all_are_answered_alike(all_: People) -> None:
+async def test_of_concurrent_requests_one_writes_and_all_get_the_same_response(all_: People) -> None:
     for key in "abc":
-        given = {**TRADE, "idempotencyKey": key, "timestamp": "now-1h"}
-        answers = await asyncio.gather(*(all_.ann.ask(RECORD, input=given) for _ in range(6)))
+        input_ = {**TRADE, "idempotencyKey": key, "timestamp": "now-1h"}
+        answers = await asyncio.gather(*(all_.ann.ask(RECORD, input=input_) for _ in range(6)))
         assert answers[0]["data"]["recordTrade"]["userErrors"] == []
         assert answers == [answers[0]] * 6
     assert await total(all_.ann) == 3
 
 
-async def test_a_time_that_is_relative_to_now_is_the_same_later(ann: Person) -> None:
-    given = {**KEYED, "timestamp": "now-1h"}
-    first = await ann.ask(RECORD, input=given)
+async def test_a_relative_time_is_the_same_input_later(ann: Person) -> None:
+    input_ = {**KEYED, "timestamp": "now-1h"}
+    first = await ann.ask(RECORD, input=input_)
     await asyncio.sleep(0.01)
-    assert await ann.ask(RECORD, input=given) == first
-    of_days = of_model(prediction(targetAt="now+2d"), idempotencyKey="days")
-    first = await ann.ask(PREDICTIONS, input=of_days)
+    assert await ann.ask(RECORD, input=input_) == first
+    input_ = predictions_input(prediction(targetAt="now+2d"), idempotencyKey="days")
+    first = await ann.ask(PREDICTIONS, input=input_)
     assert first["data"]["recordPredictions"]["userErrors"] == []
-    assert await ann.ask(PREDICTIONS, input=of_days) == first
+    assert await ann.ask(PREDICTIONS, input=input_) == first
 
 
-async def test_another_input_or_another_mutation_is_refused(ann: Person) -> None:
+async def test_a_key_with_another_input_or_mutation_is_rejected(ann: Person) -> None:
     assert await ann.errors(RECORD, input=KEYED) == []
     assert await ann.errors(RECORD, input={**KEYED, "quantity": "0.3"}) == REUSED
     assert await ann.errors(ALERT, input={"type": "SYSTEM", "message": "m", "idempotencyKey": "k"}) == REUSED
     assert await total(ann) == 1
 
 
-async def test_keys_are_each_users_own(all_: People) -> None:
+async def test_each_user_has_separate_keys(all_: People) -> None:
     ids = set()
     for person in (all_.ann, all_.bob, all_.admin):
         assert await person.errors(RECORD, input={**KEYED, "quantity": str(person.user_id)}) == []
@@ -76,13 +75,13 @@ async def test_keys_are_each_users_own(all_: People) -> None:
     assert await total(all_.admin) == 3
 
 
-async def test_what_failed_leaves_the_key_free(all_: People) -> None:
+async def test_a_rejected_mutation_does_not_use_the_key(all_: People) -> None:
     assert await all_.ann.errors(RECORD, input={**KEYED, "symbol": "NONE"}) == [("symbol", "NOT_FOUND")]
     assert await all_.ann.errors(RECORD, input={**KEYED, "signalId": "x"}) == [("signalId", "INVALID_ID")]
     assert await all_.ann.errors(RECORD, input=KEYED) == []
     async with all_.database.transaction() as connection:
-        kept = (await connection.execute(text("SELECT actor, key FROM idempotency_keys"))).all()
-    assert [tuple(row) for row in kept] == [(all_.ann.user_id, "k")]
+        stored = (await connection.execute(text("SELECT actor, key FROM idempotency_keys"))).all()
+    assert [tuple(row) for row in stored] == [(all_.ann.user_id, "k")]
 
 
 MORE: list[tuple[str, dict[str, Any]]] = [
@@ -116,9 +115,9 @@ MORE: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def test_every_mutation_that_takes_a_key_keeps_its_answer(ann: Person) -> None:
+async def test_every_mutation_with_a_key_stores_its_result(ann: Person) -> None:
     for number, (mutation, values) in enumerate(MORE):
-        given = {**values, "idempotencyKey": f"m{number}"}
-        first = await ann.data(mutation, input=given)
+        input_ = {**values, "idempotencyKey": f"m{number}"}
+        first = await ann.data(mutation, input=input_)
         assert [payload["userErrors"] for payload in first.values()] == [[]]
-        assert await ann.data(mutation, input=given) == first
+        assert await ann.data(mutation, input=input_) == first

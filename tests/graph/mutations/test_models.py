@@ -13,14 +13,14 @@ MODEL: dict[str, Any] = {"name": "lstm", "version": "1"}
 
 async def test_a_version_is_registered(ann: Person) -> None:
     shares = {"accuracy": 0.5, "precision": 1.0, "recall": 0.0, "auc": 0.25}
-    given = {**MODEL, **shares, "type": "net", "trainedAt": "0001-01-01T00:00:01Z", "extra": {"a": [1, None, "é"]}}
-    payload = (await ann.data(REGISTER, input=given))["registerModel"]
+    input_ = {**MODEL, **shares, "type": "net", "trainedAt": "0001-01-01T00:00:01Z", "extra": {"a": [1, None, "é"]}}
+    payload = (await ann.data(REGISTER, input=input_))["registerModel"]
     assert payload["userErrors"] == []
-    assert payload["model"] == {**given, "trainedAt": "0001-01-01T00:00:01+00:00", "predictions": {"nodes": []}}
+    assert payload["model"] == {**input_, "trainedAt": "0001-01-01T00:00:01+00:00", "predictions": {"nodes": []}}
     assert await ann.errors(REGISTER, input={**MODEL, "version": "2"}) == []
 
 
-REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+INVALID: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"version": "taken"}, [("version", "ALREADY_EXISTS")]),
     ({"name": "", "version": " "}, [("name", "INVALID_TEXT"), ("version", "INVALID_TEXT")]),
     ({"name": "a\0"}, [("name", "INVALID_TEXT")]),
@@ -36,16 +36,16 @@ REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-async def test_what_can_be_mended_is_told_and_nothing_is_written(all_: People) -> None:
+async def test_invalid_inputs_are_rejected_and_nothing_is_written(all_: People) -> None:
     assert await all_.ann.errors(REGISTER, input={**MODEL, "version": "taken"}) == []
-    for values, errors in REFUSED:
+    for values, errors in INVALID:
         assert await all_.ann.errors(REGISTER, input={**MODEL, **values}) == errors, values
     for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
         assert (await person.error(REGISTER, input=MODEL))["extensions"]["code"] == code
     assert (await all_.anonymous.data("{ models { totalCount } }"))["models"]["totalCount"] == 1
 
 
-async def test_a_zero_that_is_written_out_is_no_zero_character(ann: Person) -> None:
+async def test_an_escaped_backslash_before_u0000_is_not_a_zero_character(ann: Person) -> None:
     r"""\u0000 in JSON is U+0000; \\u0000 is six characters."""
     payload = (await ann.data(REGISTER, input={**MODEL, "extra": {"a": "\\u0000"}}))["registerModel"]
     assert payload["userErrors"] == []

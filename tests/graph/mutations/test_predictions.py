@@ -19,21 +19,21 @@ def prediction(**values: Any) -> dict[str, Any]:
     return {"symbol": "BTC", "targetAt": "now+1d", "predictedPrice": 5.0, **values}
 
 
-def given(*predictions: dict[str, Any], **values: Any) -> dict[str, Any]:
+def predictions_input(*predictions: dict[str, Any], **values: Any) -> dict[str, Any]:
     return {"modelName": "m", "modelVersion": "1", "predictions": list(predictions), **values}
 
 
-async def test_predictions_are_recorded_in_the_order_in_which_they_came(ann: Person) -> None:
+async def test_predictions_are_returned_in_the_order_of_the_input(ann: Person) -> None:
     prices = [float(price) for price in range(1_000, 0, -1)]
     many = [prediction(predictedPrice=price, symbol="eth" if price % 3 else "Btc") for price in prices]
-    payload = (await ann.data(RECORD, input=given(*many)))["recordPredictions"]
+    payload = (await ann.data(RECORD, input=predictions_input(*many)))["recordPredictions"]
     assert payload["userErrors"] == []
     assert [one["predictedPrice"] for one in payload["predictions"]] == prices
     assert [one["cryptocurrency"]["symbol"] for one in payload["predictions"][:3]] == ["ETH", "BTC", "ETH"]
     assert payload["model"] == {"name": "m", "version": "1", "predictions": {"totalCount": 1_000}}
 
 
-async def test_what_is_due_is_settled_at_once(all_: People) -> None:
+async def test_due_predictions_are_settled_at_once(all_: People) -> None:
     async with all_.database.transaction() as connection:
         await connection.execute(
             text(
@@ -44,20 +44,20 @@ async def test_what_is_due_is_settled_at_once(all_: People) -> None:
         )
     due = prediction(predictedAt=START.isoformat(), targetAt=(START + timedelta(hours=1)).isoformat(), confidence=0.5)
     later = prediction(features={"a": [1]})
-    payload = (await all_.ann.data(RECORD, input=given(due, later)))["recordPredictions"]
+    payload = (await all_.ann.data(RECORD, input=predictions_input(due, later)))["recordPredictions"]
     assert payload["settled"] == 1
     first, second = payload["predictions"]
     assert (first["status"], first["actual"], first["confidence"]) == ("SETTLED", {"price": 4.0}, 0.5)
     assert (second["actual"], second["features"]) == (None, {"a": [1]})
 
 
-async def test_a_model_that_several_name_at_once_is_registered_once(all_: People) -> None:
+async def test_concurrent_requests_register_a_new_model_once(all_: People) -> None:
     for version in map(str, range(5)):
-        asked = [
-            person.data(RECORD, input=given(prediction(), modelVersion=version))
+        requests = [
+            person.data(RECORD, input=predictions_input(prediction(), modelVersion=version))
             for person in (all_.ann, all_.bob, all_.admin, all_.ann)
         ]
-        for answer in await asyncio.gather(*asked):
+        for answer in await asyncio.gather(*requests):
             assert answer["recordPredictions"]["userErrors"] == []
     assert (await all_.ann.data("{ models { totalCount } predictions { totalCount } }")) == {
         "models": {"totalCount": 5},
@@ -65,13 +65,13 @@ async def test_a_model_that_several_name_at_once_is_registered_once(all_: People
     }
 
 
-REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+INVALID: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"predictions": []}, [("predictions", "TOO_MANY_PREDICTIONS")]),
     ({"predictions": [prediction()] * 1_001}, [("predictions", "TOO_MANY_PREDICTIONS")]),
     ({"modelName": " "}, [("modelName", "INVALID_TEXT")]),
     ({"modelVersion": "v" * 51}, [("modelVersion", "INVALID_TEXT")]),
 ]
-ONE_REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+INVALID_PREDICTIONS: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"symbol": "NONE"}, [("symbol", "NOT_FOUND")]),
     ({"symbol": "\0"}, [("symbol", "NOT_FOUND")]),
     ({"predictedPrice": -1.0}, [("predictedPrice", "OUT_OF_RANGE")]),
@@ -84,14 +84,14 @@ ONE_REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-async def test_what_can_be_mended_is_told_and_nothing_is_written(all_: People) -> None:
-    for values, errors in REFUSED:
-        assert await all_.ann.errors(RECORD, input=given(prediction(), **values)) == errors
-    for values, errors in ONE_REFUSED:
-        found = await all_.ann.errors(RECORD, input=given(prediction(), prediction(**values)))
+async def test_invalid_inputs_are_rejected_and_nothing_is_written(all_: People) -> None:
+    for values, errors in INVALID:
+        assert await all_.ann.errors(RECORD, input=predictions_input(prediction(), **values)) == errors
+    for values, errors in INVALID_PREDICTIONS:
+        found = await all_.ann.errors(RECORD, input=predictions_input(prediction(), prediction(**values)))
         assert found == [(f"predictions.1.{field}", code) for field, code in errors], values
     for person, code in ((all_.anonymous, "UNAUTHENTICATED"), (all_.reader, "FORBIDDEN")):
-        assert (await person.error(RECORD, input=given(prediction())))["extensions"]["code"] == code
+        assert (await person.error(RECORD, input=predictions_input(prediction())))["extensions"]["code"] == code
     assert (await all_.ann.data("{ models { totalCount } predictions { totalCount } }")) == {
         "models": {"totalCount": 0},
         "predictions": {"totalCount": 0},

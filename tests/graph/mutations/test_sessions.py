@@ -14,7 +14,7 @@ from db.writes import users
 from db.writes.validation import ValidationError
 from graph.identity.access_tokens import AccessTokens
 from graph.identity.accounts import Accounts
-from graph.identity.passwords import MOST_WAITING, THREADS, Passwords
+from graph.identity.passwords import MAX_WAITING, THREADS, Passwords
 from graph.identity.throttle import Throttle
 from tests.graph.mutations.people import People, Person, people, person
 
@@ -31,7 +31,7 @@ WRONG = [("", "INVALID_CREDENTIALS")]
 
 @pytest.fixture
 async def all_(database_url: URL) -> AsyncIterator[People]:
-    """As ever, and carol, who has a password, and dave, who has the same and may not sign in."""
+    """The usual clients, and the users carol, who has a password, and dave, who is disabled and has the same one."""
     async with people(database_url) as found:
         passwords = Passwords()
         hashed = await passwords.hash(PASSWORD)
@@ -44,7 +44,7 @@ async def all_(database_url: URL) -> AsyncIterator[People]:
 
 
 async def signed_in(all_: People) -> tuple[Person, str]:
-    """Carol, and her refresh token."""
+    """A client with an access token of carol, and the refresh token."""
     payload = (await all_.anonymous.data(LOGIN, input=CREDENTIALS))["login"]
     assert payload["userErrors"] == []
     return person(all_.app, payload["accessToken"]), payload["refreshToken"]
@@ -55,7 +55,7 @@ async def refreshed(all_: People, token: str) -> dict[str, Any]:
     return payload
 
 
-async def is_let_in(one: Person) -> bool:
+async def is_authenticated(one: Person) -> bool:
     response = await one.post("/graphql", json={"query": WHO})
     assert response.status_code in (200, 401)
     if response.status_code == 401:
@@ -65,73 +65,73 @@ async def is_let_in(one: Person) -> bool:
     return True
 
 
-async def test_somebody_signs_in_goes_on_and_signs_out(all_: People) -> None:
+async def test_login_refresh_and_logout(all_: People) -> None:
     payload = (await all_.anonymous.data(LOGIN, input=CREDENTIALS))["login"]
     assert payload["user"] == {"username": "carol", "isAdmin": False}
     assert payload["expiresIn"] == 600
     carol = person(all_.app, payload["accessToken"])
-    assert await is_let_in(carol)
+    assert await is_authenticated(carol)
     again = await refreshed(all_, payload["refreshToken"])
     assert again["userErrors"] == []
     assert again["user"] == {"username": "carol"}
     assert again["refreshToken"] != payload["refreshToken"]
     later = person(all_.app, again["accessToken"])
-    assert await is_let_in(later)
+    assert await is_authenticated(later)
     assert (await later.data(LOGOUT, input={}))["logout"] == {"userErrors": [], "signedOut": True}
-    # At once, and all tokens of the session.
-    assert not await is_let_in(later)
-    assert not await is_let_in(carol)
+    # All tokens of the session are invalid at once.
+    assert not await is_authenticated(later)
+    assert not await is_authenticated(carol)
     assert (await refreshed(all_, again["refreshToken"]))["userErrors"][0]["code"] == "SIGNED_OUT"
     assert (await all_.anonymous.data(LOGOUT, input={}))["logout"]["signedOut"] is False
 
 
-async def test_an_old_refresh_token_ends_the_session(all_: People) -> None:
+async def test_a_used_refresh_token_ends_the_session(all_: People) -> None:
     carol, first = await signed_in(all_)
     other, _ = await signed_in(all_)
     second = await refreshed(all_, first)
     later = person(all_.app, second["accessToken"])
-    assert await is_let_in(later)
+    assert await is_authenticated(later)
     assert (await refreshed(all_, first))["userErrors"][0]["code"] == "SIGNED_OUT"
-    # Whoever had the newer one has lost it as well, at once.
-    assert not await is_let_in(later)
-    assert not await is_let_in(carol)
+    # The newer tokens are invalid as well, at once.
+    assert not await is_authenticated(later)
+    assert not await is_authenticated(carol)
     assert (await refreshed(all_, second["refreshToken"]))["userErrors"][0]["code"] == "SIGNED_OUT"
-    assert await is_let_in(other)
+    assert await is_authenticated(other)
 
 
-async def test_of_two_who_refresh_at_once_none_goes_on(all_: People) -> None:
+async def test_two_concurrent_refreshes_end_the_session(all_: People) -> None:
     _, token = await signed_in(all_)
     payloads = await asyncio.gather(refreshed(all_, token), refreshed(all_, token))
     won = [payload for payload in payloads if payload["accessToken"]]
     assert len(won) == 1
-    assert not await is_let_in(person(all_.app, won[0]["accessToken"]))
+    assert not await is_authenticated(person(all_.app, won[0]["accessToken"]))
 
 
-async def test_signing_out_everywhere(all_: People) -> None:
+async def test_logout_everywhere_ends_all_sessions_of_the_user(all_: People) -> None:
     (one, _), (other, _) = await signed_in(all_), await signed_in(all_)
     assert (await one.data(LOGOUT, input={"everywhere": True}))["logout"]["signedOut"] is True
-    assert [await is_let_in(one), await is_let_in(other)] == [False, False]
+    assert [await is_authenticated(one), await is_authenticated(other)] == [False, False]
     assert (await all_.ann.data(LOGOUT, input={}))["logout"]["signedOut"] is False
 
 
-async def test_a_user_who_may_not_any_more_is_out_at_once(all_: People) -> None:
+async def test_disabling_a_user_ends_the_sessions(all_: People) -> None:
     carol, token = await signed_in(all_)
-    assert await is_let_in(carol)
+    assert await is_authenticated(carol)
     async with all_.database.transaction() as connection:
         await connection.execute(text("UPDATE users SET is_active = false WHERE username = 'carol'"))
     for _ in range(50):
-        if not await is_let_in(carol):
+        if not await is_authenticated(carol):
             break
         await asyncio.sleep(0.02)
-    assert not await is_let_in(carol)
+    assert not await is_authenticated(carol)
     assert (await refreshed(all_, token))["userErrors"][0]["code"] == "SIGNED_OUT"
 
 
-WHOEVER = [
+WRONG_CREDENTIALS = [
     {"username": "carol", "password": "not her password"},
     {"username": "nobody", "password": PASSWORD},
     {"username": "dave", "password": PASSWORD},
-    # Who has no password at all.
+    # A user without a password.
     {"username": "ann", "password": "!"},
     {"username": "a\0", "password": PASSWORD},
     {"username": "", "password": ""},
@@ -140,9 +140,9 @@ WHOEVER = [
 ]
 
 
-async def test_whatever_was_wrong_is_answered_alike(all_: People) -> None:
-    answers = [await all_.anonymous.ask(LOGIN, input=credentials) for credentials in WHOEVER]
-    assert answers == [answers[0]] * len(WHOEVER)
+async def test_all_wrong_credentials_get_the_same_response(all_: People) -> None:
+    answers = [await all_.anonymous.ask(LOGIN, input=credentials) for credentials in WRONG_CREDENTIALS]
+    assert answers == [answers[0]] * len(WRONG_CREDENTIALS)
     payload = answers[0]["data"]["login"]
     assert (payload["userErrors"][0]["code"], payload["accessToken"], payload["user"]) == (
         "INVALID_CREDENTIALS",
@@ -153,52 +153,52 @@ async def test_whatever_was_wrong_is_answered_alike(all_: People) -> None:
         assert (await refreshed(all_, token))["userErrors"][0]["code"] == "SIGNED_OUT"
 
 
-async def test_and_takes_about_as_long() -> None:
+async def test_unknown_users_take_as_long_as_wrong_passwords() -> None:
     passwords = Passwords()
     hashed = await passwords.hash(PASSWORD)
-    took: dict[str | None, list[float]] = {hashed: [], None: [], users.NO_PASSWORD: []}
+    durations: dict[str | None, list[float]] = {hashed: [], None: [], users.NO_PASSWORD: []}
     for _ in range(3):
-        for stored, times in took.items():
+        for stored, times in durations.items():
             started = time.perf_counter()
             assert not (await passwords.verify("wrong password", stored)).ok
             times.append(time.perf_counter() - started)
     passwords.close()
-    medians = [min(times) for times in took.values()]
-    # Without the work it would be a thousandth.
+    medians = [min(times) for times in durations.values()]
+    # Without hashing it would take a thousandth of the time.
     assert max(medians) < 3 * min(medians)
 
 
-async def test_attempts_are_few(all_: People) -> None:
+async def test_login_attempts_are_limited(all_: People) -> None:
     wrong = {"username": "carol", "password": "wrong password"}
     for _ in range(10):
         assert await all_.anonymous.errors(LOGIN, input=wrong) == WRONG
-    # The right one as well, and whatever the case.
+    # The right password is rejected as well, and the name in another case.
     for credentials in (wrong, CREDENTIALS, {**CREDENTIALS, "username": "CAROL"}):
         payload = (await all_.anonymous.data(LOGIN, input=credentials))["login"]
         assert payload["userErrors"][0]["code"] == "TOO_MANY_ATTEMPTS"
     assert await all_.anonymous.errors(LOGIN, input={**wrong, "username": "dave"}) == WRONG
 
 
-async def test_when_too_many_sign_in_at_once_they_are_told(all_: People) -> None:
+async def test_too_many_concurrent_logins_are_rejected(all_: People) -> None:
     passwords = Passwords()
     accounts = Accounts(AccessTokens(["secret"]), Throttle(Buckets(None)), passwords)
-    for _ in range(THREADS + MOST_WAITING):
-        passwords._places.acquire()
-    # It was no attempt.
+    for _ in range(THREADS + MAX_WAITING):
+        passwords._slots.acquire()
+    # They do not count as attempts.
     for _ in range(20):
-        with pytest.raises(ValidationError) as refusal:
+        with pytest.raises(ValidationError) as rejected:
             await accounts.login(all_.database, "address", "carol", PASSWORD)
-        assert [problem.code for problem in refusal.value.errors] == ["TOO_MANY_ATTEMPTS"]
-    passwords._places.release()
+        assert [problem.code for problem in rejected.value.errors] == ["TOO_MANY_ATTEMPTS"]
+    passwords._slots.release()
     assert (await accounts.login(all_.database, "address", "carol", PASSWORD)).access_token
     passwords.close()
 
 
-async def test_what_was_hashed_with_less_care_is_hashed_anew(all_: People) -> None:
+async def test_a_hash_with_weaker_parameters_is_replaced_at_login(all_: People) -> None:
     weak = "$argon2id$v=19$m=512,t=1,p=1$"
     async with all_.database.transaction() as connection:
         await connection.execute(
-            text("UPDATE users SET password_hash = :hash WHERE username = 'carol'"), {"hash": _weak()}
+            text("UPDATE users SET password_hash = :hash WHERE username = 'carol'"), {"hash": _weak_hash()}
         )
     await signed_in(all_)
     async with all_.database.transaction() as connection:
@@ -209,5 +209,5 @@ async def test_what_was_hashed_with_less_care_is_hashed_anew(all_: People) -> No
     await signed_in(all_)
 
 
-def _weak() -> str:
+def _weak_hash() -> str:
     return Argon2Hasher(time_cost=1, memory_cost=512, parallelism=1).hash(PASSWORD)

@@ -1,4 +1,4 @@
-"""How many statements a mutation costs, the walls and the look at what was written included."""
+"""Number of statements of each mutation, including those of row security and of the payload."""
 
 import orjson
 from sqlalchemy import URL
@@ -15,11 +15,11 @@ from tests.graph.mutations.test_candles import RECORD as CANDLES
 from tests.graph.mutations.test_candles import candle
 from tests.graph.mutations.test_idempotency import MORE
 from tests.graph.mutations.test_predictions import RECORD as PREDICTIONS
-from tests.graph.mutations.test_predictions import given, prediction
+from tests.graph.mutations.test_predictions import prediction, predictions_input
 from tests.graph.mutations.test_trades import RECORD as TRADE
 from tests.graph.mutations.test_trades import TRADE as ONE
 
-# The beginning, who writes, the end of what is announced, and the payload.
+# BEGIN, the viewer, the announcement of the end of the transaction, and the payload.
 AROUND = 4
 COSTS = [
     (MORE[0], 1),
@@ -29,15 +29,15 @@ COSTS = [
     (MORE[4], 2),
     ((TRADE, ONE), 2),
     ((ALERT, {"type": "SYSTEM", "message": "m"}), 1),
-    # The coin, its lock, the candles, and four that settle.
+    # The coin, its lock, the candles, and four statements of settling.
     ((CANDLES, {"symbol": "BTC", "candles": [candle(hour) for hour in range(1_000)]}), 7),
-    # The coins, the model, the predictions, and the model that is shown beside them; two more for one that is new.
-    ((PREDICTIONS, given(*[prediction()] * 500)), 6),
-    ((PREDICTIONS, given(*[prediction()] * 500)), 4),
+    # The coins, the model, the predictions, and the model of the payload; two more for a new model.
+    ((PREDICTIONS, predictions_input(*[prediction()] * 500)), 6),
+    ((PREDICTIONS, predictions_input(*[prediction()] * 500)), 4),
 ]
 
 
-async def test_statements_of_a_mutation(all_: People, database_url: URL) -> None:
+async def test_number_of_statements_of_each_mutation(all_: People, database_url: URL) -> None:
     database = Database(database_url, pool_size=1, rls_enabled=True)
     operations = Pipeline(create_schema(), context_of(database))
     ann = Caller(all_.ann.user_id, frozenset({Scope.READ, Scope.WRITE}))
@@ -48,7 +48,7 @@ async def test_statements_of_a_mutation(all_: People, database_url: URL) -> None
             )
         assert "errors" not in answer, answer
         assert len(executed) == AROUND + cost, executed
-    # With a key: it is taken, and what is answered is kept; the second time it is found instead.
+    # With an idempotency key: one statement inserts it and one stores the result; a repeated request finds it.
     for cost in (2 + 2, 2):
         with counted(database) as executed:
             await operations.answer(GraphQLRequest(TRADE, {"input": {**ONE, "idempotencyKey": "k"}}, None, caller=ann))

@@ -30,16 +30,16 @@ async def created(person: Person, **values: Any) -> str:
 
 async def predicted(person: Person) -> str:
     one = {"symbol": "BTC", "targetAt": "now+1d", "predictedPrice": 5.0}
-    given = {"modelName": "m", "modelVersion": "1", "predictions": [one]}
-    id_: str = (await person.data(PREDICTION, input=given))["recordPredictions"]["predictions"][0]["id"]
+    input_ = {"modelName": "m", "modelVersion": "1", "predictions": [one]}
+    id_: str = (await person.data(PREDICTION, input=input_))["recordPredictions"]["predictions"][0]["id"]
     return id_
 
 
 async def test_a_strategy_is_created_and_changed(all_: People) -> None:
     ann = all_.ann
     id_ = await created(ann, description="d", parameters={"fast": 3, "deep": {"a": [1.5]}})
-    shown = (await ann.data(UPDATE, input={"id": id_, "description": None, "isActive": False}))["updateStrategy"]
-    assert shown["strategy"] == {
+    payload = (await ann.data(UPDATE, input={"id": id_, "description": None, "isActive": False}))["updateStrategy"]
+    assert payload["strategy"] == {
         "id": id_,
         "name": "first",
         "description": None,
@@ -49,17 +49,17 @@ async def test_a_strategy_is_created_and_changed(all_: People) -> None:
         "trades": {"totalCount": 0},
     }
     assert await ann.errors(UPDATE, input={"id": id_, "parameters": {}, "name": "other"}) == []
-    # Names are each user's own.
+    # Names are unique for each user only.
     await created(all_.bob, name="other")
     assert (await ann.data("{ strategies { nodes { name parameters } } }"))["strategies"]["nodes"] == [
         {"name": "other", "parameters": {}}
     ]
 
 
-async def test_what_is_wrong_with_a_strategy(all_: People) -> None:
+async def test_invalid_strategies_are_rejected(all_: People) -> None:
     ann = all_.ann
     id_, _ = await created(ann), await created(ann, name="second")
-    refused: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
+    invalid: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
         (CREATE, {"name": "first"}, [("name", "ALREADY_EXISTS")]),
         (CREATE, {"name": ""}, [("name", "INVALID_TEXT")]),
         (CREATE, {"name": "x", "description": "d" * 10_001}, [("description", "INVALID_TEXT")]),
@@ -75,8 +75,8 @@ async def test_what_is_wrong_with_a_strategy(all_: People) -> None:
         (UPDATE, {"id": "U3RyYXRlZ3k6OTk5", "name": "x"}, [("id", "NOT_FOUND")]),
         (UPDATE, {"id": "", "name": "x"}, [("id", "INVALID_ID")]),
     ]
-    for mutation, given, errors in refused:
-        assert await ann.errors(mutation, input=given) == errors, given
+    for mutation, input_, errors in invalid:
+        assert await ann.errors(mutation, input=input_) == errors, input_
     assert await all_.bob.errors(UPDATE, input={"id": id_, "name": "mine"}) == [("id", "NOT_FOUND")]
     assert (await all_.anonymous.error(CREATE, input={"name": "x"}))["extensions"]["code"] == "UNAUTHENTICATED"
     assert (await all_.reader.error(UPDATE, input={"id": id_}))["extensions"]["code"] == "FORBIDDEN"
@@ -86,11 +86,11 @@ async def test_what_is_wrong_with_a_strategy(all_: People) -> None:
     assert names == ["first", "second"]
 
 
-async def test_a_signal_is_recorded_with_what_is_behind_it(all_: People) -> None:
+async def test_a_signal_is_recorded_with_its_strategy_model_and_prediction(all_: People) -> None:
     ann = all_.ann
     strategy_id, prediction_id = await created(ann), await predicted(ann)
-    given = {**BUY, "strategyId": strategy_id, "predictionId": prediction_id, "confidence": 0.75, "extra": {"a": 1}}
-    payload = (await ann.data(SIGNAL, input=given))["recordSignal"]
+    input_ = {**BUY, "strategyId": strategy_id, "predictionId": prediction_id, "confidence": 0.75, "extra": {"a": 1}}
+    payload = (await ann.data(SIGNAL, input=input_))["recordSignal"]
     assert payload["userErrors"] == []
     signal = payload["signal"]
     assert (signal["type"], signal["confidence"], signal["extra"]) == ("BUY", 0.75, {"a": 1})
@@ -100,12 +100,12 @@ async def test_a_signal_is_recorded_with_what_is_behind_it(all_: People) -> None
     trade = {"symbol": "BTC", "side": "BUY", "price": "1", "quantity": "1", "signalId": signal["id"]}
     payload = (await ann.data(TRADE, input=trade))["recordTrade"]
     assert payload["trade"]["signal"] == {"strategy": {"name": "first"}}
-    # What follows another's signal is recorded by nobody else, nor what is about another coin.
+    # A trade cannot be based on a signal of another user, or for another coin.
     assert await all_.bob.errors(TRADE, input=trade) == [("signalId", "NOT_FOUND")]
     assert await ann.errors(TRADE, input={**trade, "symbol": "ETH"}) == [("signalId", "MISMATCH")]
 
 
-async def test_what_an_administrator_adds_to_a_strategy_is_of_its_user(all_: People) -> None:
+async def test_a_signal_that_an_administrator_records_belongs_to_the_user_of_the_strategy(all_: People) -> None:
     strategy_id = await created(all_.ann)
     assert await all_.admin.errors(SIGNAL, input={**BUY, "strategyId": strategy_id}) == []
     count = "{ signals { totalCount } }"
@@ -113,10 +113,10 @@ async def test_what_an_administrator_adds_to_a_strategy_is_of_its_user(all_: Peo
     assert (await all_.bob.data(count))["signals"]["totalCount"] == 0
 
 
-async def test_what_is_wrong_with_a_signal(all_: People) -> None:
+async def test_invalid_signals_are_rejected(all_: People) -> None:
     ann = all_.ann
     strategy_id, prediction_id = await created(all_.bob), await predicted(ann)
-    refused: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+    invalid: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
         ({"symbol": "NONE"}, [("symbol", "NOT_FOUND")]),
         ({"strategyId": strategy_id}, [("strategyId", "NOT_FOUND")]),
         ({"strategyId": prediction_id}, [("strategyId", "INVALID_ID")]),
@@ -130,14 +130,14 @@ async def test_what_is_wrong_with_a_signal(all_: People) -> None:
         ({"confidence": 1e308}, [("confidence", "OUT_OF_RANGE")]),
         ({"extra": [{}]}, [("extra", "INVALID_JSON")]),
     ]
-    for values, errors in refused:
+    for values, errors in invalid:
         assert await ann.errors(SIGNAL, input={**BUY, **values}) == errors, values
     assert (await all_.anonymous.error(SIGNAL, input=BUY))["extensions"]["code"] == "UNAUTHENTICATED"
     assert (await all_.reader.error(SIGNAL, input=BUY))["extensions"]["code"] == "FORBIDDEN"
     assert (await all_.admin.data("{ signals { totalCount } }"))["signals"]["totalCount"] == 0
 
 
-async def test_where_nobody_signs_in(anybody: Person) -> None:
-    id_ = await created(anybody)
-    assert await anybody.errors(SIGNAL, input={**BUY, "strategyId": id_}) == []
-    assert await anybody.errors(UPDATE, input={"id": id_, "name": "x"}) == []
+async def test_anonymous_callers_in_open_mode_write_strategies_and_signals(anonymous: Person) -> None:
+    id_ = await created(anonymous)
+    assert await anonymous.errors(SIGNAL, input={**BUY, "strategyId": id_}) == []
+    assert await anonymous.errors(UPDATE, input={"id": id_, "name": "x"}) == []

@@ -1,4 +1,4 @@
-"""What was written is seen by the writer's next read, whatever caches hold; and nobody waits where nobody hears."""
+"""A write is visible to the next read of the client, in spite of all caches; without a change feed it does not wait."""
 
 import asyncio
 import time
@@ -21,15 +21,15 @@ RENAME = """mutation($input: UpdateCryptocurrencyInput!) {
 TIMES = 50
 
 
-async def warmed(person: Person) -> None:
-    """By POST and GET, so often that it is kept in whichever tier there is."""
+async def warm_caches(person: Person) -> None:
+    """Sends each query by POST and GET often enough to be cached in memory and in Redis."""
     for query in (TRADES, COIN, MINE):
         for _ in range(3):
             await person.data(query)
             await person.get("/graphql", params={"query": query})
 
 
-async def seen(person: Person, query: str, *, by_get: bool) -> Any:
+async def read(person: Person, query: str, *, by_get: bool) -> Any:
     if not by_get:
         return await person.data(query)
     return (await person.get("/graphql", params={"query": query})).json()["data"]
@@ -37,33 +37,33 @@ async def seen(person: Person, query: str, *, by_get: bool) -> Any:
 
 @pytest.mark.parametrize("mode", ["required", "open"])
 @pytest.mark.parametrize("tiers", ["memory", "redis"])
-async def test_a_write_is_seen_by_the_next_read(database_url: URL, redis_url: str, mode: str, tiers: str) -> None:
+async def test_a_write_is_visible_to_the_next_read(database_url: URL, redis_url: str, mode: str, tiers: str) -> None:
     settings: dict[str, Any] = {} if mode == "required" else {"auth_mode": "open", "secret_key": None}
     async with people(database_url, **settings, redis_url=redis_url if tiers == "redis" else None) as all_:
         one = all_.ann if mode == "required" else all_.anonymous
-        await warmed(one)
+        await warm_caches(one)
         for number in range(1, TIMES + 1):
             by_get = number % 2 == 0
             quantity = f"0.{number:03}"
             payload = (await one.data(RECORD, input={**TRADE, "quantity": quantity}))["recordTrade"]
-            trades = (await seen(one, TRADES, by_get=by_get))["trades"]
+            trades = (await read(one, TRADES, by_get=by_get))["trades"]
             assert trades["totalCount"] == number
             assert payload["trade"]["id"] in [node["id"] for node in trades["nodes"]] or number > 50
             if mode == "required":
-                assert (await seen(one, MINE, by_get=by_get))["viewer"]["trades"]["totalCount"] == number
+                assert (await read(one, MINE, by_get=by_get))["viewer"]["trades"]["totalCount"] == number
             await one.data(RENAME, input={"symbol": "BTC", "name": f"n{number}"})
-            assert (await seen(one, COIN, by_get=by_get))["cryptocurrency"]["name"] == f"n{number}"
+            assert (await read(one, COIN, by_get=by_get))["cryptocurrency"]["name"] == f"n{number}"
             await recorded(one, candle_of(0, 2.0 + number))
-            coin = (await seen(one, COIN, by_get=by_get))["cryptocurrency"]
+            coin = (await read(one, COIN, by_get=by_get))["cryptocurrency"]
             assert coin["latest"] == {"close": 2.0 + number}
             assert coin["candles"] == [{"close": 2.0 + number}]
-        # The caches did answer, or this has shown nothing.
+        # The caches are in use: otherwise this test proves nothing.
         for _ in range(3):
             response = await one.get("/graphql", params={"query": COIN})
         assert response.headers["x-cache"].startswith("hit")
 
 
-async def test_where_nobody_listens_a_writer_does_not_wait(database_url: URL) -> None:
+async def test_without_a_cache_a_mutation_does_not_wait(database_url: URL) -> None:
     async with people(database_url, cache_enabled=False) as all_:
         started = time.perf_counter()
         for _ in range(3):
@@ -76,9 +76,9 @@ LISTENERS = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND query ~* 'listen|pg_postmaster_start_time' AND pid <> pg_backend_pid()"""
 
 
-async def test_when_the_listener_is_cut_off_nothing_stale_is_served(database_url: URL) -> None:
+async def test_without_a_connection_to_the_change_feed_no_stale_answers_are_served(database_url: URL) -> None:
     async with people(database_url) as all_:
-        await warmed(all_.ann)
+        await warm_caches(all_.ann)
         for number in range(1, 11):
             async with all_.database.transaction() as connection:
                 assert (await connection.execute(text(LISTENERS))).scalar_one() >= 0
