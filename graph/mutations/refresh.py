@@ -12,5 +12,5 @@ class RefreshInput:
 
 @signing("Get new tokens for a session. The refresh token is replaced as well.")
 async def refresh(context: Context, given: RefreshInput) -> SessionPayload:
-    tokens = await context.accounts.refresh(context.database, context.cache, given.refresh_token)
+    tokens = await context.accounts.refresh(context.database, context.feed, given.refresh_token)
     return shown(tokens, context.accounts.access_tokens.lifetime_seconds)

@@ -129,7 +129,7 @@ async def _written(context: Context, write: Write, given: Any, *, as_viewer: boo
 
     payload, transaction = await rerun(work)
     # What this server answers from now on has seen it.
-    await context.cache.wait_until_seen(transaction)
+    await context.feed.wait_until_seen(transaction)
     return payload
 
 

@@ -210,7 +210,7 @@ def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
         connected_clients=probe.connected_clients,
         uptime_seconds=probe.uptime_seconds,
         breaker=cache.shared.state if cache.shared else None,
-        listening=cache.changes.is_listening,
+        listening=context.feed.is_listening,
         entries=memory.entries,
         bytes=memory.bytes,
         evictions=memory.evictions,
@@ -220,7 +220,7 @@ def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
 
 def _why_unused(context: Context) -> str | None:
     cache, has_begun = context.cache, context.service.uptime_seconds > HEARD_WITHIN_SECONDS
-    is_deaf = cache.is_enabled and has_begun and not cache.changes.is_listening
+    is_deaf = cache.is_enabled and has_begun and not context.feed.is_listening
     return "Changes are not heard: nothing is served from the cache." if is_deaf else None
 
 

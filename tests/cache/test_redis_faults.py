@@ -243,7 +243,7 @@ async def refuses_writes_only(cache: SharedCache, error: str) -> None:
             cache.put(f"b {number}", bytes(1000), 60)
             await settle(cache)
             assert await cache.get("a") == b"value"
-    assert logs == [{"event": "redis_refuses_writes", "log_level": "warning", "error": error}]
+    assert logs == [{"event": "redis_rejects_writes", "log_level": "warning", "error": error}]
     # Nobody can claim anything; so everybody may go on.
     assert await cache.claim("claim", 60)
     assert await cache.claim("claim", 60)
@@ -260,7 +260,7 @@ async def test_redis_wants_another_password(server: RedisServer, password: str) 
             await cache.count("*")
         assert (await cache.probe()).message == "Redis cannot be reached."
     said = f"{logs} {raised.value}"
-    assert "redis_unwell" in said
+    assert "redis_unavailable" in said
     assert not any(secret in said for secret in ("mistaken", "a-secret", server.url))
     await cache.close()
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import URL, insert, text
 
 from cache.answers import AnswerCache, TierStats
+from cache.change_feed import ChangeFeed
 from cache.tiers import Tier
 from db.engine import Database, driver_url
 from db.models import Candle, Cryptocurrency, Model, Prediction
@@ -117,9 +118,10 @@ async def until_listening(client: Client) -> None:
 
 
 async def test_counts_end_where_int_ends(demo_url: URL) -> None:
-    database, cache = Database(demo_url, pool_size=1), AnswerCache()
+    database, feed = Database(demo_url, pool_size=1), ChangeFeed()
+    cache = AnswerCache(feed)
     cache.stats[Tier.SHORT] = TierStats(memory_hits=2**31, redis_hits=2**31, misses=2**32)
-    report = await look(context_of(database, cache))
+    report = await look(context_of(database, feed, cache))
     await database.close()
     short = report.cache.tiers[0]
     assert (short.hits, short.misses) == (2**31 - 1, 2**31 - 1)

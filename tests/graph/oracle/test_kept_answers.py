@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, text
 
 from cache.answers import AnswerCache, Source
+from cache.change_feed import ChangeFeed
 from db.changes import listen
 from graph.pipeline import Pipeline
 from graph.schema import create_schema
@@ -67,8 +68,8 @@ HANDMADE = [
 ]
 
 
-class Listening(AnswerCache):
-    """A cache that can be waited for."""
+class Listening(ChangeFeed):
+    """A change feed that tests can wait for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,16 +97,17 @@ class KeepingBench(Bench):
 
     def __init__(self, runner: asyncio.Runner, database: PatientDatabase) -> None:
         super().__init__(runner, database, nasty_rows())
-        self.cache = Listening()
-        self.keeping = Pipeline(create_schema(), context_of(database, self.cache), rules=GENEROUS)
+        self.feed = Listening()
+        cache = AnswerCache(self.feed)
+        self.keeping = Pipeline(create_schema(), context_of(database, self.feed, cache), rules=GENEROUS)
         self.sources: Counter[Source] = Counter()
         self.changed = 0
         self.listening = runner.run(self._listen())
 
     async def _listen(self) -> asyncio.Task[None]:
-        listening = asyncio.create_task(listen(self.database, self.cache))
+        listening = asyncio.create_task(listen(self.database, self.feed))
         async with asyncio.timeout(10):
-            await self.cache.news.wait()
+            await self.feed.news.wait()
         return listening
 
     def ask(self, operation: Operation) -> Any:
@@ -121,7 +123,7 @@ class KeepingBench(Bench):
             written = await connection.execute(text(changed))
             transaction = (await connection.execute(text("SELECT pg_current_xact_id()::text"))).scalar_one()
         if written.rowcount:
-            await self.cache.has_heard(int(transaction))
+            await self.feed.has_heard(int(transaction))
 
 
 @pytest.fixture(scope="module")
