@@ -42,7 +42,7 @@ async def test_a_bucket_empties(buckets: Buckets, key: str) -> None:
     assert [round(level.remaining) for level in levels] == [6, 2, 2]
     assert levels[2].retry_after == pytest.approx(1, abs=0.1)
     assert levels[2].full_in == pytest.approx(4, abs=0.1)
-    assert (await buckets.look("other" + key, RATE)).remaining == 10
+    assert (await buckets.level("other" + key, RATE)).remaining == 10
 
 
 async def test_it_fills_again(buckets: Buckets, key: str) -> None:
@@ -63,10 +63,10 @@ async def test_what_is_given_back_fills_no_bucket_over(buckets: Buckets, key: st
     await buckets.take(key, 9, RATE)
     buckets.give_back(key, 4, RATE)
     await asyncio.sleep(0.05)
-    assert (await buckets.look(key, RATE)).remaining == pytest.approx(5, abs=0.5)
+    assert (await buckets.level(key, RATE)).remaining == pytest.approx(5, abs=0.5)
     buckets.give_back(key, 100, RATE)
     await asyncio.sleep(0.05)
-    assert (await buckets.look(key, RATE)).remaining == 10
+    assert (await buckets.level(key, RATE)).remaining == 10
 
 
 async def test_many_at_once_get_no_more_than_there_is(redis_url: str, key: str) -> None:
@@ -94,14 +94,14 @@ async def test_who_has_plenty_waits_for_nobody_and_redis_is_told(two: list[Bucke
     await spender.take(key, 100, large)
     assert [round((await spender.take(key, 4, large)).remaining) for _ in range(2)] == [896, 892]
     spender.give_back(key, 1, large)
-    assert round((await other.look(key, large)).remaining) == 900
+    assert round((await other.level(key, large)).remaining) == 900
     await asyncio.sleep(0.2)
-    assert round((await other.look(key, large)).remaining) == 893
+    assert round((await other.level(key, large)).remaining) == 893
     # What is looked at is what Redis says.
     await other.take(key, 3, large)
     await spender.take(key, 2, large)
-    assert round((await spender.look(key, large)).remaining) == 891
-    assert round((await other.look(key, large)).remaining) == 888
+    assert round((await spender.level(key, large)).remaining) == 891
+    assert round((await other.level(key, large)).remaining) == 888
 
 
 async def test_on_trust_no_more_is_spent_than_there_is(two: list[Buckets], key: str) -> None:
@@ -130,7 +130,7 @@ async def test_a_flood_of_keys_takes_no_more_memory() -> None:
         await buckets.take(str(number), 1, RATE)
     assert len(buckets._memory) == MAX_BUCKETS
     buckets._memory.clear()
-    await buckets.look("full", RATE)
+    await buckets.level("full", RATE)
     assert not buckets._memory
 
 

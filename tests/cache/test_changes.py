@@ -11,14 +11,14 @@ NOTHING = Snapshot(1, frozenset())
 
 
 def snapshot(text: str) -> Snapshot:
-    return Snapshot.read(text)
+    return Snapshot.parse(text)
 
 
 def listening(*heard: Change, baseline: Snapshot = NOTHING) -> Changes:
     found = Changes()
-    found.begin(baseline)
+    found.resync(baseline)
     for change in heard:
-        found.note(change)
+        found.record(change)
     return found
 
 
@@ -49,60 +49,60 @@ def test_a_snapshot_covers_another_if_it_sees_all_that_it_sees(one: Snapshot, ot
 
 def test_an_answer_must_have_seen_the_changes_of_its_tags() -> None:
     known = listening(change(7, "BTC"))
-    assert known.has_seen(snapshot("8:8:"), [CANDLES, OF_BTC])
-    assert not known.has_seen(snapshot("7:7:"), [CANDLES])
-    assert not known.has_seen(snapshot("7:7:"), [OF_BTC])
-    assert known.has_seen(snapshot("7:7:"), [OF_ETH])
-    assert known.has_seen(snapshot("7:7:"), [Tag("models")])
+    assert known.are_seen_by(snapshot("8:8:"), [CANDLES, OF_BTC])
+    assert not known.are_seen_by(snapshot("7:7:"), [CANDLES])
+    assert not known.are_seen_by(snapshot("7:7:"), [OF_BTC])
+    assert known.are_seen_by(snapshot("7:7:"), [OF_ETH])
+    assert known.are_seen_by(snapshot("7:7:"), [Tag("models")])
 
 
 def test_transactions_end_in_another_order_than_they_begin() -> None:
     known = listening(change(9, "BTC"))
     early = snapshot("7:10:7")
-    assert known.has_seen(early, [OF_BTC])
-    known.note(change(7, "BTC"))
-    assert not known.has_seen(early, [OF_BTC])
-    assert known.has_seen(snapshot("10:10:"), [OF_BTC])
+    assert known.are_seen_by(early, [OF_BTC])
+    known.record(change(7, "BTC"))
+    assert not known.are_seen_by(early, [OF_BTC])
+    assert known.are_seen_by(snapshot("10:10:"), [OF_BTC])
     # One that is still running, or has not been heard of, changes nothing.
-    assert known.has_seen(snapshot("8:12:8"), [OF_BTC])
+    assert known.are_seen_by(snapshot("8:12:8"), [OF_BTC])
 
 
 def test_a_change_of_any_member_touches_each() -> None:
     known = listening(Change(7, "market_data", None))
-    assert not known.has_seen(snapshot("7:7:"), [OF_ETH])
-    assert known.has_seen(snapshot("7:7:"), [Tag("signals")])
-    known.note(Change(8, None, None))
-    assert not known.has_seen(snapshot("8:8:"), [Tag("signals")])
+    assert not known.are_seen_by(snapshot("7:7:"), [OF_ETH])
+    assert known.are_seen_by(snapshot("7:7:"), [Tag("signals")])
+    known.record(Change(8, None, None))
+    assert not known.are_seen_by(snapshot("8:8:"), [Tag("signals")])
 
 
 def test_what_was_never_heard_may_be_missing() -> None:
     known = listening(baseline=snapshot("5:9:5"))
-    assert not known.has_seen(snapshot("5:8:5"), [OF_BTC])
-    assert known.has_seen(snapshot("5:9:5"), [OF_BTC])
-    assert known.has_seen(snapshot("5:11:5,9"), [OF_BTC])
-    assert not known.has_seen(snapshot("6:11:6"), [OF_BTC])
+    assert not known.are_seen_by(snapshot("5:8:5"), [OF_BTC])
+    assert known.are_seen_by(snapshot("5:9:5"), [OF_BTC])
+    assert known.are_seen_by(snapshot("5:11:5,9"), [OF_BTC])
+    assert not known.are_seen_by(snapshot("6:11:6"), [OF_BTC])
 
 
 def test_nothing_is_known_unless_changes_are_heard() -> None:
     now = 100.0
     known = Changes(lambda: now)
-    assert not known.has_seen(snapshot("9:9:"), [])
-    known.begin(NOTHING)
-    assert known.has_seen(snapshot("9:9:"), [])
+    assert not known.are_seen_by(snapshot("9:9:"), [])
+    known.resync(NOTHING)
+    assert known.are_seen_by(snapshot("9:9:"), [])
     now += changes.TRUST_SECONDS + 0.1
-    assert not known.has_seen(snapshot("9:9:"), [])
+    assert not known.are_seen_by(snapshot("9:9:"), [])
     known.confirm(now - 1)
-    assert known.has_seen(snapshot("9:9:"), [])
+    assert known.are_seen_by(snapshot("9:9:"), [])
     known.stop()
-    assert not known.has_seen(snapshot("9:9:"), [])
+    assert not known.are_seen_by(snapshot("9:9:"), [])
 
 
 def test_what_is_forgotten_is_not_taken_for_unchanged(monkeypatch: object) -> None:
     known = listening()
     late = snapshot("5:200000:5,150000")
-    assert known.has_seen(late, [OF_BTC])
-    known.note(change(5, "BTC"))
-    for number in range(6, 6 + changes.MAX_REMEMBERED):
-        known.note(change(number, "ETH"))
-    assert not known.has_seen(late, [OF_BTC])
-    assert len(known._remembered) == changes.MAX_REMEMBERED
+    assert known.are_seen_by(late, [OF_BTC])
+    known.record(change(5, "BTC"))
+    for number in range(6, 6 + changes.MAX_LOGGED):
+        known.record(change(number, "ETH"))
+    assert not known.are_seen_by(late, [OF_BTC])
+    assert len(known._log) == changes.MAX_LOGGED

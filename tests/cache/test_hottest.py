@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from cache import hottest
-from cache.hottest import AGED_KEY, HALF_LIFE_SECONDS, KEPT_SECONDS, KEY, MAX_REQUEST_BYTES, MOST_KEPT, Hottest
+from cache.hottest import AGED_KEY, HALF_LIFE_SECONDS, KEY, MAX_REQUEST_BYTES, MAX_STORED, TTL_SECONDS, Hottest
 from cache.link import CacheUnavailable
 from cache.redis import SharedCache
 
@@ -48,57 +48,57 @@ class Scores:
 
 async def test_servers_count_together(shared: SharedCache, redis_url: str, scores: Scores) -> None:
     other = SharedCache(redis_url)
-    await Hottest(shared).tell({b"a": 3, b"b": 4})
-    await Hottest(other).tell({b"a": 3, b"c": 1})
+    await Hottest(shared).record({b"a": 3, b"b": 4})
+    await Hottest(other).record({b"a": 3, b"c": 1})
     assert await Hottest(shared).requests() == [b"a", b"b", b"c"]
     assert scores.now() == {b"a": 6, b"b": 4, b"c": 1}
-    assert KEPT_SECONDS - 10 < scores.remaining() <= KEPT_SECONDS
+    assert TTL_SECONDS - 10 < scores.remaining() <= TTL_SECONDS
     await other.close()
 
 
 async def test_what_nobody_asks_any_more_goes(shared: SharedCache, scores: Scores) -> None:
     ours = Hottest(shared)
-    await ours.tell({b"old": 100, b"older": 1})
+    await ours.record({b"old": 100, b"older": 1})
     scores.age(HALF_LIFE_SECONDS)
-    await ours.tell({b"new": 60})
+    await ours.record({b"new": 60})
     assert await ours.requests() == [b"new", b"old", b"older"]
     assert scores.now() == pytest.approx({b"new": 60, b"old": 50, b"older": 0.5}, rel=0.01)
     scores.age(3 * HALF_LIFE_SECONDS)
     # Those who were asked nothing let time pass, too.
-    await ours.tell({})
+    await ours.record({})
     assert scores.now() == pytest.approx({b"new": 7.5, b"old": 6.25}, rel=0.01)
 
 
 async def test_only_so_many_are_kept_and_told(shared: SharedCache, scores: Scores) -> None:
     ours = Hottest(shared)
-    for first in range(1, MOST_KEPT + 200, hottest.MOST_TOLD):
-        await ours.tell({b"%d" % number: number for number in range(first, first + hottest.MOST_TOLD)})
-    assert len(scores.now()) == MOST_KEPT
+    for first in range(1, MAX_STORED + 200, hottest.MAX_RETURNED):
+        await ours.record({b"%d" % number: number for number in range(first, first + hottest.MAX_RETURNED)})
+    assert len(scores.now()) == MAX_STORED
     told = await ours.requests()
-    assert len(told) == hottest.MOST_TOLD
+    assert len(told) == hottest.MAX_RETURNED
     assert min(map(int, told)) > min(map(int, scores.now())) > 1
 
 
 async def test_of_many_the_hottest_are_told(shared: SharedCache, scores: Scores) -> None:
-    await Hottest(shared).tell({b"%d" % number: number for number in range(1, 1_000)})
+    await Hottest(shared).record({b"%d" % number: number for number in range(1, 1_000)})
     assert sorted(map(int, scores.now())) == list(range(800, 1_000))
 
 
 async def test_long_requests_are_not_recorded(shared: SharedCache, scores: Scores) -> None:
-    await Hottest(shared).tell({b"x" * MAX_REQUEST_BYTES: 1, b"y" * (MAX_REQUEST_BYTES + 1): 9})
+    await Hottest(shared).record({b"x" * MAX_REQUEST_BYTES: 1, b"y" * (MAX_REQUEST_BYTES + 1): 9})
     assert list(scores.now()) == [b"x" * MAX_REQUEST_BYTES]
 
 
 async def test_any_bytes_are_kept_as_they_are(shared: SharedCache) -> None:
     request = json.dumps({"query": '{ a(b: "\u2028\\n") }'}, ensure_ascii=False).encode() + b"\x00\xff"
-    await Hottest(shared).tell({request: 1})
+    await Hottest(shared).record({request: 1})
     assert await Hottest(shared).requests() == [request]
 
 
 async def test_a_redis_that_is_away() -> None:
     cache = SharedCache("redis://127.0.0.1:1/0")
     with pytest.raises(CacheUnavailable):
-        await Hottest(cache).tell({b"a": 1})
+        await Hottest(cache).record({b"a": 1})
     with pytest.raises(CacheUnavailable):
         await Hottest(cache).requests()
     await cache.close()
