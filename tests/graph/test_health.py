@@ -142,6 +142,9 @@ async def test_a_cache_that_hears_no_changes_is_degraded(demo_url: URL, monkeypa
 
 
 async def test_a_cache_that_is_off_need_not_listen(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hear_nothing(*_: object) -> None: ...
+
+    monkeypatch.setattr(app, "listen", hear_nothing)
     monkeypatch.setattr(types, "HEARD_WITHIN_SECONDS", 0)
     async with serving(demo_url, cache_enabled=False) as client:
         assert (await health(client))["status"] == "HEALTHY"
