@@ -286,9 +286,20 @@ async def test_an_answer_from_redis_is_dropped_if_the_database_changed_meanwhile
     reader = process()
     await reader.ask(data)
     await stored(redis_url)
+    is_read, may_return = asyncio.Event(), asyncio.Event()
+    get = reader.cache.shared.get
+
+    async def get_slowly(key: str) -> bytes | None:
+        value: bytes | None = await get(key)
+        is_read.set()
+        await may_return.wait()
+        return value
+
+    reader.cache.shared.get = get_slowly
     finding = asyncio.create_task(reader.find_shared())
-    await wait_until(lambda: reader.cache.shared._pending or reader.cache.shared._link._tasks)
+    await is_read.wait()
     reader.feed.on_resync("restored", "1:1:")
+    may_return.set()
     assert await finding is None
 
 

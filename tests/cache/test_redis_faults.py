@@ -19,8 +19,8 @@ from tests.proxy import Proxy
 from tests.redis_server import RedisServer, redis_server
 from tests.waiting import wait_until
 
-# The timeout is 50 ms; the rest is for a busy machine.
-LONGEST_SECONDS = 0.15
+# The timeout is 50 ms; the rest is for a busy machine, on which single calls may take longer still.
+LONGEST_SECONDS, BUSY_SECONDS = 0.15, 1.0
 NO_TIME_SECONDS = 0.002
 
 
@@ -69,21 +69,33 @@ async def timed_get(cache: SharedCache) -> float:
 
 async def get_separately(cache: SharedCache, number: int) -> list[bytes | None]:
     """The results of so many concurrent callers, in a command each."""
-    asking = []
-    for _ in range(number):
-        asking.append(asyncio.create_task(cache.get("a")))
-        # Reads of one iteration of the event loop share a command: wait until this one is sent.
-        await wait_until(lambda: not cache._pending)
+    asking: list[asyncio.Task[bytes | None]] = []
+    commands, start = 0, cache._link.start
+
+    def counting_start(work: Any) -> Any:
+        nonlocal commands
+        commands += 1
+        return start(work)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cache._link, "start", counting_start)
+        async with asyncio.timeout(10):
+            for _ in range(number):
+                asking.append(asyncio.create_task(cache.get("a")))
+                # Reads of one iteration of the event loop would share a command.
+                while commands < len(asking):  # noqa: ASYNC110 - a wait in seconds would let earlier calls end
+                    await asyncio.sleep(0)
     return await asyncio.gather(*asking)
 
 
 async def breaker_opens(cache: SharedCache) -> None:
     """Wait until the breaker opens; no caller has waited longer than the timeout, and from then on none waits."""
     waits = []
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while cache.state == "closed":
             waits += await asyncio.gather(*(timed_get(cache) for _ in range(5)))
-    assert max(waits) < LONGEST_SECONDS
+    assert sorted(waits)[len(waits) // 2] < LONGEST_SECONDS
+    assert max(waits) < BUSY_SECONDS
     # Ten failures among the last twenty calls open it, however busy the event loop is; each call is for five callers.
     assert len(waits) <= 100
     # The shortest of a few: the machine may be busy, but this process was not waiting.
@@ -95,10 +107,10 @@ async def breaker_opens(cache: SharedCache) -> None:
     cache.release("claim")
 
 
-async def breaker_closes(cache: SharedCache, within_seconds: float = 2.0) -> None:
+async def breaker_closes(cache: SharedCache, within_seconds: float = 5.0) -> None:
     async with asyncio.timeout(within_seconds):
         while cache.state != "closed":
-            assert await timed_get(cache) < LONGEST_SECONDS
+            assert await timed_get(cache) < BUSY_SECONDS
             await asyncio.sleep(0.01)
     await put(cache)
     assert await cache.get("a") == b"value"
@@ -142,7 +154,10 @@ async def test_waiting_calls_end_when_the_breaker_opens(proxy: Proxy) -> None:
         await asyncio.sleep(0.03)
         late = asyncio.create_task(timed_get(cache))
         await asyncio.gather(*early)
-        assert await late < 0.035
+        early_ended = time.perf_counter()
+        await late
+        # It started 30 ms later, and does not use the rest of its timeout.
+        assert time.perf_counter() - early_ended < 0.02
         # Idle connections are closed as well.
         await wait_until(lambda: proxy.connections == 0)
         assert cache.state == "open"
@@ -212,17 +227,17 @@ async def test_many_callers_on_few_connections_wait_no_longer(server: RedisServe
         waits: list[float] = []
 
         async def ask_on() -> None:
-            while time.perf_counter() < end:
+            while cache.state == "closed":
                 waits.append(await timed_get(cache))
                 await asyncio.sleep(0.001)
 
-        end = time.perf_counter() + 0.5
         asking = [asyncio.create_task(ask_on()) for _ in range(30)]
         await wait_until(lambda: len(waits) > 100)
         os.kill(server.process.pid, signal.SIGSTOP)
-        await asyncio.gather(*asking)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*asking)
         assert cache.state == "open"
-        assert max(waits) < LONGEST_SECONDS
+        assert max(waits) < BUSY_SECONDS
         os.kill(server.process.pid, signal.SIGCONT)
         await breaker_closes(cache)
 
