@@ -1,10 +1,11 @@
-"""The tier in this process: answers by key, found again by what they depend on."""
+"""The tier in this process: answers by key, and by the tags they depend on. It drops what a change makes stale."""
 
 import time
 from collections.abc import Callable, Hashable
 from fnmatch import fnmatchcase
 
-from cache.changes import Change, Tag
+from cache.change_feed import FeedSubscriber
+from cache.changes import Change, Snapshot, Tag
 from cache.entries import Entry
 from cache.memory import MemoryCache
 from cache.tiers import Tier
@@ -12,8 +13,8 @@ from cache.tiers import Tier
 MAX_ENTRIES = 10_000
 
 
-class AnswerMemory(MemoryCache[Entry]):
-    # An answer is of use from its second request on, where there is room.
+class AnswerMemory(MemoryCache[Entry], FeedSubscriber):
+    # An answer pays off from its second request on, if there is room.
     min_uses = 1
 
     def __init__(self, max_bytes: int) -> None:
@@ -22,41 +23,43 @@ class AnswerMemory(MemoryCache[Entry]):
         self.entries_by_tier = dict.fromkeys(Tier, 0)
 
     def find(self, key: str) -> Entry | None:
-        """The answer under this key, if its time is not over."""
+        """The answer under this key, unless it has expired."""
         entry = self.get(key)
-        if entry is not None and self._is_spent(entry):
+        if entry is not None and self._is_expired(entry):
             self._drop(key)
             return None
         return entry
 
-    def keep(self, entry: Entry) -> None:
+    def store(self, entry: Entry) -> None:
         if self.put(entry.key, entry, entry.size):
             self.entries_by_tier[entry.tier] += 1
             for tag in entry.tags:
                 self._by_tag.setdefault(tag, set()).add(entry)
 
-    def drop_touched(self, change: Change) -> None:
-        """Drop what a change touches, unless it has seen the change."""
-        touched: set[Entry] = set()
-        for tag in self._touched(change):
-            touched |= self._by_tag.get(tag, set())
-        self._drop_all(touched, lambda entry: not entry.snapshot.sees(change.transaction))
+    def on_new_home(self) -> None:
+        self.clear()
 
-    def drop_matching(self, pattern: str) -> None:
-        self._drop_all(self._values(), lambda entry: fnmatchcase(entry.key, pattern))
+    def on_resync(self, baseline: Snapshot) -> None:
+        self._drop_if(self._values(), lambda entry: not entry.snapshot.covers(baseline))
 
-    def drop_unless(self, holds: Callable[[Entry], bool]) -> None:
-        self._drop_all(self._values(), lambda entry: not holds(entry))
+    def on_change(self, change: Change) -> None:
+        affected: set[Entry] = set()
+        for tag in self._affected_tags(change):
+            affected |= self._by_tag.get(tag, set())
+        self._drop_if(affected, lambda entry: not entry.snapshot.sees(change.transaction))
+
+    def on_clear(self, pattern: str) -> None:
+        self._drop_if(self._values(), lambda entry: fnmatchcase(entry.key, pattern))
 
     def _values(self) -> set[Entry]:
         return {entry for entry, _ in self._entries.values()}
 
-    def _touched(self, change: Change) -> list[Tag]:
+    def _affected_tags(self, change: Change) -> list[Tag]:
         if change.table is None or change.members is None:
-            return [tag for tag in self._by_tag if change.touches(tag)]
+            return [tag for tag in self._by_tag if change.affects(tag)]
         return [Tag(change.table), *(Tag(change.table, member) for member in change.members)]
 
-    def _drop_all(self, entries: set[Entry], condition: Callable[[Entry], bool]) -> None:
+    def _drop_if(self, entries: set[Entry], condition: Callable[[Entry], bool]) -> None:
         for entry in entries:
             if condition(entry):
                 self._drop(entry.key)
@@ -71,5 +74,5 @@ class AnswerMemory(MemoryCache[Entry]):
                     del self._by_tag[tag]
         return entry
 
-    def _is_spent(self, entry: Entry) -> bool:
-        return entry.ends_at <= time.monotonic()
+    def _is_expired(self, entry: Entry) -> bool:
+        return entry.expires_at <= time.monotonic()

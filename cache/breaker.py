@@ -1,4 +1,4 @@
-"""A circuit breaker: once Redis has failed a few times, nobody waits for it until it has been seen well again."""
+"""A circuit breaker: after a few failures of Redis, no call waits for it until it has been probed successfully."""
 
 import math
 import random
@@ -16,14 +16,14 @@ FAILURES_AMONG_LAST = 10
 
 SHORTEST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
-# One that opens again sooner than this is flapping, and its waits go on growing.
+# A breaker that opens again sooner than this is flapping, and its waits keep growing.
 CALM_SECONDS = 30.0
 
 
 class Breaker:
-    """Closed lets calls through; open does not; half-open has seen one quick answer, and wants another.
+    """closed: calls are let through. open: none is. half-open: one probe was quick; a second one closes it.
 
-    It knows neither Redis nor tasks: it is told how calls and looks went, and says when to look.
+    It neither calls Redis nor starts tasks: it receives the results of calls and probes, and says when to probe.
     """
 
     def __init__(
@@ -38,26 +38,26 @@ class Breaker:
         self._slow_seconds = slow_seconds
         self._clock = clock
         self._chance = chance
-        # A bit a call, the newest lowest: 1 where it failed.
+        # One bit a call, the newest lowest: 1 if it failed.
         self._failures = 0
         self._wait = SHORTEST_WAIT_SECONDS
         self._closed_at = -math.inf
 
-    def called(self, seconds: float | None) -> bool:
-        """A call took so long; None where it failed. Whether the breaker opens for it."""
-        # What was under way when it opened says nothing new.
+    def record_call(self, seconds: float | None) -> bool:
+        """Count a call that took so long; None if it failed. Returns whether the breaker opens because of it."""
+        # Calls that were running when it opened carry no new information.
         if self.state != "closed":
             return False
-        self._failures = (self._failures << 1 | (not self._quick(seconds))) & ((1 << LAST_CALLS) - 1)
+        self._failures = (self._failures << 1 | (not self._is_quick(seconds))) & ((1 << LAST_CALLS) - 1)
         in_a_row = (1 << FAILURES_IN_A_ROW) - 1
         if self._failures & in_a_row != in_a_row and self._failures.bit_count() < FAILURES_AMONG_LAST:
             return False
         self._open()
         return True
 
-    def looked(self, seconds: float | None) -> None:
-        """A look at Redis took so long; None where it failed."""
-        if not self._quick(seconds):
+    def record_probe(self, seconds: float | None) -> None:
+        """Count a probe of Redis that took so long; None if it failed."""
+        if not self._is_quick(seconds):
             self.state = "open"
             self._wait_longer()
         elif self.state == "open":
@@ -67,7 +67,7 @@ class Breaker:
             self._closed_at = self._clock()
 
     def wait(self) -> float:
-        """Seconds until the next look: between half of it and all, lest all processes look at the same time."""
+        """Seconds until the next probe: half of the wait or more at random, so that processes do not probe together."""
         wait = SHORTEST_WAIT_SECONDS if self.state == "half-open" else self._wait
         return wait * (0.5 + self._chance() / 2)
 
@@ -83,5 +83,5 @@ class Breaker:
     def _wait_longer(self) -> None:
         self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS)
 
-    def _quick(self, seconds: float | None) -> bool:
+    def _is_quick(self, seconds: float | None) -> bool:
         return seconds is not None and seconds <= self._slow_seconds

@@ -1,11 +1,11 @@
-"""Token buckets: how much of something each of many may use, and how fast it comes back.
+"""Token buckets, which limit how much each client may use per unit of time.
 
-In Redis, where processes share one bucket, by its clock; in this process, where Redis is missing or unwell.
+In Redis, where processes share one bucket, by its clock; in this process, if Redis is missing or unavailable.
 
-The way to Redis takes longer than an answer that is kept, so nobody goes it who has plenty: of a bucket that is half
-full, as Redis told a moment ago, each process spends a hundredth on trust, and tells of it soon. With another hundredth
-on its way to Redis, 25 processes that do so at once spend no more than there is; where less is left, Redis decides over
-each point.
+A round trip to Redis takes longer than serving a cached answer. So from a bucket that is at least half full, as of the
+last sync less than a second ago, each process spends up to 1% of the capacity locally, and syncs it to Redis within
+50 ms. Another 1% may be on its way to Redis, so 25 processes that spend locally at the same time never spend more than
+there is; below half, Redis decides over each point.
 """
 
 import asyncio
@@ -15,24 +15,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cache.answers import PREFIX
-from cache.redis import SharedCache
+from cache.redis import PREFIX, SharedCache
 
-# In memory. Those that are full say nothing, and go first.
+# In memory. Full buckets are not stored, and the least recently used are dropped first.
 MAX_BUCKETS = 50_000
-# Shares of what a bucket holds.
-PLENTY, ON_TRUST = 0.5, 0.01
-TRUSTED_SECONDS, TOLD_WITHIN_SECONDS = 1.0, 0.05
+# Shares of the capacity.
+MIN_LEFT_FOR_LOCAL, MAX_SPENT_LOCALLY = 0.5, 0.01
+LOCAL_SECONDS, SYNC_WITHIN_SECONDS = 1.0, 0.05
 
-# KEYS: the bucket. ARGV: capacity, points a second, points wanted (0: only looked at), points that were spent on trust
-# (less than 0: given back). Answers whether those that are wanted were there, and what is left.
+# KEYS: the bucket. ARGV: capacity, points a second, points wanted (0: only read the level), points spent locally before
+# (less than 0: refunded). Returns whether the wanted points were there, and what is left.
 SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local capacity, rate, wanted, spent = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local kept = redis.call('HMGET', KEYS[1], 'left', 'at')
-local left = tonumber(kept[1]) or capacity
-local at = tonumber(kept[2]) or now
+local stored = redis.call('HMGET', KEYS[1], 'left', 'at')
+local left = tonumber(stored[1]) or capacity
+local at = tonumber(stored[2]) or now
 left = math.min(capacity, left + math.max(0, now - at) * rate)
 left = math.max(0, math.min(capacity, left - spent))
 local allowed = wanted <= left
@@ -53,7 +52,7 @@ class Rate(NamedTuple):
 
 
 class Level(NamedTuple):
-    """Of a bucket, after what was taken. retry_after: seconds until what was wanted is there; None: it never will be.
+    """A bucket after points were taken. retry_after: seconds until the wanted points are there; None: never.
 
     full_in: seconds until it is full again.
     """
@@ -65,7 +64,7 @@ class Level(NamedTuple):
     full_in: float
 
     def with_more(self, points: float) -> "Level":
-        """As it will be once so many points are given back."""
+        """The level after so many points are given back."""
         missing = self.capacity - self.remaining
         more = min(points, missing)
         full_in = self.full_in * (1 - more / missing) if missing else 0.0
@@ -73,83 +72,84 @@ class Level(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Trust:
-    """What was left when Redis told last. spent: since then, and not told yet."""
+class _SyncState:
+    """What was left at the last sync with Redis. spent: locally since then, and not synced yet."""
 
     left: float = 0.0
-    told_at: float = 0.0
+    synced_at: float = 0.0
     spent: float = 0.0
-    is_to_be_told: bool = False
+    is_sync_scheduled: bool = False
 
     def remaining(self, now: float, rate: Rate) -> float:
-        """What is left by now; nothing where that was told too long ago."""
-        age = now - self.told_at
-        return min(rate.capacity, self.left + age * rate.per_second - self.spent) if age <= TRUSTED_SECONDS else 0.0
+        """What is left now; 0 if the last sync is too long ago."""
+        age = now - self.synced_at
+        return min(rate.capacity, self.left + age * rate.per_second - self.spent) if age <= LOCAL_SECONDS else 0.0
 
 
 class Buckets:
     def __init__(self, shared: SharedCache | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._shared = shared
         self._clock = clock
-        # What is left, and when that was so; the least recently used first.
+        # Without Redis: what is left, and as of when; the least recently used first.
         self._memory: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._trusted: OrderedDict[str, _Trust] = OrderedDict()
-        self._telling: set[asyncio.Task[Level]] = set()
+        self._synced: OrderedDict[str, _SyncState] = OrderedDict()
+        self._syncing: set[asyncio.Task[Level]] = set()
 
     async def take(self, key: str, points: float, rate: Rate) -> Level:
         """Take so many points, if they are there."""
-        trust = self._trusted.get(key)
-        if trust is not None and trust.spent + points <= ON_TRUST * rate.capacity:
-            left = trust.remaining(self._clock(), rate) - points
-            if left >= PLENTY * rate.capacity:
-                self._spend(key, trust, points, rate)
+        state = self._synced.get(key)
+        if state is not None and state.spent + points <= MAX_SPENT_LOCALLY * rate.capacity:
+            left = state.remaining(self._clock(), rate) - points
+            if left >= MIN_LEFT_FOR_LOCAL * rate.capacity:
+                self._spend_locally(key, state, points, rate)
                 return _level(points, rate, True, left)
-        return await self._asked(key, points, rate)
+        return await self._take(key, points, rate)
 
-    async def look(self, key: str, rate: Rate) -> Level:
-        return await self._asked(key, 0, rate)
+    async def level(self, key: str, rate: Rate) -> Level:
+        """The level as Redis has it, without taking anything."""
+        return await self._take(key, 0, rate)
 
     def give_back(self, key: str, points: float, rate: Rate) -> None:
-        """Soon, without anybody waiting for it."""
+        """Refund points, without waiting for Redis."""
         if self._shared is None:
-            self._moved_here(key, -points, rate)
+            self._take_from_memory(key, -points, rate)
         else:
-            self._spend(key, self._trust_of(key), -points, rate)
+            self._spend_locally(key, self._sync_state(key), -points, rate)
 
-    def _spend(self, key: str, trust: _Trust, points: float, rate: Rate) -> None:
-        trust.spent += points
-        if not trust.is_to_be_told:
-            trust.is_to_be_told = True
-            asyncio.get_running_loop().call_later(TOLD_WITHIN_SECONDS, self._tell, key, trust, rate)
+    def _spend_locally(self, key: str, state: _SyncState, points: float, rate: Rate) -> None:
+        state.spent += points
+        if not state.is_sync_scheduled:
+            state.is_sync_scheduled = True
+            asyncio.get_running_loop().call_later(SYNC_WITHIN_SECONDS, self._sync, key, state, rate)
 
-    def _tell(self, key: str, trust: _Trust, rate: Rate) -> None:
-        trust.is_to_be_told = False
-        if trust.spent:
-            telling = asyncio.get_running_loop().create_task(self._asked(key, 0, rate, trust))
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+    def _sync(self, key: str, state: _SyncState, rate: Rate) -> None:
+        state.is_sync_scheduled = False
+        if state.spent:
+            syncing = asyncio.get_running_loop().create_task(self._take(key, 0, rate, state))
+            self._syncing.add(syncing)
+            syncing.add_done_callback(self._syncing.discard)
 
-    def _trust_of(self, key: str) -> _Trust:
-        trust = self._trusted.setdefault(key, _Trust())
-        self._trusted.move_to_end(key)
-        if len(self._trusted) > MAX_BUCKETS:
-            self._trusted.popitem(last=False)
-        return trust
+    def _sync_state(self, key: str) -> _SyncState:
+        state = self._synced.setdefault(key, _SyncState())
+        self._synced.move_to_end(key)
+        if len(self._synced) > MAX_BUCKETS:
+            self._synced.popitem(last=False)
+        return state
 
-    async def _asked(self, key: str, points: float, rate: Rate, trust: _Trust | None = None) -> Level:
-        """What Redis says, which is told what was spent on trust; or what this process knows."""
+    async def _take(self, key: str, points: float, rate: Rate, state: _SyncState | None = None) -> Level:
+        """Take from the bucket in Redis, and sync what was spent locally; from memory, if Redis is unavailable."""
         if self._shared is not None:
-            trust = trust or self._trust_of(key)
-            spent, trust.spent = trust.spent, 0.0
-            answer = await self._shared.run(SCRIPT, _named(key), *_arguments(points, spent, rate))
-            if answer is not None:
-                trust.left, trust.told_at = float(answer[1]), self._clock()
-                return _level(points, rate, bool(answer[0]), trust.left)
-            trust.left = 0.0
-            self._moved_here(key, spent, rate)
-        return _level(points, rate, *self._moved_here(key, points, rate))
+            state = state or self._sync_state(key)
+            spent, state.spent = state.spent, 0.0
+            reply = await self._shared.run_script(SCRIPT, _redis_key(key), *_arguments(points, spent, rate))
+            if reply is not None:
+                state.left, state.synced_at = float(reply[1]), self._clock()
+                return _level(points, rate, bool(reply[0]), state.left)
+            state.left = 0.0
+            self._take_from_memory(key, spent, rate)
+        return _level(points, rate, *self._take_from_memory(key, points, rate))
 
-    def _moved_here(self, key: str, points: float, rate: Rate) -> tuple[bool, float]:
+    def _take_from_memory(self, key: str, points: float, rate: Rate) -> tuple[bool, float]:
         now = self._clock()
         left, at = self._memory.pop(key, (rate.capacity, now))
         left = min(rate.capacity, left + max(0.0, now - at) * rate.per_second)
@@ -169,7 +169,7 @@ def _level(points: float, rate: Rate, allowed: bool, left: float) -> Level:
     return Level(allowed, left, rate.capacity, 0.0 if allowed else wait, full_in)
 
 
-def _named(key: str) -> str:
+def _redis_key(key: str) -> str:
     return f"{PREFIX}:bucket:{key}"
 
 

@@ -1,4 +1,4 @@
-"""A stored answer: its bytes, what it depends on and has seen, and how long it may be served."""
+"""A cached answer: its bytes, its dependencies, the snapshot it was read in, and how long it may be served."""
 
 import hashlib
 import time
@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 from cache.changes import Snapshot, Tag
 from cache.tiers import Tier
 
-# In the last part of its life, the first to ask for an answer has it made anew, and waits for nothing.
-REFRESHED_IN_LAST = 0.1
-# What an entry takes beside its answer, roughly.
+# In this last share of its lifetime, a request for an answer starts its refresh in the background.
+REFRESH_SHARE = 0.1
+# Approximate memory of an entry in addition to its body.
 ENTRY_BYTES = 1_000
 TAG_BYTES = 500
-# The first byte of a stored entry: one of another kind is none.
-FORMAT = b"1"
+# The first byte of a serialized entry: one of another format counts as absent.
+FORMAT = b"2"
+AUDIENCES = {b"public": False, b"private": True}
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """made_at is of time.monotonic(); lifetime is in seconds. etag stands in quotes, as HTTP wants it."""
+    """is_private: the answer is for one user. created_at is of time.monotonic(); lifetime is in seconds.
+
+    etag stands in quotes, as HTTP requires.
+    """
 
     key: str
     body: bytes
@@ -26,57 +30,73 @@ class Entry:
     tags: frozenset[Tag]
     snapshot: Snapshot
     tier: Tier
-    made_at: float
+    is_private: bool
+    created_at: float
     lifetime: float
-    # When its time is over, and when it is to be made anew; also of time.monotonic().
-    ends_at: float = field(init=False)
-    fades_at: float = field(init=False)
+    # Of time.monotonic() as well.
+    expires_at: float = field(init=False)
+    refresh_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ends_at = self.made_at + self.lifetime
-        self.fades_at = self.ends_at - REFRESHED_IN_LAST * self.lifetime
+        self.expires_at = self.created_at + self.lifetime
+        self.refresh_at = self.expires_at - REFRESH_SHARE * self.lifetime
 
     @classmethod
-    def made(
-        cls, key: str, body: bytes, tags: frozenset[Tag], snapshot: Snapshot, tier: Tier, lifetime: float
+    def create(
+        cls,
+        key: str,
+        body: bytes,
+        tags: frozenset[Tag],
+        snapshot: Snapshot,
+        tier: Tier,
+        lifetime: float,
+        *,
+        is_private: bool,
     ) -> "Entry":
-        """One that was computed just now."""
+        """An entry that was computed just now."""
         digest = hashlib.blake2b(body, digest_size=12).hexdigest()
-        return cls(key, body, f'"{digest}"'.encode(), tags, snapshot, tier, time.monotonic(), lifetime)
+        return cls(key, body, f'"{digest}"'.encode(), tags, snapshot, tier, is_private, time.monotonic(), lifetime)
 
     @property
     def age(self) -> float:
-        return time.monotonic() - self.made_at
+        return time.monotonic() - self.created_at
+
+    @property
+    def needs_refresh(self) -> bool:
+        """Whether the next request for it should have it computed again."""
+        return time.monotonic() > self.refresh_at
 
     @property
     def size(self) -> int:
         return len(self.body) + ENTRY_BYTES + TAG_BYTES * len(self.tags)
 
-    def written(self) -> bytes:
-        """As it is stored where other processes read it. Their clocks are taken to agree."""
+    def serialize(self) -> bytes:
+        """For storage where other processes read it. Their clocks are assumed to agree."""
         running = ",".join(map(str, self.snapshot.running))
         snapshot = f"{self.snapshot.end}:{self.snapshot.end}:{running}"
-        made_at = time.time() - self.age
-        head = f"{made_at:.3f} {self.lifetime:.3f} {self.tier.name} {snapshot} ".encode()
+        created_at = time.time() - self.age
+        audience = "private" if self.is_private else "public"
+        head = f"{created_at:.3f} {self.lifetime:.3f} {self.tier.name} {audience} {snapshot} ".encode()
         return b"".join([FORMAT, b" ", head, self.etag, b"\n", self.body])
 
     @classmethod
-    def read(cls, key: str, tags: frozenset[Tag], written: bytes) -> "Entry | None":
-        """From what was stored; None where it cannot be read, or its time is over."""
-        head, _, body = written.partition(b"\n")
+    def deserialize(cls, key: str, tags: frozenset[Tag], stored: bytes) -> "Entry | None":
+        """From serialize(); None if it cannot be read, or has expired."""
+        head, _, body = stored.partition(b"\n")
         try:
-            kind, made_at, lifetime, tier, snapshot, etag = head.split(b" ")
-            age = max(0.0, time.time() - float(made_at))
+            format_, created_at, lifetime, tier, audience, snapshot, etag = head.split(b" ")
+            age = max(0.0, time.time() - float(created_at))
             entry = cls(
                 key,
                 body,
                 etag,
                 tags,
-                Snapshot.read(snapshot.decode()),
+                Snapshot.parse(snapshot.decode()),
                 Tier[tier.decode()],
+                AUDIENCES[audience],
                 time.monotonic() - age,
                 float(lifetime),
             )
         except (ValueError, KeyError):
             return None
-        return entry if kind == FORMAT and entry.ends_at > time.monotonic() else None
+        return entry if format_ == FORMAT and entry.expires_at > time.monotonic() else None

@@ -1,4 +1,4 @@
-"""The way to Redis: calls in time or not at all, and while it is unwell, none."""
+"""Calls to Redis, each within a timeout; none while the circuit breaker is open."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ class CacheUnavailable(Exception):
 
 
 def client(url: str, *, max_connections: int, timeout_seconds: float | None = None) -> Redis:
-    """A client that says nothing but what it is told to: no retries, no greetings."""
+    """A client that sends nothing on its own: no retries, no CLIENT SETINFO."""
     pool = ConnectionPool.from_url(
         url,
         max_connections=max_connections,
@@ -38,16 +38,16 @@ def client(url: str, *, max_connections: int, timeout_seconds: float | None = No
         retry=Retry(NoBackoff(), 0),
         # Two round trips for each new connection.
         driver_info=None,
-        # One more; and with it, redis-py takes connections that hold unread data for clean.
+        # One more; and with it, redis-py considers connections that hold unread data to be clean.
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return Redis.from_pool(pool)
 
 
 class Link:
-    """Each call is held to the timeout by our patience alone.
+    """The timeout of each call is enforced here alone.
 
-    The timeouts of redis-py cost a task a call, add up, and tell no busy event loop from a slow Redis.
+    The timeouts of redis-py cost a task a call, add up, and cannot tell a busy event loop from a slow Redis.
     """
 
     def __init__(self, url: str, *, max_connections: int, timeout_seconds: float) -> None:
@@ -56,8 +56,8 @@ class Link:
         self.breaker = Breaker(slow_seconds=timeout_seconds / 2)
         self.redis = client(url, max_connections=max_connections)
         self._timeout = timeout_seconds
-        # The pool of redis-py that waits for a connection loses it where the wait is cancelled; this does not.
-        self._places = asyncio.Semaphore(self.redis.connection_pool.max_connections)
+        # The blocking pool of redis-py loses a connection when the wait for it is cancelled; a semaphore does not.
+        self._slots = asyncio.Semaphore(self.redis.connection_pool.max_connections)
         self._loop_timeout = LoopTimeout()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._recovery: asyncio.Task[None] | None = None
@@ -69,7 +69,7 @@ class Link:
         return self.breaker.state == "closed" and not self._closed
 
     def start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        """Work that goes on whatever becomes of who asked for it."""
+        """Run work that continues if its caller is cancelled."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -77,17 +77,17 @@ class Link:
 
     async def call(self, *command: str | bytes | int) -> Any:
         """Raises CacheUnavailable."""
-        return await self._in_time(partial(self.redis.execute_command, *command))
+        return await self._call_within_timeout(partial(self.redis.execute_command, *command))
 
     async def call_all(self, commands: list[Command]) -> list[Any]:
-        """The answers, in one round trip; an exception for each that Redis refuses. Raises CacheUnavailable."""
+        """The replies, in one round trip; an exception for each command that fails. Raises CacheUnavailable."""
         pipeline = self.redis.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        return await self._in_time(partial(pipeline.execute, raise_on_error=False))
+        return await self._call_within_timeout(partial(pipeline.execute, raise_on_error=False))
 
     def log(self, event: str, **details: str) -> None:
-        """A warning, at most once a minute. Messages of errors stay out: they may tell where Redis is."""
+        """Log a warning, at most once a minute. Messages of errors stay out: they may contain the address of Redis."""
         now = time.monotonic()
         if now - self._logged_at.get(event, -LOG_SECONDS) >= LOG_SECONDS:
             self._logged_at[event] = now
@@ -95,48 +95,48 @@ class Link:
 
     async def close(self) -> None:
         self._closed = True
-        # Calls are not cancelled, but fail, and tell their callers.
-        self._loop_timeout.end()
+        # Calls are not cancelled: they fail, so that their callers get a result.
+        self._loop_timeout.expire_all()
         if self._recovery is not None:
             self._recovery.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.redis.aclose()
 
-    async def _in_time(self, work: Callable[[], Awaitable[Result]]) -> Result:
+    async def _call_within_timeout(self, work: Callable[[], Awaitable[Result]]) -> Result:
         if not self.usable:
             raise CacheUnavailable
         started = self._loop_timeout.now()
         try:
-            async with self._loop_timeout.within(self._timeout), self._places:
+            async with self._loop_timeout.within(self._timeout), self._slots:
                 result = await work()
         except Exception as error:
             self.failures += 1
             self.timeouts += isinstance(error, TimeoutError)
-            self._called(None, error)
+            self._record_call(None, error)
             raise CacheUnavailable from None
-        self._called(self._loop_timeout.now() - started)
+        self._record_call(self._loop_timeout.now() - started)
         return result
 
-    def _called(self, seconds: float | None, error: Exception | None = None) -> None:
-        if not self._closed and self.breaker.called(seconds):
-            self.log("redis_unwell", error=type(error).__name__ if error else "slow")
-            # Those who wait now would wait in vain.
-            self._loop_timeout.end()
+    def _record_call(self, seconds: float | None, error: Exception | None = None) -> None:
+        if not self._closed and self.breaker.record_call(seconds):
+            self.log("redis_unavailable", error=type(error).__name__ if error else "slow")
+            # The calls that are running would fail as well.
+            self._loop_timeout.expire_all()
             self._recovery = self.start(self._recover())
 
     async def _recover(self) -> None:
-        # Connections that nobody uses may be as dead as those that failed.
+        # Idle connections may be as dead as those that failed.
         with suppress(Exception):
             async with self._loop_timeout.within(self._timeout):
                 await self.redis.connection_pool.disconnect(inuse_connections=False)
         while self.breaker.state != "closed":
             await asyncio.sleep(self.breaker.wait())
-            self.breaker.looked(await self._look())
+            self.breaker.record_probe(await self._probe())
 
-    async def _look(self) -> float | None:
+    async def _probe(self) -> float | None:
         started = self._loop_timeout.now()
         try:
-            async with self._loop_timeout.within(self._timeout), self._places:
+            async with self._loop_timeout.within(self._timeout), self._slots:
                 await self.redis.execute_command("PING")  # type: ignore[no-untyped-call]
         except Exception:
             return None

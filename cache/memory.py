@@ -1,8 +1,8 @@
 """A cache in this process, bounded in entries and bytes, that a flood of new keys cannot empty.
 
-Where it is full, a new entry must have been asked for more often than the one that it would push out, which is the
-least recently used; and nothing gets in at its first sighting. How often is counted for a while, then halved: what was
-hot and is no more makes room. That is TinyLFU (Einziger, Friedman, Manes 2017), with exact counts.
+When it is full, a new entry must have been requested more often than the least recently used one that it would evict;
+and nothing is admitted at its first request. Requests are counted per key, and all counts are halved from time to time,
+so that keys that are no longer hot make room. That is TinyLFU (Einziger, Friedman, Manes 2017), with exact counts.
 """
 
 from collections import OrderedDict
@@ -12,10 +12,10 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-# Counts, of all keys together, after which they are halved; and where a single count ends.
+# Requests per entry after which all counts are halved; and the limit of a single count.
 COUNTED_PER_ENTRY = 10
-MOST_COUNTED = 15
-# No entry may take more than this share of the bytes.
+MAX_COUNT = 15
+# No entry may take more than this fraction of the bytes.
 LARGEST_SHARE = 8
 
 
@@ -29,7 +29,7 @@ class MemoryCacheStats:
 
 
 class MemoryCache(Generic[Value]):
-    # Sightings of a key before its value is kept.
+    # Uses of a key before its value is admitted.
     min_uses = 2
 
     def __init__(self, *, max_entries: int, max_bytes: int) -> None:
@@ -42,7 +42,7 @@ class MemoryCache(Generic[Value]):
         self.stats = MemoryCacheStats()
 
     def get(self, key: Hashable) -> Value | None:
-        """The value, if it is there. Each call is a sighting of the key."""
+        """The value, if it is there. Each call counts as a use of the key."""
         self._count(hash(key))
         entry = self._entries.get(key)
         if entry is None:
@@ -53,11 +53,11 @@ class MemoryCache(Generic[Value]):
         return entry[0]
 
     def record_use(self, key: Hashable) -> None:
-        """Count a sighting of a key that is only known now."""
+        """Count a use of a key that get() could not be called with yet."""
         self._count(hash(key))
 
     def put(self, key: Hashable, value: Value, size: int) -> bool:
-        """Keep the value, of about this many bytes, if the key has earned it; return whether."""
+        """Store the value, of about this many bytes, if the key is used often enough; return whether it was stored."""
         uses = self._uses.get(hash(key), 0)
         if uses < self.min_uses or size > self._max_bytes // LARGEST_SHARE:
             return False
@@ -69,28 +69,33 @@ class MemoryCache(Generic[Value]):
         self.stats.bytes += size
         return True
 
+    def clear(self) -> None:
+        """Drop all values. The counts of uses stay."""
+        for key in list(self._entries):
+            self._drop(key)
+
     def _make_room(self, size: int, uses: int) -> bool:
-        """Push out what was seen less often; nothing, if that would not do."""
+        """Evict entries that were used less often; none if that would not make enough room."""
         entries, free = len(self._entries), self._max_bytes - self.stats.bytes
-        leaving = []
+        evicted = []
         for key, (value, its_size) in self._entries.items():
             if entries < self._max_entries and size <= free:
                 break
-            if self._uses.get(hash(key), 0) >= uses and not self._is_spent(value):
+            if self._uses.get(hash(key), 0) >= uses and not self._is_expired(value):
                 return False
-            leaving.append(key)
+            evicted.append(key)
             entries, free = entries - 1, free + its_size
-        for key in leaving:
+        for key in evicted:
             self._drop(key)
-        self.stats.evictions += len(leaving)
+        self.stats.evictions += len(evicted)
         return True
 
-    def _is_spent(self, _value: Value) -> bool:
-        """Whether a value is of no use any more, however often it was asked for."""
+    def _is_expired(self, _value: Value) -> bool:
+        """Whether a value may be evicted however often it was used."""
         return False
 
     def _drop(self, key: Hashable) -> Value | None:
-        """Let go of a value; return it, if it was there."""
+        """Remove a value; return it, if it was there."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return None
@@ -100,7 +105,7 @@ class MemoryCache(Generic[Value]):
 
     def _count(self, hashed: int) -> None:
         count = self._uses.get(hashed, 0)
-        if count < MOST_COUNTED:
+        if count < MAX_COUNT:
             self._uses[hashed] = count + 1
         self._counted += 1
         if self._counted >= COUNTED_PER_ENTRY * self._max_entries:

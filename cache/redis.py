@@ -1,4 +1,4 @@
-"""The shared tier: Redis, when there is one. One that is missing, slow, full or down is as good as an empty one."""
+"""The shared tier: Redis, if configured. A Redis that is slow, full or down behaves like an empty one."""
 
 import asyncio
 import secrets
@@ -15,21 +15,24 @@ from cache.breaker import State
 from cache.link import CacheUnavailable, Link, client
 from cache.writes import Writes
 
-# Those who look, count and tidy up have time.
-UNHURRIED_SECONDS = 2.0
-UNHURRIED_CONNECTIONS = 4
+# The prefix of all keys in Redis; a new number whenever the meaning of stored values changes.
+PREFIX = "candlegraph:1"
 
-# What is read at once, the bytes as far as they can be foreseen: more takes so long that Redis would seem slow.
-MOST_KEYS = 100
-MOST_BYTES = 2**20
+# For administrative commands, which may take longer: probes, counts, scans.
+ADMIN_TIMEOUT_SECONDS = 2.0
+ADMIN_CONNECTIONS = 4
+
+# Of one MGET, the bytes as estimated from earlier values: a larger one takes so long that Redis would count as slow.
+MAX_BATCH_KEYS = 100
+MAX_BATCH_BYTES = 2**20
 KEYS_PER_SCAN = 500
 
-# Only for the owner of a claim: somebody else may have it by now.
+# Deletes a claim only if this process still owns it: it may have expired, and belong to another process.
 RELEASE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1])"
 
 
 def check_url(url: str) -> None:
-    """Raises ValueError where this is not the URL of a Redis, without connecting to it."""
+    """Raises ValueError if this is not the URL of a Redis, without connecting to it."""
     try:
         ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError):
@@ -38,13 +41,13 @@ def check_url(url: str) -> None:
 
 @dataclass(frozen=True)
 class CacheProbe:
-    """What one look at the cache found. message is None when all is well."""
+    """The result of probing the cache once. message: the problem; None if there is none."""
 
     backend: str
     message: str | None = None
     latency_ms: float | None = None
     used_memory_mb: float | None = None
-    # 0: it may use all there is.
+    # 0: unlimited.
     max_memory_mb: float | None = None
     connected_clients: int | None = None
     uptime_seconds: int | None = None
@@ -58,37 +61,37 @@ class CacheProbe:
 class SharedCacheStats:
     hits: int
     misses: int
-    # Not asked for, because Redis was known to be unwell.
+    # Reads not sent, because the breaker was open.
     skipped: int
-    # Calls that failed, and those of them that took too long.
+    # Calls that failed, and those of them that timed out.
     failures: int
     timeouts: int
     dropped_writes: int
-    # How often Redis was given up for a while.
+    # How often the breaker opened.
     times_opened: int
 
 
 class SharedCache:
-    """Bytes by key. Nobody waits longer than the timeout, and a Redis that is unwell is the same as an empty one.
+    """Bytes by key. No call waits longer than the timeout; while the breaker is open, Redis counts as empty.
 
-    Each call to Redis is a task of its own: a caller that is cancelled leaves no unread answer behind.
+    Each call to Redis is a task of its own: a caller that is cancelled leaves no unread reply on the connection.
     """
 
     backend = "memory+redis"
 
     def __init__(self, url: str, *, max_connections: int = 50, timeout_seconds: float = 0.05) -> None:
         self._link = Link(url, max_connections=max_connections, timeout_seconds=timeout_seconds)
-        self._unhurried = client(url, max_connections=UNHURRIED_CONNECTIONS, timeout_seconds=UNHURRIED_SECONDS)
-        self._unhurried_places = asyncio.Semaphore(UNHURRIED_CONNECTIONS)
-        self._asked: dict[str, list[asyncio.Future[bytes | None]]] = {}
-        self._usual_bytes = 1.0
+        self._admin = client(url, max_connections=ADMIN_CONNECTIONS, timeout_seconds=ADMIN_TIMEOUT_SECONDS)
+        self._admin_slots = asyncio.Semaphore(ADMIN_CONNECTIONS)
+        self._pending: dict[str, list[asyncio.Future[bytes | None]]] = {}
+        self._mean_bytes = 1.0
         self._writes = Writes(self._link)
         self._tokens: dict[str, bytes] = {}
         self._hits = self._misses = self._skipped = 0
 
     @property
     def state(self) -> State:
-        """open or half-open while Redis is unwell, and not asked."""
+        """Of the breaker: while it is not closed, no call is sent to Redis."""
         return self._link.breaker.state
 
     @property
@@ -104,24 +107,24 @@ class SharedCache:
         )
 
     async def get(self, key: str) -> bytes | None:
-        """The value; None where there is none, or Redis is unwell."""
+        """The value; None if there is none, or Redis is unavailable."""
         if not self._link.usable:
             self._skipped += 1
             return None
         loop = asyncio.get_running_loop()
-        # All that is asked for in one turn of the loop goes out at once, and each key but once.
-        if not self._asked:
-            loop.call_soon(self._ask)
+        # All keys requested in one iteration of the event loop are sent together, each of them once.
+        if not self._pending:
+            loop.call_soon(self._send_pending)
         waiting: asyncio.Future[bytes | None] = loop.create_future()
-        self._asked.setdefault(key, []).append(waiting)
+        self._pending.setdefault(key, []).append(waiting)
         return await waiting
 
     def put(self, key: str, value: bytes, ttl_seconds: float) -> None:
-        """Keep the value for so long, from soon on. Where Redis is unwell or has much to write, it is dropped."""
+        """Queue the value for storage. It is dropped if Redis is unavailable, or the queue is full."""
         self._writes.add("SET", key, value, "PX", _milliseconds(ttl_seconds))
 
     async def claim(self, key: str, ttl_seconds: float) -> bool:
-        """Whether this caller may go on: nobody has the key, or Redis is unwell and nobody can tell."""
+        """Whether this caller may compute: the key was free, or Redis is unavailable and there is no way to tell."""
         task = self._link.start(self._claim(key, ttl_seconds))
         try:
             return await asyncio.shield(task)
@@ -130,108 +133,108 @@ class SharedCache:
             raise
 
     def release(self, key: str) -> None:
-        """Give up a claim, soon. One that has run out, and is somebody else's by now, stays theirs."""
+        """Queue the release of a claim. One that has expired, and was claimed by another process since, stays."""
         if (token := self._tokens.pop(key, None)) is not None:
             self._writes.add("EVAL", RELEASE, 1, key, token)
 
-    async def run(self, script: str, key: str, *arguments: str) -> Any:
-        """What a script answers; None where Redis is unwell, or refuses it."""
-        task = self._link.start(self._run(script, key, arguments))
+    async def run_script(self, script: str, key: str, *arguments: str) -> Any:
+        """The result of a script; None if Redis is unavailable, or the script fails."""
+        task = self._link.start(self._run_script(script, key, arguments))
         return await asyncio.shield(task)
 
     async def count(self, pattern: str) -> int:
-        """About how many keys match: Redis may tell one twice. Raises CacheUnavailable."""
+        """About how many keys match: SCAN may return one twice. Raises CacheUnavailable."""
         return sum([len(keys) async for keys in self._scan(pattern)])
 
     async def delete_matching(self, pattern: str) -> int:
         """Delete the keys that match; return how many there were. Raises CacheUnavailable."""
-        return sum([await self.unhurriedly("UNLINK", *keys) async for keys in self._scan(pattern)])
+        return sum([await self.execute("UNLINK", *keys) async for keys in self._scan(pattern)])
 
-    async def unhurriedly(self, *command: str | bytes | int) -> Any:
-        """What Redis answers, for those who have time. Raises CacheUnavailable."""
+    async def execute(self, *command: str | bytes | int) -> Any:
+        """The reply to an administrative command, within 2 s, whatever the breaker says. Raises CacheUnavailable."""
         try:
-            async with self._unhurried_places:
-                return await self._unhurried.execute_command(*command)  # type: ignore[no-untyped-call]
+            async with self._admin_slots:
+                return await self._admin.execute_command(*command)  # type: ignore[no-untyped-call]
         except (RedisError, OSError):
             raise CacheUnavailable("Redis cannot be reached.") from None
 
-    async def written(self) -> None:
-        """Wait until all that is on its way to Redis has arrived, or was dropped."""
-        await self._writes.done()
+    async def flush(self) -> None:
+        """Wait until all queued writes have been sent, or dropped."""
+        await self._writes.flush()
 
     async def probe(self, timeout_seconds: float = 1.0) -> CacheProbe:
-        """Look at Redis without ever hanging on it."""
-        return await _look(self._info(), self.backend, timeout_seconds)
+        """The state of Redis, within the timeout."""
+        return await _probe(self._info(), self.backend, timeout_seconds)
 
     async def close(self) -> None:
-        """Those who wait get nothing, and what is not written yet is lost."""
+        """Waiting reads get None, and queued writes are lost."""
         await self._link.close()
-        await self._unhurried.aclose()
+        await self._admin.aclose()
 
-    def _ask(self) -> None:
-        asked, self._asked = list(self._asked.items()), {}
-        at_once = max(1, min(MOST_KEYS, int(MOST_BYTES / self._usual_bytes)))
-        for first in range(0, len(asked), at_once):
-            self._link.start(self._read(dict(asked[first : first + at_once])))
+    def _send_pending(self) -> None:
+        pending, self._pending = list(self._pending.items()), {}
+        batch_keys = max(1, min(MAX_BATCH_KEYS, int(MAX_BATCH_BYTES / self._mean_bytes)))
+        for first in range(0, len(pending), batch_keys):
+            self._link.start(self._read(dict(pending[first : first + batch_keys])))
 
-    async def _read(self, asked: dict[str, list[asyncio.Future[bytes | None]]]) -> None:
-        values: list[bytes | None] = [None] * len(asked)
+    async def _read(self, batch: dict[str, list[asyncio.Future[bytes | None]]]) -> None:
+        values: list[bytes | None] = [None] * len(batch)
         try:
             with suppress(CacheUnavailable):
-                values = await self._link.call("MGET", *asked)
+                values = await self._link.call("MGET", *batch)
         finally:
-            for callers, value in zip(asked.values(), values, strict=True):
-                self._tell(callers, value)
+            for callers, value in zip(batch.values(), values, strict=True):
+                self._resolve(callers, value)
 
-    def _tell(self, callers: list[asyncio.Future[bytes | None]], value: bytes | None) -> None:
+    def _resolve(self, callers: list[asyncio.Future[bytes | None]], value: bytes | None) -> None:
         if value is None:
             self._misses += len(callers)
         else:
             self._hits += len(callers)
-            self._usual_bytes += (len(value) - self._usual_bytes) / 16
+            self._mean_bytes += (len(value) - self._mean_bytes) / 16
         for caller in callers:
             if not caller.done():
                 caller.set_result(value)
 
-    async def _run(self, script: str, key: str, arguments: tuple[str, ...]) -> Any:
+    async def _run_script(self, script: str, key: str, arguments: tuple[str, ...]) -> Any:
         try:
-            [answer] = await self._link.call_all([("EVAL", script, 1, key, *arguments)])
+            [reply] = await self._link.call_all([("EVAL", script, 1, key, *arguments)])
         except CacheUnavailable:
             return None
-        return None if isinstance(answer, RedisError) else answer
+        return None if isinstance(reply, RedisError) else reply
 
     async def _claim(self, key: str, ttl_seconds: float) -> bool:
         token = secrets.token_bytes(12)
         command = ("SET", key, token, "NX", "PX", _milliseconds(ttl_seconds))
         try:
-            [answer] = await self._link.call_all([command])
+            [reply] = await self._link.call_all([command])
         except CacheUnavailable:
             return True
-        if answer is True:
+        if reply is True:
             self._tokens[key] = token
-        # None is somebody else's; a refusal is nobody's.
-        return answer is not None
+        # None: another process has the claim. An error: no process can claim anything.
+        return reply is not None
 
     async def _scan(self, pattern: str) -> AsyncIterator[list[bytes]]:
         cursor = b"0"
         while True:
-            cursor, keys = await self.unhurriedly("SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_PER_SCAN)
+            cursor, keys = await self.execute("SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_PER_SCAN)
             if keys:
                 yield keys
             if int(cursor) == 0:
                 return
 
     async def _info(self) -> dict[str, Any]:
-        async with self._unhurried_places:
-            return await self._unhurried.info()
+        async with self._admin_slots:
+            return await self._admin.info()
 
 
 def _milliseconds(seconds: float) -> int:
-    # Redis refuses 0.
+    # Redis rejects 0.
     return max(1, round(seconds * 1000))
 
 
-async def _look(info: Awaitable[dict[str, Any]], backend: str, timeout_seconds: float) -> CacheProbe:
+async def _probe(info: Awaitable[dict[str, Any]], backend: str, timeout_seconds: float) -> CacheProbe:
     started = time.perf_counter()
     try:
         async with asyncio.timeout(timeout_seconds):

@@ -1,24 +1,23 @@
-"""Texts by key, such as documents by their hash: they never change, so nothing has to be checked."""
+"""Texts by key, such as documents by their hash: they never change, so they need no invalidation."""
 
-from cache.answers import PREFIX
 from cache.memory import MemoryCache
-from cache.redis import SharedCache
+from cache.redis import PREFIX, SharedCache
 
-KEPT_SECONDS = 24 * 3_600
+TTL_SECONDS = 24 * 3_600
 MAX_TEXTS = 10_000
 MAX_BYTES = 16 * 2**20
 
 
-class _Memory(MemoryCache[bytes]):
-    # Whoever sends a text expects to find it.
+class _TextMemory(MemoryCache[bytes]):
+    # A client that registers a text expects to find it.
     min_uses = 1
 
 
 class Texts:
-    """In this process's memory, and in Redis for the others."""
+    """In this process's memory, and in Redis for other processes."""
 
     def __init__(self, shared: SharedCache | None) -> None:
-        self._memory = _Memory(max_entries=MAX_TEXTS, max_bytes=MAX_BYTES)
+        self._memory = _TextMemory(max_entries=MAX_TEXTS, max_bytes=MAX_BYTES)
         self._shared = shared
 
     async def get(self, key: str) -> bytes | None:
@@ -33,4 +32,4 @@ class Texts:
         self._memory.record_use(key)
         self._memory.put(key, text, len(text))
         if self._shared is not None:
-            self._shared.put(f"{PREFIX}:{key}", text, KEPT_SECONDS)
+            self._shared.put(f"{PREFIX}:{key}", text, TTL_SECONDS)

@@ -1,4 +1,4 @@
-"""How long an answer may be served, as far as time alone is concerned; a change ends it at once."""
+"""How long an answer may be served if no change makes it stale before."""
 
 import random
 from enum import Enum
@@ -8,11 +8,14 @@ JITTER = 0.1
 
 
 class Tier(Enum):
-    """Seconds: of what moves with the market, of what follows from it, and of what hardly ever changes."""
+    """Lifetimes in seconds: of market data, of data derived from it, and of data that hardly ever changes."""
 
     SHORT = 300
     MEDIUM = 1_800
     LONG = 3_600
+
+    # By identity: the hash of Enum is a Python function, which costs 60 ns at each hit.
+    __hash__ = object.__hash__
 
     @property
     def seconds(self) -> int:
@@ -21,9 +24,9 @@ class Tier(Enum):
 
     @classmethod
     def of(cls, seconds: float) -> "Tier":
-        """The strictest tier that allows so many seconds."""
+        """The shortest tier that allows so many seconds."""
         return next((tier for tier in cls if seconds <= tier.seconds), cls.LONG)
 
 
 def jittered(seconds: float) -> float:
-    return seconds * (1 - JITTER * random.random())  # noqa: S311 - nobody gains by guessing it
+    return seconds * (1 - JITTER * random.random())  # noqa: S311 - not a secret

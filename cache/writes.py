@@ -1,4 +1,4 @@
-"""What is on its way into Redis, in bounded number, while nobody waits for it."""
+"""Writes to Redis: a bounded queue that no caller waits for."""
 
 import asyncio
 
@@ -6,63 +6,63 @@ from redis.exceptions import RedisError
 
 from cache.link import CacheUnavailable, Command, Link
 
-MOST_WRITES = 200
-# What goes out at once, about: more takes so long that Redis would seem slow.
-MOST_BYTES = 2**20
+MAX_QUEUED = 200
+# Approximate bytes of one pipeline: a larger one takes so long that Redis would count as slow.
+MAX_BATCH_BYTES = 2**20
 
 
 class Writes:
-    """A queue of commands. One connection does all the writing, so that readers have the others."""
+    """A queue of commands. One connection sends all of them, so that readers have the others."""
 
     def __init__(self, link: Link) -> None:
         self.dropped = 0
         self._link = link
         self._queue: list[Command] = []
-        self._writing = False
+        self._is_sending = False
         self._last: asyncio.Task[None] | None = None
 
     def add(self, *command: str | bytes | int) -> None:
-        """Write this soon, or drop it: where Redis is unwell, where too much waits, and what is too large."""
-        if not self._link.usable or len(self._queue) >= MOST_WRITES or _size(command) > MOST_BYTES:
+        """Send this soon, or drop it: if Redis is unavailable, the queue is full, or the command is too large."""
+        if not self._link.usable or len(self._queue) >= MAX_QUEUED or _size(command) > MAX_BATCH_BYTES:
             self.dropped += 1
             return
         self._queue.append(command)
-        if not self._writing:
-            self._writing = True
-            self._last = self._link.start(self._write_all())
+        if not self._is_sending:
+            self._is_sending = True
+            self._last = self._link.start(self._send_all())
 
-    async def done(self) -> None:
-        """Wait until all that was added has arrived, or was dropped."""
+    async def flush(self) -> None:
+        """Wait until everything added has been sent, or dropped."""
         if self._last is not None:
             await asyncio.wait({self._last})
 
-    async def _write_all(self) -> None:
+    async def _send_all(self) -> None:
         try:
             while self._queue:
-                first = _as_many_as_fit(self._queue)
-                await self._write(first)
-                del self._queue[: len(first)]
+                batch = _first_batch(self._queue)
+                await self._send(batch)
+                del self._queue[: len(batch)]
         finally:
-            self._writing = False
+            self._is_sending = False
 
-    async def _write(self, commands: list[Command]) -> None:
+    async def _send(self, commands: list[Command]) -> None:
         try:
-            answers = await self._link.call_all(commands)
+            replies = await self._link.call_all(commands)
         except CacheUnavailable:
             self.dropped += len(commands)
             return
-        # Redis is full, or may only be read from: for readers it is well.
-        refusals = [answer for answer in answers if isinstance(answer, RedisError)]
-        if refusals:
-            self.dropped += len(refusals)
-            self._link.log("redis_refuses_writes", error=type(refusals[0]).__name__)
+        # Redis is full or read-only: reads still work, so this is no failure of Redis.
+        errors = [reply for reply in replies if isinstance(reply, RedisError)]
+        if errors:
+            self.dropped += len(errors)
+            self._link.log("redis_rejects_writes", error=type(errors[0]).__name__)
 
 
-def _as_many_as_fit(commands: list[Command]) -> list[Command]:
+def _first_batch(commands: list[Command]) -> list[Command]:
     size = 0
     for number, command in enumerate(commands):
         size += _size(command)
-        if size > MOST_BYTES and number > 0:
+        if size > MAX_BATCH_BYTES and number > 0:
             return commands[:number]
     return commands[:]
 

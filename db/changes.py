@@ -1,7 +1,7 @@
-"""Hearing of changes: triggers announce what a transaction has touched (migrations, docs/decisions/0009).
+"""LISTEN for changes: triggers announce the rows that a transaction changed (migrations, docs/decisions/0009).
 
-What is announced is JSON: {"xid": "731", "table": "market_data", "coins": ["BTC"]}. A table of null may be any, coins
-of null may be any. A transaction that somebody waits for ends with {"xid": "731", "end": true}. People say
+An announcement is JSON: {"xid": "731", "table": "market_data", "coins": ["BTC"]}. A null table stands for any table,
+null coins for any coin. A transaction that a writer waits for ends with {"xid": "731", "end": true}. Operators send
 {"clear": "pattern"}.
 """
 
@@ -22,62 +22,62 @@ from db.errors import DatabaseError, translate
 
 CHANNEL = "candlegraph"
 PING_SECONDS = 1.0
-# For so long each statement of a listener may take, before its connection is given up.
-PATIENCE_SECONDS = 1.0
+# How long a statement of a listener may take before its connection is closed.
+STATEMENT_SECONDS = 1.0
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
-# Of what was said by nobody knows whom.
+# Of a notification that is invalid: any client may send one.
 LOGGED_CHARACTERS = 100
 log = structlog.get_logger("candlegraph.db")
 
 
 class ChangeSubscriber(Protocol):
-    """What is told of changes, in the order in which they were committed. None of these may wait, or raise.
+    """Receives changes in the order in which they were committed. None of these methods may wait, or raise.
 
-    PostgreSQL delivers what a transaction announced once others see what it wrote: a statement that starts after
-    heard() sees the change, on whatever connection to the same server. Some may see it a moment before it is heard.
+    PostgreSQL delivers an announcement once other transactions see what was written: a statement that starts after
+    on_change() sees the change, on any connection to the same server. Some may see it a moment before on_change().
     """
 
     def on_resync(self, home: str, snapshot: str, /) -> None:
-        """Listening has begun: changes that this snapshot sees may never have been heard, all others will be.
+        """Listening has begun: changes that this snapshot sees may have been missed, all others will be received.
 
-        snapshot is the text of a pg_snapshot. Snapshots and transactions can be compared where home is the same: it
-        names the database, its schema, and the run of its server.
+        snapshot is the text of a pg_snapshot. Snapshots and transactions can be compared if home is the same: it names
+        the database, its schema, and the run of its server.
         """
 
     def on_change(self, xid: int, table: str | None, coins: Collection[str] | None, /) -> None:
-        """A transaction changed rows of this table (None: anything), of these coins (None: any)."""
+        """A transaction changed rows of this table (None: of any), of these coins (None: of any)."""
 
     def on_transaction_end(self, xid: int, /) -> None:
-        """Whatever this transaction announced has been heard. Only those say so that somebody waits for."""
+        """All announcements of this transaction have arrived. Sent only by transactions that a writer waits for."""
 
     def on_heartbeat(self, since: float, /) -> None:
-        """Everything whose commit was confirmed before time.monotonic() was this has been heard."""
+        """Every change whose commit was confirmed before this time.monotonic() has been received."""
 
     def on_clear(self, pattern: str, /) -> None:
-        """Somebody asks to drop what has such a name."""
+        """An operator clears what is cached under names that match."""
 
     def on_disconnect(self) -> None:
-        """Changes are no longer heard, until on_resync() is called again."""
+        """Changes are not received until on_resync() is called again."""
 
 
 async def listen(database: Database, subscriber: ChangeSubscriber) -> None:
-    """Tell the subscriber of all changes, for ever: a connection that is lost is replaced.
+    """Pass all changes to the subscriber, for ever: a connection that is lost is replaced.
 
-    The connection is no part of the pool. It needs a session of its own, which a pooler between must not share.
+    The connection is not part of the pool. It needs a session of its own, which a pooler in between must not share.
     """
-    pause, is_known = SHORTEST_PAUSE_SECONDS, False
+    pause, is_logged = SHORTEST_PAUSE_SECONDS, False
     while True:
         listener = _Listener(subscriber)
         try:
             async with database.dedicated_connection() as driver:
                 await listener.listen(driver)
-        except Exception as error:  # whatever it is, the next connection may be better
+        except Exception as error:  # whatever the error, the next connection may work
             if listener.has_listened:
-                pause, is_known = SHORTEST_PAUSE_SECONDS, False
-            if not is_known:
-                log.warning("changes_not_heard", reason=_reason(error))
-                is_known = True
-        await asyncio.sleep(pause * uniform(0.5, 1))  # noqa: S311 - so that not all processes come at once
+                pause, is_logged = SHORTEST_PAUSE_SECONDS, False
+            if not is_logged:
+                log.warning("change_listener_failed", reason=_reason(error))
+                is_logged = True
+        await asyncio.sleep(pause * uniform(0.5, 1))  # noqa: S311 - so that processes do not reconnect together
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
@@ -87,75 +87,76 @@ def _reason(error: Exception) -> str:
 
 
 class _Listener:
-    """One connection that listens."""
+    """One LISTEN connection."""
 
     def __init__(self, subscriber: ChangeSubscriber) -> None:
         self._subscriber = subscriber
-        self._is_behind = True
-        self._woken = asyncio.Event()
-        # What is said before it has caught up is told after: the snapshot may not have seen it.
+        # Until a resync: at the start, and after anything that may have lost a change.
+        self._needs_resync = True
+        self._wakeup = asyncio.Event()
+        # Notifications that arrive before the resync are passed on after it: its snapshot may not have seen them.
         self._early: list[str] = []
         self.has_listened = False
 
     async def listen(self, driver: Any) -> NoReturn:
-        # Called whoever ends the connection, we or the server.
-        driver.add_termination_listener(self.fall_behind)
-        with _patience(driver):
-            await driver.add_listener(CHANNEL, self._hear)
+        # Called whichever side closes the connection.
+        driver.add_termination_listener(self.disconnect)
+        with _timeout(driver):
+            await driver.add_listener(CHANNEL, self._receive)
         while True:
-            if self._is_behind:
-                await self._catch_up(driver)
+            if self._needs_resync:
+                await self._resync(driver)
             await self._ping(driver)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), PING_SECONDS)
+                await asyncio.wait_for(self._wakeup.wait(), PING_SECONDS)
 
-    async def _catch_up(self, driver: Any) -> None:
-        self._woken.set()
-        # What wakes it meanwhile, the snapshot may not see.
-        while self._woken.is_set():
-            self._woken.clear()
-            with _patience(driver):
-                home, snapshot = await driver.fetchrow(_WHERE_WE_ARE)
-        self._is_behind = False
+    async def _resync(self, driver: Any) -> None:
+        self._wakeup.set()
+        # Again if it is woken during the query: the snapshot may not see the reason.
+        while self._wakeup.is_set():
+            self._wakeup.clear()
+            with _timeout(driver):
+                home, snapshot = await driver.fetchrow(_HOME_AND_SNAPSHOT)
+        self._needs_resync = False
         self._subscriber.on_resync(home, snapshot)
         early, self._early = self._early, []
         for payload in early:
-            self._hear_now(payload)
+            self._handle(payload)
 
     async def _ping(self, driver: Any) -> None:
-        """PostgreSQL delivers what is due before it ends its answer, and the driver passes it on in that order."""
+        """PostgreSQL delivers pending notifications before it ends its reply, and the driver keeps that order."""
         since = time.monotonic()
-        with _patience(driver):
+        with _timeout(driver):
             if not await driver.fetchval(_IS_LISTENING):
                 raise DatabaseError("The session no longer listens.")
-        if not self._is_behind:
+        if not self._needs_resync:
             self._subscriber.on_heartbeat(since)
         if not self.has_listened:
             self.has_listened = True
-            log.info("changes_heard")
+            log.info("change_listener_connected")
 
-    def fall_behind(self, *_: object) -> None:
-        """The connection is lost, or something was said that may mean anything."""
-        self._woken.set()
-        if not self._is_behind:
-            self._is_behind = True
+    def disconnect(self, *_: object) -> None:
+        """The connection is lost, or an invalid notification may have been a change."""
+        self._wakeup.set()
+        if not self._needs_resync:
+            self._needs_resync = True
             self._subscriber.on_disconnect()
 
-    def _hear(self, _driver: object, _pid: int, _channel: str, payload: str) -> None:
-        if self._is_behind:
+    def _receive(self, _driver: object, _pid: int, _channel: str, payload: str) -> None:
+        if self._needs_resync:
             self._early.append(payload)
         else:
-            self._hear_now(payload)
+            self._handle(payload)
 
-    def _hear_now(self, payload: str) -> None:
+    def _handle(self, payload: str) -> None:
         try:
-            self._tell(payload)
-        except Exception as error:  # anybody may say anything, however deeply nested
-            # Without the number of a transaction nobody can tell what has seen it: all that is known is in doubt.
-            log.warning("not_understood", payload=payload[:LOGGED_CHARACTERS], error=type(error).__name__)
-            self.fall_behind()
+            self._dispatch(payload)
+        except Exception as error:  # any client may send anything, however deeply nested
+            # Without a transaction number, there is no telling which snapshots have seen it: start again.
+            log.warning("notification_invalid", payload=payload[:LOGGED_CHARACTERS], error=type(error).__name__)
+            self.disconnect()
 
-    def _tell(self, payload: str) -> None:
+    def _dispatch(self, payload: str) -> None:
         match json.loads(payload):
             case {"xid": str(xid), "table": str() | None as table, "coins": None}:
                 self._subscriber.on_change(int(xid), table, None)
@@ -174,38 +175,38 @@ def _are_texts(values: list[object]) -> bool:
 
 
 @contextmanager
-def _patience(driver: Any) -> Iterator[None]:
-    """Give the connection up if this takes too long. To cancel it, the driver would have to ask the same server."""
-    late = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, driver.terminate)
+def _timeout(driver: Any) -> Iterator[None]:
+    """Close the connection if the block takes too long. A cancellation would need the same server to respond."""
+    timer = asyncio.get_running_loop().call_later(STATEMENT_SECONDS, driver.terminate)
     try:
         yield
     finally:
-        late.cancel()
+        timer.cancel()
 
 
 async def announce_end(connection: AsyncConnection) -> int:
-    """Announce, last of all, that the connection's transaction has announced everything; return its number."""
+    """Announce, as the last statement of the connection's transaction, its end; return its number."""
     number: int = (await connection.execute(_ANNOUNCE_END, {"channel": CHANNEL})).scalar_one()
     return number
 
 
 async def announce_all(connection: AsyncConnection) -> None:
-    """Announce that anything may have changed, once the connection's transaction is committed."""
+    """Announce that any row may have changed, once the connection's transaction is committed."""
     await connection.execute(_ANNOUNCE_ALL)
 
 
 async def announce_clear(database: Database, pattern: str) -> None:
-    """Ask every process to drop what has such a name. Raises a db.errors.DatabaseError."""
-    said = {"channel": CHANNEL, "payload": json.dumps({"clear": pattern})}
+    """Have every process clear what is cached under matching names. Raises a db.errors.DatabaseError."""
+    parameters = {"channel": CHANNEL, "payload": json.dumps({"clear": pattern})}
     async with database.transaction() as connection:
-        await connection.execute(text("SELECT pg_notify(:channel, :payload)"), said)
+        await connection.execute(text("SELECT pg_notify(:channel, :payload)"), parameters)
 
 
 _IS_LISTENING = f"SELECT '{CHANNEL}' IN (SELECT pg_listening_channels())"
-# A server that was restored, or took over from another, has started since: the start of its run tells histories apart,
-# even those that its files do not. One that crashed goes on in the same run, and gives numbers of transactions again
-# that it had not written down; but its statistics begin anew. Any role may read both.
-_WHERE_WE_ARE = """
+# A server that was restored, or took over from another, has been started since: its start time distinguishes histories
+# that its files do not. A server that crashed continues in the same run, and reuses transaction numbers that it had not
+# written to disk; but its statistics are reset. Any role may read both.
+_HOME_AND_SNAPSHOT = """
     SELECT concat_ws('/', extract(epoch FROM pg_postmaster_start_time()),
             (SELECT extract(epoch FROM stats_reset) FROM pg_stat_bgwriter), oid, current_schema),
         pg_current_snapshot()::text

@@ -17,7 +17,6 @@ from cache.tiers import Tier
 from graph.compiler.deferred import RelativeLiteral, Values
 from graph.compiler.plans import Plan
 
-PRIVATE = "private"
 MAX_SYMBOL = 20
 # Of names that clients choose, in a key.
 MAX_NAME, MAX_SHOWN = 64, 10
@@ -28,9 +27,9 @@ def cached_query(plan: Plan, name: str | None, arguments: Sequence[Any], values:
     tags = frozenset(_tags(plan, values))
     symbols = {tag.member for tag in tags if tag.member is not None}
     digest = hashlib.blake2b(repr([_lasting(argument) for argument in arguments]).encode(), key=plan.digest)
-    kind = PRIVATE if plan.policy.is_private else "response"
+    kind = "private" if plan.policy.is_private else "response"
     key = f"{kind}:{(name or '-')[:MAX_NAME]}:{_shown(symbols)}:{digest.hexdigest()[:32]}"
-    return CachedQuery(key, tags, Tier.of(plan.policy.max_age_seconds(values)))
+    return CachedQuery(key, tags, Tier.of(plan.policy.max_age_seconds(values)), plan.policy.is_private)
 
 
 def lifetime_seconds(plan: Plan, arguments: Sequence[Any], values: Values) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import strawberry
 
 from cache.answers import AnswerCache
+from cache.change_feed import ChangeFeed
 from db.engine import Database, DatabaseReader
 from db.queries.viewers import Viewer
 from db.row_security import viewer_setting
@@ -35,6 +36,7 @@ class Context:
     """What all requests share, and who sends this one. viewer_id: a parameter, where the answer is for whoever asks."""
 
     database: Database
+    feed: ChangeFeed
     cache: AnswerCache
     service: Service
     accounts: Accounts

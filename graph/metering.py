@@ -48,7 +48,7 @@ class Meter:
     async def look(self, caller: Caller) -> Level | None:
         """What is left; None where nothing is counted."""
         rate = self._rate_of(caller)
-        return None if rate is None else await self._buckets.look(_bucket_of(caller), rate)
+        return None if rate is None else await self._buckets.level(_bucket_of(caller), rate)
 
     def _rate_of(self, caller: Caller) -> Rate | None:
         if not caller.client:

@@ -1,5 +1,6 @@
 """What is remembered of operations: documents as they were read, and the plans that were made of them."""
 
+from cache.change_feed import FeedSubscriber
 from cache.memory import MemoryCache
 from graph.compiler.deferred import Specializations
 from graph.compiler.plans import Plan
@@ -11,7 +12,7 @@ MAX_PLANS = 512
 MAX_PLAN_BYTES = 32 * 2**20
 
 
-class PlanCache:
+class PlanCache(FeedSubscriber):
     """Both caches, and how many queries were answered without a plan though nothing was wrong with them."""
 
     def __init__(self, *, trusted: int = 0) -> None:
@@ -20,3 +21,6 @@ class PlanCache:
         # Where the shape of the variables does not decide, what does; and by that, the plan.
         self.plans = MemoryCache[Plan | Specializations](max_entries=MAX_PLANS + trusted, max_bytes=MAX_PLAN_BYTES)
         self.fallbacks = 0
+
+    def on_new_home(self) -> None:
+        self.plans.clear()

@@ -18,6 +18,7 @@ from strawberry import Schema
 
 from cache.answers import AnswerCache
 from cache.buckets import Buckets
+from cache.change_feed import ChangeFeed
 from cache.hottest import Hottest
 from cache.redis import SharedCache
 from cache.texts import Texts
@@ -70,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     metrics = Metrics()
     database = open_database(settings, metrics.statements, rls_enabled=not settings.is_open)
     context, operations = open_operations(settings, database)
-    identities = Identities(database, context.cache, context.accounts.access_tokens)
+    identities = Identities(database, context.feed, context.accounts.access_tokens)
     longest = longest_wait(settings.request_timeout_seconds)
     request_queue = RequestQueue(PATH, database.max_connections, longest)
     metrics.watch_queue(lambda: len(request_queue.waiting))
@@ -124,16 +125,19 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Pi
     schema = create_schema()
     trusted = trusted_documents(settings, schema)
     texts = trusted.operations(graphql_schema(schema)) if trusted else []
-    cache = open_cache(settings)
+    feed, plans = ChangeFeed(), PlanCache(trusted=len(texts))
+    feed.subscribe(plans)
+    cache = open_cache(settings, feed)
     buckets = Buckets(cache.shared)
     signed_in, anonymous = settings.points_a_minute
     context = Context(
         database=database,
+        feed=feed,
         cache=cache,
         accounts=Accounts(access_tokens(settings), Throttle(buckets)),
         meter=Meter(buckets, signed_in=signed_in, anonymous=anonymous),
         service=Service(version("candlegraph"), settings.environment, time.monotonic()),
-        plans=PlanCache(trusted=len(texts)),
+        plans=plans,
     )
     documents = trusted or PersistedQueries(Texts(context.cache.shared) if settings.apq else None)
     rules = Rules(shows_schema=settings.shows_schema, max_cost=settings.max_cost)
@@ -172,10 +176,11 @@ def access_tokens(settings: Settings) -> AccessTokens:
     return AccessTokens(settings.secrets or [secrets.token_hex(32)])
 
 
-def open_cache(settings: Settings) -> AnswerCache:
+def open_cache(settings: Settings, feed: ChangeFeed) -> AnswerCache:
     """The cache as it is configured. Nothing connects before the first look at it."""
     url = settings.redis
     return AnswerCache(
+        feed,
         None if url is None else SharedCache(url, max_connections=settings.redis_max_connections),
         max_bytes=settings.cache_memory_mb * 2**20,
         is_enabled=settings.cache_enabled,
@@ -187,12 +192,10 @@ async def _lifespan(
     context: Context, operations: Pipeline, fast_path: FastPath, request_queue: RequestQueue, anonymous: Caller
 ) -> AsyncIterator[dict[str, Any]]:
     cache = context.cache
-    work = [_settle_for_ever(context.database)]
-    if cache.is_enabled:
-        work.append(listen(context.database, cache))
+    work = [_settle_for_ever(context.database), listen(context.database, context.feed)]
     if cache.is_enabled and cache.shared is not None:
         hottest = Hottest(cache.shared)
-        work += [warm_memory(operations, cache, hottest, anonymous), record_for_ever(fast_path, hottest)]
+        work += [warm_memory(operations, context.feed, hottest, anonymous), record_for_ever(fast_path, hottest)]
     tasks = [asyncio.create_task(part) for part in work]
     try:
         yield {REQUEST_QUEUE: request_queue}

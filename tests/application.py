@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cache.answers import AnswerCache
 from cache.buckets import Buckets
+from cache.change_feed import ChangeFeed
 from db.engine import Database
 from graph.context import Context, Service
 from graph.identity.access_tokens import AccessTokens
@@ -31,11 +32,11 @@ BUCKETS = Buckets(None)
 ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(BUCKETS))
 
 
-def context_of(database: Database, cache: AnswerCache | None = None) -> Context:
-    """What operations are answered with, without a cache by default."""
-    return Context(
-        database, cache or AnswerCache(is_enabled=False), Service("test", "test", 0), ACCOUNTS, Meter(BUCKETS)
-    )
+def context_of(database: Database, feed: ChangeFeed | None = None, cache: AnswerCache | None = None) -> Context:
+    """The context of a pipeline, by default without a cache."""
+    feed = feed or ChangeFeed()
+    cache = cache or AnswerCache(feed, is_enabled=False)
+    return Context(database, feed, cache, Service("test", "test", 0), ACCOUNTS, Meter(BUCKETS))
 
 
 def asked(query: str, variables: dict[str, Any] | None = None) -> GraphQLRequest:

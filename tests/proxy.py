@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can be as bad as a network: in a thread of its own, for tests of any kind."""
+"""A TCP proxy on loopback that simulates network faults, in a thread of its own."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ class Proxy:
 
     forward   pass everything on, each piece after delay_seconds
     hang      take connections and bytes, and pass nothing on
-    refuse    nobody listens
+    refuse    the port is closed
     """
 
     def __init__(self, target: str) -> None:
@@ -37,7 +37,7 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """Open now, on the client's side."""
+        """Connections that are open now, on the client's side."""
         return len(self._serving)
 
     def start(self) -> None:
@@ -58,7 +58,7 @@ class Proxy:
         self.stop()
 
     def restore(self) -> None:
-        """All is well again. What was kept back while it hung is lost: those connections are cut."""
+        """Forward again. Bytes that were held back while it hung are lost, so those connections are reset."""
         if self._mode == "hang":
             self.cut()
         self._mode, self.delay_seconds = "forward", 0.0
@@ -71,11 +71,11 @@ class Proxy:
         self.delay_seconds = seconds
 
     def cut(self) -> None:
-        """Reset every connection there is."""
+        """Reset every open connection."""
         self._run(self._cut())
 
     def refuse(self) -> None:
-        """Nobody listens any more, and every connection is reset."""
+        """Close the port, and reset every open connection."""
         self._mode = "refuse"
         self._run(self._close())
 
@@ -85,7 +85,7 @@ class Proxy:
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-            # The port stays the same, however often it is refused in between.
+            # The port stays the same after it was closed.
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import structlog
 
-from cache.answers import AnswerCache
+from cache.change_feed import ChangeFeed
 from db.changes import announce_end
 from db.engine import Database
 from db.queries import users as queries
@@ -84,7 +84,7 @@ class Accounts:
         log.info("signed_in", user_id=user_id)
         return self._tokens(user_id, RefreshToken(session_id, secret))
 
-    async def refresh(self, database: Database, cache: AnswerCache, refresh_token: str) -> Tokens:
+    async def refresh(self, database: Database, feed: ChangeFeed, refresh_token: str) -> Tokens:
         """New tokens for the session of its newest refresh token. Raises ValidationError.
 
         An older refresh token ends the session. The error is raised once this server rejects its access tokens.
@@ -99,7 +99,7 @@ class Accounts:
             )
             ended = await announce_end(connection) if rotation.outcome is Outcome.REUSED else None
         if ended is not None:
-            await cache.wait_until_seen(ended)
+            await feed.wait_until_seen(ended)
         if rotation.outcome is Outcome.REUSED:
             log.warning("refresh_token_reused", user_id=rotation.user_id)
         if rotation.outcome is not Outcome.ROTATED or rotation.user_id is None:

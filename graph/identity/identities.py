@@ -1,11 +1,11 @@
-"""Whose a token is: looked up once, and again when anything has changed that could decide otherwise."""
+"""The identity behind a token: looked up once, and again after any change that could affect it."""
 
 import time
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from cache.answers import AnswerCache
+from cache.change_feed import ChangeFeed
 from cache.memory import MemoryCache
 from db.engine import Database
 from db.queries import identities
@@ -14,15 +14,15 @@ from graph.identity.access_tokens import AccessTokens, InvalidToken
 from graph.identity.api_keys import ApiKey
 from graph.identity.scopes import Scope, including
 
-# What decides over them.
+# The tables that identities depend on.
 TABLES = ("users", "api_keys", "sessions")
-MAX_KEPT = 10_000
-KEPT_BYTES = 1_000
-FOR_EVER = float("inf")
+MAX_IDENTITIES = 10_000
+IDENTITY_BYTES = 1_000
+NEVER = float("inf")
 
 
 class Identity(NamedTuple):
-    """user_id: who signed in, or whose the key is. expires_at: of what proves it, in seconds since 1970."""
+    """A user, by a session or an API key. expires_at: of the session or key, in seconds since 1970."""
 
     user_id: int
     scopes: frozenset[Scope]
@@ -31,65 +31,66 @@ class Identity(NamedTuple):
     session_id: UUID | None = None
 
 
-class _Memory(MemoryCache[tuple[Hashable, Identity]]):
+class _IdentityMemory(MemoryCache[tuple[Hashable, Identity]]):
     min_uses = 1
 
 
 class Identities:
-    """Remembers, for as long as changes are heard."""
+    """Caches identities while the change feed is listening; each is valid for one stamp of its tables."""
 
-    def __init__(self, database: Database, cache: AnswerCache, access_tokens: AccessTokens) -> None:
+    def __init__(self, database: Database, feed: ChangeFeed, access_tokens: AccessTokens) -> None:
         self._database = database
-        self._cache = cache
+        self._feed = feed
         self._access_tokens = access_tokens
-        self._known = _Memory(max_entries=MAX_KEPT, max_bytes=MAX_KEPT * KEPT_BYTES)
-        self._touched: dict[int, float] = {}
+        self._memory = _IdentityMemory(max_entries=MAX_IDENTITIES, max_bytes=MAX_IDENTITIES * IDENTITY_BYTES)
+        # When the use of each key was last written.
+        self._used_at: dict[int, float] = {}
 
     async def of(self, token: str) -> Identity | None:
-        """Whose access token or API key this is; None where it is worth nothing. Raises a db.errors.DatabaseError."""
+        """The identity of an access token or API key; None if it is not valid. Raises a db.errors.DatabaseError."""
         if (key := ApiKey.parse(token)) is not None:
-            return await self._known_or_found(key.hash)
+            return await self._find(key.hash)
         try:
             claims = self._access_tokens.read(token)
         except InvalidToken:
             return None
-        identity = await self._known_or_found(claims.session_id)
+        identity = await self._find(claims.session_id)
         return identity if identity is not None and identity.user_id == claims.user_id else None
 
-    async def _known_or_found(self, credential: Any) -> Identity | None:
-        # Taken before the look: what changes meanwhile is heard after.
-        stamp = self._cache.stamp(TABLES)
-        kept = self._known.get(credential)
-        if stamp is not None and kept is not None and kept[0] == stamp and kept[1].expires_at > time.time():
-            identity: Identity | None = kept[1]
+    async def _find(self, credential: Any) -> Identity | None:
+        # Taken before the query: a change during it arrives later, and makes this stamp outdated.
+        stamp = self._feed.stamp(TABLES)
+        cached = self._memory.get(credential)
+        if stamp is not None and cached is not None and cached[0] == stamp and cached[1].expires_at > time.time():
+            identity: Identity | None = cached[1]
         else:
             identity = await self._look_up(credential)
             if stamp is not None and identity is not None:
-                self._known.put(credential, (stamp, identity), KEPT_BYTES)
+                self._memory.put(credential, (stamp, identity), IDENTITY_BYTES)
         if identity is not None and identity.key_id is not None:
-            await self._note_use(identity.key_id)
+            await self._record_use(identity.key_id)
         return identity
 
     async def _look_up(self, credential: Any) -> Identity | None:
-        of_key = isinstance(credential, bytes)
-        rows = identities.of_api_key(credential) if of_key else identities.of_session(credential)
-        # A transaction, since what is looked at is behind the row_security.
+        is_key = isinstance(credential, bytes)
+        rows = identities.of_api_key(credential) if is_key else identities.of_session(credential)
+        # A transaction, since row security protects these tables.
         async with self._database.transaction() as connection:
             row = (await connection.execute(rows)).one_or_none()
         if row is None:
             return None
-        expires_at = row.expires_at.timestamp() if row.expires_at else FOR_EVER
+        expires_at = row.expires_at.timestamp() if row.expires_at else NEVER
         allowed = including(Scope if row.is_admin else (Scope.WRITE,))
-        if of_key:
+        if is_key:
             return Identity(row.user_id, allowed & including(map(Scope, row.scopes)), expires_at, key_id=row.key_id)
         return Identity(row.user_id, allowed, expires_at, session_id=credential)
 
-    async def _note_use(self, key_id: int) -> None:
+    async def _record_use(self, key_id: int) -> None:
         now = time.monotonic()
-        if now - self._touched.get(key_id, -FOR_EVER) < api_keys.TOUCH_INTERVAL.total_seconds():
+        if now - self._used_at.get(key_id, -NEVER) < api_keys.TOUCH_INTERVAL.total_seconds():
             return
-        if len(self._touched) >= MAX_KEPT:
-            self._touched.clear()
-        self._touched[key_id] = now
+        if len(self._used_at) >= MAX_IDENTITIES:
+            self._used_at.clear()
+        self._used_at[key_id] = now
         async with self._database.transaction() as connection:
             await api_keys.touch(connection, key_id)

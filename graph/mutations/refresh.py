@@ -18,5 +18,5 @@ class RefreshInput:
     "Get a new access token and a new refresh token for a session. The old refresh token becomes invalid."
 )
 async def refresh(context: Context, input_: RefreshInput) -> SessionPayload:
-    tokens = await context.accounts.refresh(context.database, context.cache, input_.refresh_token)
+    tokens = await context.accounts.refresh(context.database, context.feed, input_.refresh_token)
     return session_payload(tokens, context.accounts.access_tokens.lifetime_seconds)

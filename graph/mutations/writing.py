@@ -138,7 +138,7 @@ async def _run_in_transaction(context: Context, write: Write, input_: Any, *, en
 
     payload, transaction = await retry_on_conflict(work)
     # What this server answers from now on has seen it.
-    await context.cache.wait_until_seen(transaction)
+    await context.feed.wait_until_seen(transaction)
     return payload
 
 

@@ -240,7 +240,7 @@ def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
         connected_clients=probe.connected_clients,
         uptime_seconds=probe.uptime_seconds,
         breaker=cache.shared.state if cache.shared else None,
-        listening=cache.changes.is_listening,
+        listening=context.feed.is_listening,
         entries=memory.entries,
         bytes=memory.bytes,
         evictions=memory.evictions,
@@ -249,8 +249,8 @@ def _cache_health(context: Context, probe: CacheProbe) -> CacheHealth:
 
 
 def _listening_problem(context: Context) -> str | None:
-    cache, is_in_grace = context.cache, context.service.uptime_seconds <= LISTEN_GRACE_SECONDS
-    if not cache.is_enabled or is_in_grace or cache.changes.is_listening:
+    is_in_grace = context.service.uptime_seconds <= LISTEN_GRACE_SECONDS
+    if not context.cache.is_enabled or is_in_grace or context.feed.is_listening:
         return None
     return "Changes of the data are not received: no cached answers are served."
 

@@ -9,9 +9,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from cache.answers import PREFIX
 from cache.hottest import Hottest
-from cache.redis import SharedCache
+from cache.redis import PREFIX, SharedCache
 from db.changes import announce_clear
 from db.engine import Database
 from server.app import open_operations
@@ -62,7 +61,7 @@ def stats() -> None:
 
 async def _figures(shared: SharedCache) -> list[tuple[str, str]]:
     """Raises CacheUnavailable."""
-    told: dict[str, Any] = await shared.unhurriedly("INFO")
+    told: dict[str, Any] = await shared.execute("INFO")
     return [
         ("answers", f"{await shared.count(ANSWERS + 'response:*'):,}"),
         ("documents", f"{await shared.count(DOCUMENTS + '*'):,}"),
@@ -173,7 +172,7 @@ async def _warm(settings: Settings, database: Database, asked: list[Asked] | Non
         columns = TextColumn("Asking"), BarColumn(), MofNCompleteColumn()
         with Progress(*columns, console=errors, transient=True) as bar:
             task = bar.add_task("", total=len(requests))
-            async with hearing(database, cache):
+            async with hearing(database, context.feed):
                 return await warm_redis(operations, cache, requests, lambda done: bar.update(task, completed=done))
     finally:
         await cache.close()

@@ -6,7 +6,6 @@ from starlette.types import Scope, Send
 
 from cache.answers import Source
 from cache.entries import Entry
-from graph.cache_keys import PRIVATE
 
 Head: TypeAlias = list[tuple[bytes, bytes]]
 # What decides over an answer beside the request line and the body.
@@ -25,7 +24,7 @@ def head_of(entry: Entry, media_type: str, source: Source) -> Head:
 
 
 def _audience(entry: Entry) -> bytes:
-    return b"private" if entry.key.startswith(PRIVATE) else b"public"
+    return b"private" if entry.is_private else b"public"
 
 
 async def send_entry(entry: Entry, head: Head, scope: Scope, send: Send) -> None:

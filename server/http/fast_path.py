@@ -92,7 +92,7 @@ class FastPath:
         entry, source = self._cache.find(known.key), Source.MEMORY
         if entry is None:
             entry, source = await self._cache.find_shared(known.key, known.tags), Source.REDIS
-        elif self._cache.is_fading(entry) and not self._admission.is_full:
+        elif entry.needs_refresh and not self._admission.is_full:
             # The long way, where it is made anew; unless nobody is let in there.
             return False
         if entry is None:

@@ -13,7 +13,8 @@ import structlog
 from starlette.requests import Request as HttpRequest
 
 from cache.answers import MAX_ANSWER_BYTES, AnswerCache
-from cache.hottest import MOST_TOLD, Hottest
+from cache.change_feed import ChangeFeed
+from cache.hottest import MAX_RETURNED, Hottest
 from cache.link import CacheUnavailable
 from db.changes import listen
 from db.engine import Database
@@ -69,14 +70,14 @@ async def record_for_ever(fast_path: FastPath, hottest: Hottest) -> None:
 async def record(fast_path: FastPath, hottest: Hottest) -> None:
     """Tell what was asked most since the last time. Raises CacheUnavailable."""
     asked = Counter[bytes]()
-    for key, times in fast_path.most_asked(MOST_TOLD).items():
+    for key, times in fast_path.most_asked(MAX_RETURNED).items():
         asked[_written(await _request_of(key))] += times
-    await hottest.tell(asked)
+    await hottest.record(asked)
 
 
-async def warm_memory(operations: Pipeline, cache: AnswerCache, hottest: Hottest, caller: Caller) -> None:
+async def warm_memory(operations: Pipeline, feed: ChangeFeed, hottest: Hottest, caller: Caller) -> None:
     """Ask what servers were asked most, so that it is in this one's memory when somebody does, such as this caller."""
-    await _until_heard(cache)
+    await _until_heard(feed)
     with suppress(CacheUnavailable):
         requests = await recorded(hottest)
         for asked in requests:
@@ -104,14 +105,14 @@ async def read_body(body: bytes) -> GraphQLRequest:
 
 
 @asynccontextmanager
-async def hearing(database: Database, cache: AnswerCache) -> AsyncIterator[None]:
+async def hearing(database: Database, feed: ChangeFeed) -> AsyncIterator[None]:
     """While the block runs, changes are heard, without which nothing is kept. Raises DatabaseError or WarmingError."""
     probe = await database.probe()
     if probe.message is not None:
         raise DatabaseUnavailable(probe.message)
-    listening = asyncio.create_task(listen(database, cache))
+    listening = asyncio.create_task(listen(database, feed))
     try:
-        await _heard_in_time(cache)
+        await _heard_in_time(feed)
         yield
     finally:
         listening.cancel()
@@ -159,21 +160,21 @@ async def _why_not_kept(cache: AnswerCache, answer: Answer | None) -> str | None
         return None
     if len(entry.body) > MAX_ANSWER_BYTES:
         return f"Its answer has {len(entry.body):,} bytes, and {MAX_ANSWER_BYTES:,} may be kept."
-    await cache.shared.written()
+    await cache.shared.flush()
     return None if await cache.find_shared(entry.key, entry.tags) else "Redis did not keep its answer."
 
 
-async def _heard_in_time(cache: AnswerCache) -> None:
+async def _heard_in_time(feed: ChangeFeed) -> None:
     try:
         async with asyncio.timeout(HEARD_WITHIN_SECONDS):
-            await _until_heard(cache)
+            await _until_heard(feed)
     except TimeoutError:
         raise WarmingError("Changes of the database cannot be heard, so no answer may be kept.") from None
 
 
-async def _until_heard(cache: AnswerCache) -> None:
+async def _until_heard(feed: ChangeFeed) -> None:
     # Whether they are depends on the time, too: there is no event to wait for.
-    while not cache.changes.is_listening:  # noqa: ASYNC110
+    while not feed.is_listening:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -88,8 +88,7 @@ class Scrape(Collector):
         yield from self._data()
         yield from self._answers()
         yield from self._plans()
-        if self.context.cache.is_enabled:
-            yield from self._listener()
+        yield from self._listener()
         if self.context.cache.shared is not None and self.redis is not None:
             yield from _shared(self.context.cache.shared, self.redis)
 
@@ -140,7 +139,7 @@ class Scrape(Collector):
         yield _counter("plan_fallbacks", about, plans.fallbacks)
 
     def _listener(self) -> Iterator[Metric]:
-        changes = self.context.cache.changes
+        changes = self.context.feed.changes
         about = "Whether changes of the data are heard. While they are not, nothing is served from a cache."
         yield _gauge("listener_up", about, changes.is_listening)
         if changes.is_listening:
@@ -148,7 +147,7 @@ class Scrape(Collector):
             yield _gauge("listener_lag_seconds", about, changes.lag_seconds)
         about = "Changes of the data that were heard, by table; any: of whatever table."
         heard = _by(CounterMetricFamily, "changes_heard", about, ["table"])
-        counts = self.context.cache.changes_seen
+        counts = self.context.feed.counts
         for table in sorted(TABLES & {name for name in counts if name}):
             heard.add_metric([table], counts[table])
         heard.add_metric(["any"], counts[None])

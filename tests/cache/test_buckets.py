@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cache.buckets import MAX_BUCKETS, Buckets, Rate
 from cache.redis import SharedCache
 from tests.proxy import Proxy
+from tests.waiting import eventually
 
 RATE = Rate(capacity=10, per_second=2)
 _numbers = itertools.count()
@@ -42,34 +43,35 @@ async def test_a_bucket_empties(buckets: Buckets, key: str) -> None:
     assert [round(level.remaining) for level in levels] == [6, 2, 2]
     assert levels[2].retry_after == pytest.approx(1, abs=0.1)
     assert levels[2].full_in == pytest.approx(4, abs=0.1)
-    assert (await buckets.look("other" + key, RATE)).remaining == 10
+    assert (await buckets.level("other" + key, RATE)).remaining == 10
 
 
-async def test_it_fills_again(buckets: Buckets, key: str) -> None:
+async def test_a_bucket_refills(buckets: Buckets, key: str) -> None:
     quick = Rate(capacity=10, per_second=100)
     await buckets.take(key, 10, quick)
     assert not (await buckets.take(key, 10, quick)).allowed
-    await asyncio.sleep(0.15)
-    level = await buckets.take(key, 10, quick)
-    assert (level.allowed, round(level.remaining)) == (True, 0)
+
+    async def is_full() -> bool:
+        return (await buckets.level(key, quick)).remaining == 10
+
+    await eventually(is_full)
+    assert (await buckets.take(key, 10, quick)).allowed
 
 
-async def test_what_never_fits(buckets: Buckets, key: str) -> None:
+async def test_more_points_than_the_capacity_are_never_allowed(buckets: Buckets, key: str) -> None:
     level = await buckets.take(key, 11, RATE)
     assert (level.allowed, level.retry_after, level.remaining) == (False, None, 10)
 
 
-async def test_what_is_given_back_fills_no_bucket_over(buckets: Buckets, key: str) -> None:
+async def test_refunds_do_not_overfill_a_bucket(buckets: Buckets, key: str) -> None:
     await buckets.take(key, 9, RATE)
     buckets.give_back(key, 4, RATE)
-    await asyncio.sleep(0.05)
-    assert (await buckets.look(key, RATE)).remaining == pytest.approx(5, abs=0.5)
+    assert (await buckets.level(key, RATE)).remaining == pytest.approx(5, abs=0.5)
     buckets.give_back(key, 100, RATE)
-    await asyncio.sleep(0.05)
-    assert (await buckets.look(key, RATE)).remaining == 10
+    assert (await buckets.level(key, RATE)).remaining == 10
 
 
-async def test_many_at_once_get_no_more_than_there_is(redis_url: str, key: str) -> None:
+async def test_concurrent_requests_get_no_more_than_there_is(redis_url: str, key: str) -> None:
     slow = Rate(capacity=50, per_second=0.001)
     shared = [SharedCache(redis_url, timeout_seconds=2) for _ in range(2)]
     several = [Buckets(cache) for cache in shared]
@@ -88,23 +90,26 @@ async def two(redis_url: str) -> AsyncIterator[list[Buckets]]:
         await cache.close()
 
 
-async def test_who_has_plenty_waits_for_nobody_and_redis_is_told(two: list[Buckets], key: str) -> None:
+async def test_a_full_bucket_is_spent_locally_and_synced_to_redis(two: list[Buckets], key: str) -> None:
     spender, other = two
     large = Rate(capacity=1_000, per_second=0.001)
     await spender.take(key, 100, large)
     assert [round((await spender.take(key, 4, large)).remaining) for _ in range(2)] == [896, 892]
     spender.give_back(key, 1, large)
-    assert round((await other.look(key, large)).remaining) == 900
-    await asyncio.sleep(0.2)
-    assert round((await other.look(key, large)).remaining) == 893
-    # What is looked at is what Redis says.
+    assert round((await other.level(key, large)).remaining) == 900
+
+    async def is_synced() -> bool:
+        return round((await other.level(key, large)).remaining) == 893
+
+    await eventually(is_synced)
+    # level() syncs what was spent locally before, and returns what is left in Redis.
     await other.take(key, 3, large)
     await spender.take(key, 2, large)
-    assert round((await spender.look(key, large)).remaining) == 891
-    assert round((await other.look(key, large)).remaining) == 888
+    assert round((await spender.level(key, large)).remaining) == 891
+    assert round((await other.level(key, large)).remaining) == 888
 
 
-async def test_on_trust_no_more_is_spent_than_there_is(two: list[Buckets], key: str) -> None:
+async def test_local_spending_never_exceeds_the_capacity(two: list[Buckets], key: str) -> None:
     large = Rate(capacity=1_000, per_second=0.001)
     allowed = 0
     for number in range(600):
@@ -113,7 +118,7 @@ async def test_on_trust_no_more_is_spent_than_there_is(two: list[Buckets], key: 
     assert allowed == 1_000
 
 
-async def test_a_redis_that_hangs_is_done_without(redis_url: str, key: str) -> None:
+async def test_without_a_working_redis_the_bucket_is_in_memory(redis_url: str, key: str) -> None:
     with Proxy(redis_url) as proxy:
         shared = SharedCache(proxy.url)
         buckets = Buckets(shared)
@@ -130,13 +135,13 @@ async def test_a_flood_of_keys_takes_no_more_memory() -> None:
         await buckets.take(str(number), 1, RATE)
     assert len(buckets._memory) == MAX_BUCKETS
     buckets._memory.clear()
-    await buckets.look("full", RATE)
+    await buckets.level("full", RATE)
     assert not buckets._memory
 
 
 @given(st.lists(st.tuples(st.floats(0, 12), st.floats(-5, 11)), max_size=30))
-def test_as_a_bucket_does(moves: list[tuple[float, float]]) -> None:
-    """moves: seconds that pass, and points that are then taken, or given back."""
+def test_a_bucket_behaves_like_its_model(moves: list[tuple[float, float]]) -> None:
+    """moves: seconds that pass, and points that are then taken, or refunded."""
     clock = Clock()
     buckets = Buckets(None, clock=clock)
     left = RATE.capacity

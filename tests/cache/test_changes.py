@@ -1,4 +1,4 @@
-"""What an answer has seen: snapshots, and the changes that are known."""
+"""Which changes a snapshot has seen."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,15 +11,15 @@ NOTHING = Snapshot(1, frozenset())
 
 
 def snapshot(text: str) -> Snapshot:
-    return Snapshot.read(text)
+    return Snapshot.parse(text)
 
 
-def listening(*heard: Change, baseline: Snapshot = NOTHING) -> Changes:
-    found = Changes()
-    found.begin(baseline)
-    for change in heard:
-        found.note(change)
-    return found
+def listening(*received: Change, baseline: Snapshot = NOTHING) -> Changes:
+    log = Changes()
+    log.resync(baseline)
+    for change in received:
+        log.record(change)
+    return log
 
 
 def change(transaction: int, *members: str, table: str | None = "market_data") -> Change:
@@ -41,68 +41,68 @@ snapshots = st.builds(
 
 @given(snapshots, snapshots)
 def test_a_snapshot_covers_another_if_it_sees_all_that_it_sees(one: Snapshot, other: Snapshot) -> None:
-    """That which ends later may see no more of it, and is then not taken to."""
+    """A snapshot that ends earlier may see as much, and still does not count as covering the other."""
     sees_all = all(one.sees(number) for number in range(1, 13) if other.sees(number))
     assert not one.covers(other) or sees_all
     assert one.covers(other) or not sees_all or one.end < other.end
 
 
-def test_an_answer_must_have_seen_the_changes_of_its_tags() -> None:
-    known = listening(change(7, "BTC"))
-    assert known.has_seen(snapshot("8:8:"), [CANDLES, OF_BTC])
-    assert not known.has_seen(snapshot("7:7:"), [CANDLES])
-    assert not known.has_seen(snapshot("7:7:"), [OF_BTC])
-    assert known.has_seen(snapshot("7:7:"), [OF_ETH])
-    assert known.has_seen(snapshot("7:7:"), [Tag("models")])
+def test_an_answer_is_stale_if_it_has_not_seen_a_change_of_its_tags() -> None:
+    log = listening(change(7, "BTC"))
+    assert log.are_seen_by(snapshot("8:8:"), [CANDLES, OF_BTC])
+    assert not log.are_seen_by(snapshot("7:7:"), [CANDLES])
+    assert not log.are_seen_by(snapshot("7:7:"), [OF_BTC])
+    assert log.are_seen_by(snapshot("7:7:"), [OF_ETH])
+    assert log.are_seen_by(snapshot("7:7:"), [Tag("models")])
 
 
-def test_transactions_end_in_another_order_than_they_begin() -> None:
-    known = listening(change(9, "BTC"))
+def test_transactions_may_end_in_another_order_than_they_begin() -> None:
+    log = listening(change(9, "BTC"))
     early = snapshot("7:10:7")
-    assert known.has_seen(early, [OF_BTC])
-    known.note(change(7, "BTC"))
-    assert not known.has_seen(early, [OF_BTC])
-    assert known.has_seen(snapshot("10:10:"), [OF_BTC])
-    # One that is still running, or has not been heard of, changes nothing.
-    assert known.has_seen(snapshot("8:12:8"), [OF_BTC])
+    assert log.are_seen_by(early, [OF_BTC])
+    log.record(change(7, "BTC"))
+    assert not log.are_seen_by(early, [OF_BTC])
+    assert log.are_seen_by(snapshot("10:10:"), [OF_BTC])
+    # A transaction whose changes have not arrived, running or not, does not count.
+    assert log.are_seen_by(snapshot("8:12:8"), [OF_BTC])
 
 
-def test_a_change_of_any_member_touches_each() -> None:
-    known = listening(Change(7, "market_data", None))
-    assert not known.has_seen(snapshot("7:7:"), [OF_ETH])
-    assert known.has_seen(snapshot("7:7:"), [Tag("signals")])
-    known.note(Change(8, None, None))
-    assert not known.has_seen(snapshot("8:8:"), [Tag("signals")])
+def test_a_change_of_any_member_affects_each() -> None:
+    log = listening(Change(7, "market_data", None))
+    assert not log.are_seen_by(snapshot("7:7:"), [OF_ETH])
+    assert log.are_seen_by(snapshot("7:7:"), [Tag("signals")])
+    log.record(Change(8, None, None))
+    assert not log.are_seen_by(snapshot("8:8:"), [Tag("signals")])
 
 
-def test_what_was_never_heard_may_be_missing() -> None:
-    known = listening(baseline=snapshot("5:9:5"))
-    assert not known.has_seen(snapshot("5:8:5"), [OF_BTC])
-    assert known.has_seen(snapshot("5:9:5"), [OF_BTC])
-    assert known.has_seen(snapshot("5:11:5,9"), [OF_BTC])
-    assert not known.has_seen(snapshot("6:11:6"), [OF_BTC])
+def test_a_snapshot_must_cover_the_baseline() -> None:
+    log = listening(baseline=snapshot("5:9:5"))
+    assert not log.are_seen_by(snapshot("5:8:5"), [OF_BTC])
+    assert log.are_seen_by(snapshot("5:9:5"), [OF_BTC])
+    assert log.are_seen_by(snapshot("5:11:5,9"), [OF_BTC])
+    assert not log.are_seen_by(snapshot("6:11:6"), [OF_BTC])
 
 
-def test_nothing_is_known_unless_changes_are_heard() -> None:
+def test_nothing_is_current_unless_the_feed_is_listening() -> None:
     now = 100.0
-    known = Changes(lambda: now)
-    assert not known.has_seen(snapshot("9:9:"), [])
-    known.begin(NOTHING)
-    assert known.has_seen(snapshot("9:9:"), [])
+    log = Changes(lambda: now)
+    assert not log.are_seen_by(snapshot("9:9:"), [])
+    log.resync(NOTHING)
+    assert log.are_seen_by(snapshot("9:9:"), [])
     now += changes.TRUST_SECONDS + 0.1
-    assert not known.has_seen(snapshot("9:9:"), [])
-    known.confirm(now - 1)
-    assert known.has_seen(snapshot("9:9:"), [])
-    known.stop()
-    assert not known.has_seen(snapshot("9:9:"), [])
+    assert not log.are_seen_by(snapshot("9:9:"), [])
+    log.confirm(now - 1)
+    assert log.are_seen_by(snapshot("9:9:"), [])
+    log.stop()
+    assert not log.are_seen_by(snapshot("9:9:"), [])
 
 
-def test_what_is_forgotten_is_not_taken_for_unchanged(monkeypatch: object) -> None:
-    known = listening()
+def test_a_transaction_that_the_log_has_dropped_counts_as_a_change() -> None:
+    log = listening()
     late = snapshot("5:200000:5,150000")
-    assert known.has_seen(late, [OF_BTC])
-    known.note(change(5, "BTC"))
-    for number in range(6, 6 + changes.MAX_REMEMBERED):
-        known.note(change(number, "ETH"))
-    assert not known.has_seen(late, [OF_BTC])
-    assert len(known._remembered) == changes.MAX_REMEMBERED
+    assert log.are_seen_by(late, [OF_BTC])
+    log.record(change(5, "BTC"))
+    for number in range(6, 6 + changes.MAX_LOGGED):
+        log.record(change(number, "ETH"))
+    assert not log.are_seen_by(late, [OF_BTC])
+    assert len(log._log) == changes.MAX_LOGGED

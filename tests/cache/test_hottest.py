@@ -1,4 +1,4 @@
-"""The requests that are asked most: counted together, bounded, and forgotten when nobody asks them any more."""
+"""The most frequent requests: counted by all servers together, bounded, and dropped when they are no longer sent."""
 
 import json
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from cache import hottest
-from cache.hottest import AGED_KEY, HALF_LIFE_SECONDS, KEPT_SECONDS, KEY, MAX_REQUEST_BYTES, MOST_KEPT, Hottest
+from cache.hottest import AGED_KEY, HALF_LIFE_SECONDS, KEY, MAX_REQUEST_BYTES, MAX_STORED, TTL_SECONDS, Hottest
 from cache.link import CacheUnavailable
 from cache.redis import SharedCache
 
@@ -27,7 +27,7 @@ def scores(redis_url: str, shared: SharedCache) -> "Scores":
 
 
 class Scores:
-    """What is stored, seen from outside."""
+    """The stored counts, read directly from Redis."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -37,7 +37,7 @@ class Scores:
             return {request: round(score, 3) for request, score in observer.zrange(KEY, 0, -1, withscores=True)}
 
     def age(self, seconds: float) -> None:
-        """As if the last to tell had told so much earlier."""
+        """As if the last record had been made so much earlier."""
         with redis.Redis.from_url(self._url) as observer:
             observer.set(AGED_KEY, int(observer.get(AGED_KEY)) - round(seconds))
 
@@ -48,57 +48,57 @@ class Scores:
 
 async def test_servers_count_together(shared: SharedCache, redis_url: str, scores: Scores) -> None:
     other = SharedCache(redis_url)
-    await Hottest(shared).tell({b"a": 3, b"b": 4})
-    await Hottest(other).tell({b"a": 3, b"c": 1})
+    await Hottest(shared).record({b"a": 3, b"b": 4})
+    await Hottest(other).record({b"a": 3, b"c": 1})
     assert await Hottest(shared).requests() == [b"a", b"b", b"c"]
     assert scores.now() == {b"a": 6, b"b": 4, b"c": 1}
-    assert KEPT_SECONDS - 10 < scores.remaining() <= KEPT_SECONDS
+    assert TTL_SECONDS - 10 < scores.remaining() <= TTL_SECONDS
     await other.close()
 
 
-async def test_what_nobody_asks_any_more_goes(shared: SharedCache, scores: Scores) -> None:
+async def test_requests_that_are_no_longer_sent_are_dropped(shared: SharedCache, scores: Scores) -> None:
     ours = Hottest(shared)
-    await ours.tell({b"old": 100, b"older": 1})
+    await ours.record({b"old": 100, b"older": 1})
     scores.age(HALF_LIFE_SECONDS)
-    await ours.tell({b"new": 60})
+    await ours.record({b"new": 60})
     assert await ours.requests() == [b"new", b"old", b"older"]
     assert scores.now() == pytest.approx({b"new": 60, b"old": 50, b"older": 0.5}, rel=0.01)
     scores.age(3 * HALF_LIFE_SECONDS)
-    # Those who were asked nothing let time pass, too.
-    await ours.tell({})
+    # A record without requests ages the counts as well.
+    await ours.record({})
     assert scores.now() == pytest.approx({b"new": 7.5, b"old": 6.25}, rel=0.01)
 
 
-async def test_only_so_many_are_kept_and_told(shared: SharedCache, scores: Scores) -> None:
+async def test_storage_and_result_are_bounded(shared: SharedCache, scores: Scores) -> None:
     ours = Hottest(shared)
-    for first in range(1, MOST_KEPT + 200, hottest.MOST_TOLD):
-        await ours.tell({b"%d" % number: number for number in range(first, first + hottest.MOST_TOLD)})
-    assert len(scores.now()) == MOST_KEPT
-    told = await ours.requests()
-    assert len(told) == hottest.MOST_TOLD
-    assert min(map(int, told)) > min(map(int, scores.now())) > 1
+    for first in range(1, MAX_STORED + 200, hottest.MAX_RETURNED):
+        await ours.record({b"%d" % number: number for number in range(first, first + hottest.MAX_RETURNED)})
+    assert len(scores.now()) == MAX_STORED
+    returned = await ours.requests()
+    assert len(returned) == hottest.MAX_RETURNED
+    assert min(map(int, returned)) > min(map(int, scores.now())) > 1
 
 
-async def test_of_many_the_hottest_are_told(shared: SharedCache, scores: Scores) -> None:
-    await Hottest(shared).tell({b"%d" % number: number for number in range(1, 1_000)})
+async def test_of_many_requests_the_hottest_are_recorded(shared: SharedCache, scores: Scores) -> None:
+    await Hottest(shared).record({b"%d" % number: number for number in range(1, 1_000)})
     assert sorted(map(int, scores.now())) == list(range(800, 1_000))
 
 
 async def test_long_requests_are_not_recorded(shared: SharedCache, scores: Scores) -> None:
-    await Hottest(shared).tell({b"x" * MAX_REQUEST_BYTES: 1, b"y" * (MAX_REQUEST_BYTES + 1): 9})
+    await Hottest(shared).record({b"x" * MAX_REQUEST_BYTES: 1, b"y" * (MAX_REQUEST_BYTES + 1): 9})
     assert list(scores.now()) == [b"x" * MAX_REQUEST_BYTES]
 
 
-async def test_any_bytes_are_kept_as_they_are(shared: SharedCache) -> None:
+async def test_any_bytes_are_stored_unchanged(shared: SharedCache) -> None:
     request = json.dumps({"query": '{ a(b: "\u2028\\n") }'}, ensure_ascii=False).encode() + b"\x00\xff"
-    await Hottest(shared).tell({request: 1})
+    await Hottest(shared).record({request: 1})
     assert await Hottest(shared).requests() == [request]
 
 
-async def test_a_redis_that_is_away() -> None:
+async def test_an_unreachable_redis_raises() -> None:
     cache = SharedCache("redis://127.0.0.1:1/0")
     with pytest.raises(CacheUnavailable):
-        await Hottest(cache).tell({b"a": 1})
+        await Hottest(cache).record({b"a": 1})
     with pytest.raises(CacheUnavailable):
         await Hottest(cache).requests()
     await cache.close()

@@ -1,4 +1,4 @@
-"""The cache in memory: bounded, and not to be emptied by a flood."""
+"""The cache in memory: bounded, and not emptied by a flood of new keys."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ def offered(cache: MemoryCache[str], key: str, size: int = 1) -> bool:
     return cache.get(key) is not None or cache.put(key, key, size)
 
 
-def test_nothing_is_kept_at_its_first_sighting() -> None:
+def test_a_value_is_not_admitted_at_the_first_use_of_its_key() -> None:
     cache = MemoryCache[str](max_entries=4, max_bytes=100)
     assert not offered(cache, "a")
     assert offered(cache, "a")
@@ -19,12 +19,12 @@ def test_nothing_is_kept_at_its_first_sighting() -> None:
     assert (cache.stats.entries, cache.stats.bytes, cache.stats.hits, cache.stats.misses) == (1, 1, 1, 2)
 
 
-def test_new_keys_cannot_push_out_what_is_hot() -> None:
+def test_new_keys_do_not_evict_hot_ones() -> None:
     cache = MemoryCache[str](max_entries=32, max_bytes=1_000)
     for _ in range(5):
         offered(cache, "hot")
     for number in range(5_000):
-        # Twice is enough to get in, where there is room.
+        # Two uses are enough to be admitted, if there is room.
         for _ in range(2):
             offered(cache, f"flood {number}")
         if number % 40 == 0:
@@ -33,7 +33,7 @@ def test_new_keys_cannot_push_out_what_is_hot() -> None:
     assert cache.stats.evictions > 1_000
 
 
-def test_what_was_hot_makes_room_in_the_end() -> None:
+def test_a_key_that_is_no_longer_hot_is_evicted_in_the_end() -> None:
     cache = MemoryCache[str](max_entries=2, max_bytes=100)
     for _ in range(30):
         offered(cache, "old a")
@@ -44,7 +44,7 @@ def test_what_was_hot_makes_room_in_the_end() -> None:
     assert cache.stats.evictions == 1
 
 
-def test_the_least_recently_used_leaves_first() -> None:
+def test_the_least_recently_used_is_evicted_first() -> None:
     cache = MemoryCache[str](max_entries=3, max_bytes=100)
     for key in ("a", "b", "c", "a"):
         offered(cache, key)
@@ -54,7 +54,7 @@ def test_the_least_recently_used_leaves_first() -> None:
     assert [key for key in "abcd" if cache.get(key)] == ["a", "c", "d"]
 
 
-def test_a_large_value_is_not_worth_many_small_ones() -> None:
+def test_a_large_value_is_not_admitted() -> None:
     cache = MemoryCache[str](max_entries=10, max_bytes=80)
     for _ in range(5):
         assert not offered(cache, "large", size=11)
@@ -63,7 +63,7 @@ def test_a_large_value_is_not_worth_many_small_ones() -> None:
     assert cache.get("small") == "small"
 
 
-def test_a_value_that_is_put_again_takes_the_place_of_the_former() -> None:
+def test_a_value_that_is_put_again_replaces_the_former() -> None:
     cache = MemoryCache[str](max_entries=2, max_bytes=100)
     offered(cache, "a")
     offered(cache, "a", size=3)
@@ -72,7 +72,7 @@ def test_a_value_that_is_put_again_takes_the_place_of_the_former() -> None:
     assert (cache.stats.entries, cache.stats.bytes) == (1, 5)
 
 
-def test_a_sighting_may_be_told() -> None:
+def test_a_use_may_be_recorded_without_a_lookup() -> None:
     cache = MemoryCache[str](max_entries=2, max_bytes=100)
     cache.record_use("a")
     cache.record_use("a")
@@ -80,12 +80,21 @@ def test_a_sighting_may_be_told() -> None:
     assert (cache.stats.hits, cache.stats.misses) == (0, 0)
 
 
+def test_a_cleared_cache_keeps_its_counts() -> None:
+    cache = MemoryCache[str](max_entries=2, max_bytes=100)
+    for key in ("a", "a", "b", "b"):
+        offered(cache, key)
+    cache.clear()
+    assert (cache.get("a"), cache.stats.entries, cache.stats.bytes) == (None, 0, 0)
+    assert cache.put("b", "b", size=1)
+
+
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=400))
 def test_it_stays_within_its_bounds(requests: list[tuple[int, int]]) -> None:
     cache = MemoryCache[str](max_entries=5, max_bytes=40)
     for key, size in requests:
         offered(cache, str(key), size)
-        kept = cache._entries.values()
-        assert cache.stats.entries == len(kept) <= 5
-        assert cache.stats.bytes == sum(size for _, size in kept) <= 40
+        stored = cache._entries.values()
+        assert cache.stats.entries == len(stored) <= 5
+        assert cache.stats.bytes == sum(size for _, size in stored) <= 40
         assert len(cache._uses) <= 13

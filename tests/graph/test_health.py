@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import URL, insert, text
 
 from cache.answers import AnswerCache, TierStats
+from cache.change_feed import ChangeFeed
 from cache.tiers import Tier
 from db.engine import Database, driver_url
 from db.models import Candle, Cryptocurrency, Model, Prediction
@@ -117,9 +118,10 @@ async def until_listening(client: Client) -> None:
 
 
 async def test_counts_end_where_int_ends(demo_url: URL) -> None:
-    database, cache = Database(demo_url, pool_size=1), AnswerCache()
+    database, feed = Database(demo_url, pool_size=1), ChangeFeed()
+    cache = AnswerCache(feed)
     cache.stats[Tier.SHORT] = TierStats(memory_hits=2**31, redis_hits=2**31, misses=2**32)
-    report = await probe_health(context_of(database, cache))
+    report = await probe_health(context_of(database, feed, cache))
     await database.close()
     short = report.cache.tiers[0]
     assert (short.hits, short.misses) == (2**31 - 1, 2**31 - 1)
@@ -140,6 +142,9 @@ async def test_a_cache_that_hears_no_changes_is_degraded(demo_url: URL, monkeypa
 
 
 async def test_a_cache_that_is_off_need_not_listen(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive_nothing(*_: object) -> None: ...
+
+    monkeypatch.setattr(app, "listen", receive_nothing)
     monkeypatch.setattr(types, "LISTEN_GRACE_SECONDS", 0)
     async with serving(demo_url, cache_enabled=False) as client:
         assert (await health(client))["status"] == "HEALTHY"

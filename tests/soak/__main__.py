@@ -19,11 +19,11 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 @app.command()
 def main(
     seconds: Annotated[float, typer.Option(help="How long to go on.", min=1)] = 60,
-    hard: Annotated[bool, typer.Option("--hard", help="Now and then, servers cannot hear of changes either.")] = False,
+    hard: Annotated[bool, typer.Option("--hard", help="Now and then, servers cannot receive changes either.")] = False,
 ) -> None:
-    """Three servers answer while others write, and Redis fails in all ways that we know: is any answer out of date?
+    """Three servers answer while clients write and Redis fails in all known ways: is any answer stale?
 
-    All run here, on a PostgreSQL and a Redis of their own, and are ended whatever happens.
+    All run on this machine, with a separate PostgreSQL and Redis, and are stopped in any case.
     """
     console = Console(width=None if sys.stdout.isatty() else 120)
     findings = _run(Wanted(seconds=seconds, hard=hard), console)

@@ -1,4 +1,4 @@
-"""A client over HTTP that costs little, so that the machine is left to the servers."""
+"""A cheap HTTP client, so that the servers get most of the machine."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ import orjson
 TIMEOUT_SECONDS = 10
 # Servers close connections that were idle for five seconds.
 IDLE_SECONDS = 2
-# What goes wrong with a connection: those of OSError are among these.
+# Errors of a connection, those of OSError included.
 CONNECTION_ERRORS = (OSError, EOFError)
 
 
@@ -19,8 +19,8 @@ class Response(NamedTuple):
     headers: dict[bytes, bytes]
     body: bytes
 
-    def told(self, header: str) -> str:
-        return self.headers.get(header.encode(), b"").decode()
+    def header(self, name: str) -> str:
+        return self.headers.get(name.encode(), b"").decode()
 
 
 class Connection(NamedTuple):
@@ -29,7 +29,7 @@ class Connection(NamedTuple):
 
 
 class Client:
-    """Keeps connections by port of loopback. None is used again after an answer that failed."""
+    """Keeps connections open, by port of loopback. None is reused after a failed request."""
 
     def __init__(self) -> None:
         self._idle = defaultdict[int, list[tuple[float, Connection]]](list)

@@ -1,4 +1,4 @@
-"""A fault of PostgreSQL: connections that listen are ended, and nobody may connect again until it is over."""
+"""A fault of PostgreSQL: LISTEN connections are terminated, and no client may connect again until it is over."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -16,9 +16,9 @@ WHERE application_name = 'candlegraph' AND datname = $1 AND query ~* 'listen|pg_
 
 
 def deaf(url: URL) -> Fault:
-    """What the pools of the servers hold already goes on: all answers are computed."""
+    """The open connections of the servers' pools go on working: all answers are computed."""
     database = url.database
-    # Whoever locks a database must be in another.
+    # A connection to the database itself could not lock it.
     dsn = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
 
     async def execute(*work: tuple[str, *tuple[Any, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of Redis meanwhile: one fault after the other, most of the time."""
+"""Faults of Redis during a soak: one after the other, most of the time."""
 
 import asyncio
 import random
@@ -16,18 +16,18 @@ import redis
 from tests.proxy import Proxy
 from tests.redis_server import RedisServer, redis_server
 
-# Of PostgreSQL rather than Redis: no server can hear of changes.
+# A fault of PostgreSQL rather than Redis: no server receives changes.
 DEAF = "deaf"
 AGAIN_SECONDS = 0.25
 START_SECONDS = 10
 CALM_SECONDS = 0.1, 0.5
 HARSH_SECONDS = 0.5, 3.0
-# Servers that have left Redis alone look at it again within five seconds: while these are on, it is used.
+# Longer than the five seconds in which servers with an open breaker probe Redis: it is used during these faults.
 GENTLE_SECONDS = 4.0, 8.0
 
 
 class Fault(NamedTuple):
-    """What begins and ends it, what is done again and again while it is on, and for how many seconds it is."""
+    """How it begins and ends, what is repeated while it is on, and the range of its length in seconds."""
 
     name: str
     begin: Callable[[], object]
@@ -37,7 +37,7 @@ class Fault(NamedTuple):
 
 
 class Redis:
-    """A Redis of our own behind a proxy."""
+    """A separate Redis behind a proxy."""
 
     def __init__(self, server: RedisServer, proxy: Proxy) -> None:
         self.proxy = proxy
@@ -47,7 +47,7 @@ class Redis:
         self._held: dict[bytes, bytes] = {}
 
     def harsh_faults(self) -> list[Fault]:
-        """While these are on, it is of no use, and soon left alone."""
+        """While these are on, Redis is unusable, and the breakers open."""
         proxy = self.proxy
         return [
             Fault("killed", self.kill, self.restart),
@@ -59,7 +59,7 @@ class Redis:
         ]
 
     def gentle_faults(self) -> list[Fault]:
-        """While these are on, it goes on answering."""
+        """While these are on, Redis goes on answering."""
         flush = self._client.flushall
         return [
             Fault("flushed", flush, bool, flush, GENTLE_SECONDS),
@@ -68,7 +68,7 @@ class Redis:
         ]
 
     def clients(self) -> int:
-        """Connections to it, but for our own."""
+        """Connections to it, except the one of this class."""
         return len(self._client.client_list()) - 1
 
     def kill(self) -> None:
@@ -76,7 +76,7 @@ class Redis:
         self._process.wait()
 
     def restart(self) -> None:
-        # Ctrl-C reaches us alone, and we end it.
+        # Ctrl-C reaches this process alone, which then stops Redis.
         self._process = subprocess.Popen(self._server.process.args, start_new_session=True)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -100,10 +100,10 @@ class Redis:
         self._client.config_set("maxmemory", memory)
 
     def _set_back(self) -> None:
-        """As one does that was away: whatever it held first, it holds again."""
+        """As after the restore of a backup: the first value of each key is back."""
         keys = [key for key in self._client.keys("*:response:*") if b":claim:" not in key]
         for key, value in zip(keys, self._client.mget(keys) if keys else [], strict=True):
-            # One may have gone meanwhile.
+            # A key may have expired meanwhile.
             if value is not None:
                 self._held.setdefault(key, value)
         with self._client.pipeline(transaction=False) as pipeline:
@@ -113,7 +113,7 @@ class Redis:
 
 
 @contextmanager
-def redis_of_our_own() -> Iterator[Redis]:
+def separate_redis() -> Iterator[Redis]:
     with redis_server() as server, Proxy(server.url) as proxy:
         ours = Redis(server, proxy)
         try:
@@ -128,7 +128,7 @@ class Faults:
     """Which fault is on, since when, and how long each has been."""
 
     def __init__(self, kinds: Iterable[Iterator[Fault]], pace: float) -> None:
-        """One of each kind, in turns. pace: how much faster than usual they come and go."""
+        """One fault of each kind, in turns. pace: the factor by which they come and go faster than usual."""
         self.now = ""
         self.since = 0.0
         self.seconds = defaultdict[str, float](float)
@@ -138,12 +138,12 @@ class Faults:
     async def come_and_go(self, ends_at: float) -> None:
         while time.monotonic() < ends_at:
             await asyncio.sleep(random.uniform(*CALM_SECONDS) / self._pace)
-            await self._let(next(next(self._kinds)), ends_at)
+            await self._apply(next(next(self._kinds)), ends_at)
 
-    async def _let(self, fault: Fault, ends_at: float) -> None:
+    async def _apply(self, fault: Fault, ends_at: float) -> None:
         until = min(ends_at, time.monotonic() + random.uniform(*fault.lasts) / self._pace)
         try:
-            # Threads: to wait for Redis here would keep the readers waiting.
+            # In threads: waiting for Redis in the event loop would delay the readers.
             await asyncio.to_thread(fault.begin)
             self.now, self.since = fault.name, time.monotonic()
             while (left := until - time.monotonic()) > 0:
@@ -156,6 +156,6 @@ class Faults:
 
 
 def in_any_order(faults: list[Fault]) -> Iterator[Fault]:
-    """For ever; none comes again before all have come."""
+    """Endless; no fault is repeated before all have occurred."""
     while True:
         yield from random.sample(faults, len(faults))

@@ -1,4 +1,4 @@
-"""What a run has found, and what of that must not be."""
+"""The findings of a run, and which of them are failures."""
 
 import time
 from collections import Counter
@@ -11,12 +11,12 @@ from tests.soak.servers import POOL_SIZE, REDIS_CONNECTIONS
 LEAST_HIT_RATE = 0.8
 LEAST_FAULT_SHARE = 0.7
 PROMPT_SECONDS = 0.05
-# Of all answers, so many may come from a server that was too busy to hear of a change promptly.
+# Share of answers that may come from a server that was too busy to receive a change promptly.
 MOST_LATE = 0.0005
 
 
 class Answer(NamedTuple):
-    """fault: which one was on. behind: for how many seconds it had been out of date when it was asked for."""
+    """fault: the one that was on. behind: for how many seconds the answer had been stale when it was requested."""
 
     source: str
     seconds: float
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 
 
 class Connections(NamedTuple):
-    """Of the servers, to PostgreSQL and to Redis. busy: those within a statement or a transaction."""
+    """Connections of the servers to PostgreSQL and to Redis. busy: those within a statement or a transaction."""
 
     postgres: int = 0
     busy: int = 0
@@ -37,7 +37,7 @@ NONE = Connections()
 
 @dataclass
 class Findings:
-    """shown_after: in how many seconds each server showed a write. violations: when, and what was seen."""
+    """shown_after: seconds until each server showed a write. violations: when, and a description."""
 
     seconds: float
     servers: int
@@ -52,12 +52,12 @@ class Findings:
     at_rest: Connections = NONE
     afterwards: Connections = NONE
     in_the_end: Connections = NONE
-    # In how many seconds Redis was used again; None if it was not.
+    # Seconds until Redis was used again; None if it was not.
     redis_used_after: float | None = None
     stopped_after: float = 0.0
 
     def begin(self) -> None:
-        """What came before was to warm up."""
+        """Forget the answers of the warm-up."""
         self.began_at = time.monotonic()
         self.answers.clear()
 
@@ -70,7 +70,7 @@ class Findings:
 
     @property
     def hit_rate(self) -> float:
-        """Where nothing could be kept (bypass), nothing was to be found."""
+        """Of the answers that could be stored: those with bypass do not count."""
         hits = self.sources["hit-memory"] + self.sources["hit-redis"]
         return hits / max(1, hits + self.sources["miss"])
 
@@ -83,22 +83,22 @@ class Findings:
         return sum(self.fault_seconds.values()) / self.seconds
 
     def failures(self) -> list[str]:
-        """What is wrong on any machine, however busy."""
+        """Failures on any machine, however busy."""
         found = [f"after {at:.1f} s, {what}" for at, what in self.violations]
-        # Each has a connection that listens; and for those who have time, four more to Redis.
+        # Each has a connection that listens; and four more to Redis, for administrative commands.
         most = Connections(self.servers * (POOL_SIZE + 1), 0, self.servers * (REDIS_CONNECTIONS + 4))
         if any(there > allowed for there, allowed in zip(self.afterwards, most, strict=True)):
-            found.append(f"connections are not given back: {self.afterwards}, at rest {self.at_rest}")
+            found.append(f"connections are not released: {self.afterwards}, at rest {self.at_rest}")
         if self.in_the_end != NONE:
-            found.append(f"connections are left by servers that have ended: {self.in_the_end}")
+            found.append(f"connections of stopped servers are left: {self.in_the_end}")
         if self.redis_used_after is None:
-            found.append("Redis is well again, and is not used")
+            found.append("Redis works again, and is not used")
         if not (self.answers and self.shown_after and self.sources["hit-redis"]):
-            found.append("there was nothing to see")
+            found.append("there were no answers, no writes, or no hits in Redis")
         return found
 
     def shortfalls(self) -> list[str]:
-        """What must not be on a machine that has time."""
+        """Failures on a machine that is not busy."""
         shown = percentile(self.shown_after, 0.99)
         checks = {
             f"the hit rate is {self.hit_rate:.1%}": self.hit_rate > LEAST_HIT_RATE,

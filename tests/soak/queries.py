@@ -1,4 +1,4 @@
-"""What is asked. A field that tells a version has the name by which tests/soak/versions.py knows it."""
+"""The queries of readers. A field that contains a version has the name that tests/soak/versions.py expects."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ class Query(NamedTuple):
 
     @property
     def url(self) -> str:
-        """What follows the question mark."""
+        """The query string."""
         return urlencode({**self.body, "variables": orjson.dumps(self.variables).decode()})
 
 
@@ -59,7 +59,7 @@ def _range(begin: datetime, length: timedelta) -> dict[str, str]:
 
 
 def _queries_of(symbol: str, closed: datetime) -> list[Query]:
-    """What is asked about a coin."""
+    """The queries for one coin."""
     return [
         page(symbol, closed),
         _of_coin("Price", "cryptocurrency(symbol: $symbol) { id latest { close volume } }", symbol),
@@ -87,7 +87,7 @@ def alerts() -> Query:
 
 
 def _queries_of_all() -> list[Query]:
-    """What is asked about no coin in particular."""
+    """The queries for all coins."""
     texts = {
         "Prices": "cryptocurrencies { nodes { id symbol name latest { openTime close volume } } }",
         "Names": "cryptocurrencies { totalCount nodes { id symbol name } }",

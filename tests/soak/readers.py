@@ -1,4 +1,4 @@
-"""Those who read: each answer is checked against all that was known when it was asked for."""
+"""Readers: each answer is checked against every version that was committed or seen when it was requested."""
 
 import asyncio
 import random
@@ -14,19 +14,19 @@ from tests.soak.queries import Query
 from tests.soak.servers import Server
 from tests.soak.versions import Known, Subject, versions
 
-# Whoever asks so long after a commit must see it, whatever the machine is busy with.
+# A request this long after a commit must see it, however busy the machine is.
 BOUND_SECONDS = 1.0
-# A server notices at once that its connection has ended.
+# A server notices within this time that its connection was terminated.
 DEAF_WITHIN_SECONDS = 0.25
 PAUSE_SECONDS = 0.0, 0.025
 SHARE_OF_POSTS = 0.5
 POLL_SECONDS = 0.004
-# The nth query is asked 1 / n ** SKEW as often as the first.
+# The nth query is sent 1 / n ** SKEW times as often as the first.
 SKEW = 1.1
 
 
 class Reader:
-    """Asks servers. What it was shown by one of them, all others must show."""
+    """Queries the servers. Every server must show what one of them has shown."""
 
     def __init__(self, client: Client, servers: list[Server], known: Known, findings: Findings, faults: Faults) -> None:
         self._client = client
@@ -42,7 +42,7 @@ class Reader:
             await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
 
     async def watch(self, query: Query, subject: Subject, version: int, committed_at: float) -> None:
-        """Ask all servers until each shows this version."""
+        """Query all servers until each shows this version."""
         await asyncio.gather(*(self._watch(server, query, subject, version, committed_at) for server in self._servers))
 
     async def _watch(self, server: Server, query: Query, subject: Subject, version: int, committed_at: float) -> None:
@@ -55,7 +55,7 @@ class Reader:
         self._findings.shown_after.append(sent - committed_at)
 
     async def ask(self, server: Server, query: Query) -> dict[Subject, int]:
-        """The versions in the answer, which may be none."""
+        """The versions in the answer; empty if it failed."""
         fault, sent = self._faults.now, time.monotonic()
         try:
             response = await self._send(server, query)
@@ -67,17 +67,19 @@ class Reader:
         if "data" not in answer or "errors" in answer:
             self._violated(server, query, f"HTTP {response.status}: {response.body[:300].decode()}")
             return {}
-        source = response.told("x-cache").partition(";")[0]
-        told = dict(versions(answer["data"]))
-        where = f"{source}, age {response.told('age')}"
-        behind = max([self._behind(server, query, subject, told[subject], sent, where) for subject in told], default=0)
-        for subject, version in told.items():
+        source = response.header("x-cache").partition(";")[0]
+        found = dict(versions(answer["data"]))
+        where = f"{source}, age {response.header('age')}"
+        behind = max(
+            [self._behind(server, query, subject, found[subject], sent, where) for subject in found], default=0
+        )
+        for subject, version in found.items():
             self._known.note(subject, version, received)
         if source != "bypass" and self._is_deaf(fault, sent):
-            self._violated(server, query, f"{where}, while changes cannot be heard")
-        self._findings.versions_checked += len(told)
+            self._violated(server, query, f"{where}, while changes cannot be received")
+        self._findings.versions_checked += len(found)
         self._findings.answers.append(Answer(source, received - sent, fault or self._faults.now, behind))
-        return told
+        return found
 
     async def _send(self, server: Server, query: Query) -> Response:
         if random.random() < SHARE_OF_POSTS:
@@ -85,11 +87,11 @@ class Reader:
         return await self._client.get(server.port, query.url)
 
     def _is_deaf(self, fault: str, sent: float) -> bool:
-        """Whether no server could hear of changes, from when a request was sent until now."""
+        """Whether no server received changes, from when a request was sent until now."""
         return fault == DEAF == self._faults.now and sent - self._faults.since > DEAF_WITHIN_SECONDS
 
     def _behind(self, server: Server, query: Query, subject: Subject, version: int, sent: float, where: str) -> float:
-        """For how many seconds this had been out of date when it was asked for."""
+        """For how many seconds this version had been stale when it was requested."""
         behind = self._known.behind(subject, version, sent)
         if behind > BOUND_SECONDS:
             due = self._known.newest(subject, sent - BOUND_SECONDS)
@@ -100,5 +102,5 @@ class Reader:
         return behind
 
     def _violated(self, server: Server, query: Query, what: str) -> None:
-        asked = " ".join([query.name, *map(str, query.variables.values())])
-        self._findings.violate(f"{asked} from :{server.port}: {what}; fault: {self._faults.now or 'none'}")
+        request = " ".join([query.name, *map(str, query.variables.values())])
+        self._findings.violate(f"{request} from :{server.port}: {what}; fault: {self._faults.now or 'none'}")

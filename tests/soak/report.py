@@ -1,4 +1,4 @@
-"""What a run has found, for people."""
+"""The findings of a run as a table."""
 
 from collections.abc import Iterator
 
@@ -22,9 +22,9 @@ def _rows(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "hit rate", f"{findings.hit_rate:.1%}"
     yield "writes", f"{findings.commits} commits ({findings.commits / seconds:.0f}/s), {findings.rollbacks} rollbacks"
     yield "versions checked", f"{findings.versions_checked:,}"
-    yield "out of date", f"{sum(answer.behind > 0 for answer in answers)}, by more than 50 ms: {findings.late}"
+    yield "stale", f"{sum(answer.behind > 0 for answer in answers)}, by more than 50 ms: {findings.late}"
     yield f"writes shown ({len(findings.shown_after):,})", _spread(findings.shown_after)
-    yield "latency, all well", _spread(_latencies([answer for answer in answers if not answer.fault]))
+    yield "latency, no fault", _spread(_latencies([answer for answer in answers if not answer.fault]))
     yield "latency, a fault on", _spread(_latencies(faulty))
     for fault, lasted in findings.fault_seconds.items():
         yield f"  {fault}", f"{lasted:.1f} s; {_spread(_latencies([it for it in faulty if it.fault == fault]))}"
@@ -32,7 +32,7 @@ def _rows(findings: Findings) -> Iterator[tuple[str, str]]:
     for when, connections in (("at rest", findings.at_rest), ("afterwards", findings.afterwards)):
         yield f"connections {when}", f"PostgreSQL {connections.postgres}, Redis {connections.redis}"
     yield "Redis used again", "no" if findings.redis_used_after is None else f"after {findings.redis_used_after:.1f} s"
-    yield "servers ended within", f"{findings.stopped_after:.1f} s"
+    yield "servers stopped within", f"{findings.stopped_after:.1f} s"
 
 
 def _latencies(answers: list[Answer]) -> list[float]:

@@ -1,4 +1,4 @@
-"""A run: servers, those who write and read, and what becomes of Redis meanwhile."""
+"""A run: servers, writers, readers, and faults of Redis."""
 
 import asyncio
 import time
@@ -15,11 +15,11 @@ from db.engine import Database
 from tests.soak import servers
 from tests.soak.client import Client
 from tests.soak.deaf import deaf
-from tests.soak.faults import Faults, Redis, in_any_order, redis_of_our_own
+from tests.soak.faults import Faults, Redis, in_any_order, separate_redis
 from tests.soak.findings import Findings
 from tests.soak.queries import mix
 from tests.soak.readers import Reader
-from tests.soak.rest import connections, fill_pools, hears, seconds_until_shared
+from tests.soak.rest import connections, fill_pools, listens, seconds_until_shared
 from tests.soak.servers import Server
 from tests.soak.versions import Known
 from tests.soak.world import World, begin
@@ -32,19 +32,19 @@ class Wanted(NamedTuple):
     seconds: float = 60
     readers: int = 16
     writers: int = 3
-    # How much faster than usual faults come and go.
+    # The factor by which faults come and go faster than usual.
     pace: float = 1
-    # Whether listening connections are ended, too.
+    # Whether LISTEN connections are terminated, too.
     hard: bool = False
 
 
-def soak(url: URL, folder: Path, wanted: Wanted, tell: Callable[[str], None] = print) -> Findings:
-    """On this database, which has its tables and no rows. Logs of the servers are written to the folder."""
-    tell("Loading demo data …")
+def soak(url: URL, folder: Path, wanted: Wanted, report: Callable[[str], None] = print) -> Findings:
+    """Run on this database, which has its tables and no rows. Logs of the servers are written to the folder."""
+    report("Loading demo data …")
     world = asyncio.run(_loaded(url))
-    tell("Starting servers …")
-    with redis_of_our_own() as redis, servers.started(SERVERS, folder, _dsn(url), redis.proxy.url) as running:
-        findings = asyncio.run(_soaked(url, world, running, redis, wanted, tell))
+    report("Starting servers …")
+    with separate_redis() as redis, servers.started(SERVERS, folder, _dsn(url), redis.proxy.url) as running:
+        findings = asyncio.run(_soaked(url, world, running, redis, wanted, report))
         _stop(running, findings)
         findings.in_the_end = asyncio.run(connections(_dsn(url), redis))
     return findings
@@ -68,7 +68,7 @@ async def _loaded(url: URL) -> World:
 
 
 async def _soaked(
-    url: URL, world: World, running: list[Server], redis: Redis, wanted: Wanted, tell: Callable[[str], None]
+    url: URL, world: World, running: list[Server], redis: Redis, wanted: Wanted, report: Callable[[str], None]
 ) -> Findings:
     dsn = _dsn(url)
     queries = mix([(coin.symbol, coin.closed) for coin in world.coins])
@@ -77,7 +77,7 @@ async def _soaked(
     third = in_any_order([deaf(url)]) if wanted.hard else harsh
     faults = Faults([gentle, harsh, third], wanted.pace)
     async with Client() as client:
-        await asyncio.gather(*(hears(client, server) for server in running))
+        await asyncio.gather(*(listens(client, server) for server in running))
         reader = Reader(client, running, known, findings, faults)
         await fill_pools(client, dsn, redis, running, world.coins[0])
         for server in running:
@@ -91,17 +91,17 @@ async def _soaked(
             for _ in range(wanted.writers):
                 tasks.create_task(Writer(dsn, world, known, reader, findings).write(ends_at))
             tasks.create_task(faults.come_and_go(ends_at))
-            tasks.create_task(_told(findings, faults, ends_at, tell))
+            tasks.create_task(_report_progress(findings, faults, ends_at, report))
         findings.redis_used_after = await seconds_until_shared(client, running, world.coins[0])
     findings.fault_seconds = faults.seconds
     findings.afterwards = await connections(dsn, redis)
     return findings
 
 
-async def _told(findings: Findings, faults: Faults, ends_at: float, tell: Callable[[str], None]) -> None:
+async def _report_progress(findings: Findings, faults: Faults, ends_at: float, report: Callable[[str], None]) -> None:
     while (left := ends_at - time.monotonic()) > 0:
         wrong = len(findings.violations)
-        tell(f"{left:3.0f} s left, {len(findings.answers):,} answers, {wrong} wrong; fault: {faults.now or 'none'}")
+        report(f"{left:3.0f} s left, {len(findings.answers):,} answers, {wrong} wrong; fault: {faults.now or 'none'}")
         await asyncio.sleep(min(left, 0.5))
 
 
@@ -110,6 +110,6 @@ def _stop(running: list[Server], findings: Findings) -> None:
     codes = servers.stopped(running)
     findings.stopped_after = time.monotonic() - started
     for server, code in zip(running, codes, strict=True):
-        said = server.log.read_text()
-        if code != 0 or "Traceback" in said:
-            findings.violate(f"server :{server.port} ended with {code}, and said: {said[-1000:]}")
+        output = server.log.read_text()
+        if code != 0 or "Traceback" in output:
+            findings.violate(f"server :{server.port} ended with {code}, with the log: {output[-1000:]}")

@@ -1,4 +1,4 @@
-"""The servers that are soaked: processes of their own, on ports of loopback, stopped by their process id."""
+"""The servers under test: separate processes on ports of loopback, stopped by their process id."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND = Path(sys.executable).with_name("candlegraph")
-# Few, so that all are open from the beginning.
+# Few, so that all are opened at the beginning.
 POOL_SIZE = 2
 REDIS_CONNECTIONS = 16
 START_SECONDS = 60
@@ -31,14 +31,14 @@ class Server(NamedTuple):
         return f"http://127.0.0.1:{self.port}"
 
     def end(self) -> None:
-        """Whatever it is doing."""
+        """Kill it."""
         self.process.kill()
         self.process.wait()
 
 
 @contextmanager
 def started(number: int, folder: Path, database_url: str, redis_url: str) -> Iterator[list[Server]]:
-    """So many servers, ready; none is left at the end of the block."""
+    """So many servers, ready; all are stopped at the end of the block."""
     with ExitStack() as stack:
         servers = []
         for _ in range(number):
@@ -50,7 +50,7 @@ def started(number: int, folder: Path, database_url: str, redis_url: str) -> Ite
 
 
 def stopped(servers: list[Server]) -> list[int | None]:
-    """The exit codes of servers that are asked to stop; None of those that do not within seconds."""
+    """Stop the servers; return their exit codes, None for those that do not stop in time."""
     for server in servers:
         server.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
@@ -60,7 +60,7 @@ def stopped(servers: list[Server]) -> list[int | None]:
 
 
 def start(folder: Path, database_url: str, redis_url: str = "") -> Server:
-    """A server that has begun to start. redis_url: none for memory alone."""
+    """A server that is starting. redis_url: empty for memory alone."""
     port = _free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -73,23 +73,23 @@ def start(folder: Path, database_url: str, redis_url: str = "") -> Server:
         "LOG_LEVEL": "WARNING",
     }
     log = folder / f"{port}.log"
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [str(COMMAND), "serve", "--no-demo", "--port", str(port)],
-            # Not the repository: a .env in it is not ours to read.
+            # Not the repository, whose .env must not be read.
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            # Ctrl-C reaches us alone, and we stop them in order.
+            stdout=output,
+            stderr=output,
+            # Ctrl-C reaches this process alone, which stops them in order.
             start_new_session=True,
         )
     return Server(port, process, log)
 
 
 def await_ready(server: Server) -> None:
-    """Wait until it serves. Raises RuntimeError, with what it said, where it does not."""
+    """Wait until it is ready. Raises RuntimeError with its log if it does not start."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.process.poll() is None:
         try:

@@ -1,4 +1,4 @@
-"""The soak in short: whatever becomes of Redis, no answer is out of date, and none is an error."""
+"""A short soak: whatever happens to Redis, no answer is stale, and none is an error."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from tests.soak.run import Wanted, soak
 from tests.soak.versions import Known, versions
 
 
-def test_no_answer_is_out_of_date(postgres: URL, database_url: URL, tmp_path: Path) -> None:
+def test_no_answer_is_stale(postgres: URL, database_url: URL, tmp_path: Path) -> None:
     findings = soak(database_url, tmp_path, Wanted(seconds=5, readers=8, pace=4))
     assert findings.failures() == []
     assert findings.hit_rate > 0.5
 
 
-def test_versions_are_read_wherever_they_are() -> None:
+def test_versions_are_read_at_any_depth() -> None:
     trade = {"signal": {"id": "s", "confidence": 3e-6, "trades": {"totalCount": 2}}}
     coin = {"id": "c", "name": "BTC 4", "latest": {"volume": 5.0}, "signals": {"nodes": [{"id": "t"}]}}
     assert dict(versions({"trades": {"nodes": [trade]}, "coin": coin})) == {

@@ -1,4 +1,4 @@
-"""Versions: what is written carries a number that only grows, so that each answer tells how much it has seen."""
+"""Versions: every write increments a number, so that each answer shows which writes it has seen."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-# The global id of a row, and what is written there.
+# The global id of a row, and the property that is written.
 Subject: TypeAlias = tuple[str, str]
 # The version of a newest candle is its volume, and its high above this one: that is the high of its day as well.
 HIGH = 1e9
-# The versions of what must be a share.
+# Versions of values between 0 and 1 are stored as multiples of 1 / PER_SHARE.
 PER_SHARE = 1_000_000
 
 
@@ -22,7 +22,7 @@ def _share(share: float) -> int:
     return round(share * PER_SHARE)
 
 
-# By a field of a row: what of it is written, and how its version is read.
+# By a field of a row: the property that is written, and how its version is read.
 _FIELDS: dict[str, tuple[str, Callable[[Any], int]]] = {
     "name": ("name", _word),
     "message": ("message", _word),
@@ -37,7 +37,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], int]]] = {
 
 
 def versions(answer: Any) -> Iterator[tuple[Subject, int]]:
-    """The versions in the data of an answer: of all that has an id, however deep."""
+    """The versions in the data of an answer: of every object with an id, at any depth."""
     if isinstance(answer, list):
         for item in answer:
             yield from versions(item)
@@ -50,7 +50,7 @@ def versions(answer: Any) -> Iterator[tuple[Subject, int]]:
 
 
 class Known:
-    """Which version of what was committed by when, as far as a writer or a reader could tell."""
+    """When each version of each subject was committed or first seen."""
 
     def __init__(self) -> None:
         self._versions = defaultdict[Subject, list[int]](list)
@@ -63,12 +63,12 @@ class Known:
             self._times[subject].append(at)
 
     def newest(self, subject: Subject, by: float) -> int:
-        """The version that everybody must see who asks then."""
+        """The version that every request at that time must see."""
         place = bisect_right(self._times[subject], by)
         return self._versions[subject][place - 1] if place else 0
 
     def behind(self, subject: Subject, version: int, sent: float) -> float:
-        """For how many seconds there had been a newer version when somebody asked who got this one."""
+        """For how many seconds there had been a newer version when a request was sent that got this one."""
         place = bisect_right(self._versions[subject], version)
         times = self._times[subject]
         return max(0.0, sent - times[place]) if place < len(times) else 0.0

@@ -1,4 +1,4 @@
-"""The rows that are written to, and how."""
+"""The rows that writers change, and the statements for it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -38,7 +38,7 @@ class Write(NamedTuple):
     shown_by: Query
 
 
-# Everything begins with version 0, but for the number of trades.
+# Every version begins at 0, except the number of trades.
 BEGIN = f"""
 UPDATE cryptocurrencies SET name = symbol || ' 0';
 UPDATE market_data SET volume = 0, high_price = {HIGH}
@@ -93,7 +93,7 @@ ALERT = """
 UPDATE alerts SET message = 'Alert ' || split_part(message, ' ', 2)::int + 1
 WHERE alert_id = $1 RETURNING split_part(message, ' ', 2)::int
 """
-# Others may be adding trades too: there will be so many at least.
+# Other writers may add trades at the same time: this is a lower bound.
 TRADE = """
 INSERT INTO trades (cryptocurrency_id, signal_id, trade_type, price, quantity, status, timestamp)
 VALUES ($2, $1, 'BUY', 1, 1, 'EXECUTED', now())
@@ -114,7 +114,7 @@ MODEL = _share("models", "accuracy", "id")
 
 
 def writes(world: World) -> list[tuple[float, list[Write]]]:
-    """All that can be written, by kind, each with how often it is. The order is that in which rows may be locked."""
+    """All possible writes, by kind, each with its weight. The order is that in which rows may be locked."""
     coins = world.coins
     return [
         (4, [_of_coin(coin, "newest", CANDLE, coin.newest) for coin in coins]),

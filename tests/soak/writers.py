@@ -1,4 +1,4 @@
-"""Those who write, as anybody may: by SQL."""
+"""Writers, which use SQL as any client of the database may."""
 
 import asyncio
 import random
@@ -13,13 +13,13 @@ from tests.soak.versions import Known
 from tests.soak.world import World, Write, writes
 
 PAUSE_SECONDS = 0.02, 0.25
-# Of all transactions: with two writes, open for a while, given up, and followed by another of the same rows.
-DOUBLE, HELD, GIVEN_UP, FOLLOWED = 0.2, 0.25, 0.1, 0.4
+# Shares of transactions: with two writes, open for a while, rolled back, followed by another of the same rows.
+DOUBLE, HELD, ROLLED_BACK, FOLLOWED = 0.2, 0.25, 0.1, 0.4
 HELD_SECONDS = 0.05, 0.3
 FOLLOWED_AFTER_SECONDS = 0.0, 0.004
-# Of the writes of those that are not followed: until all servers show them.
+# Share of the other writes that are watched until all servers show them.
 WATCHED = 0.5
-# So long out of each period nobody writes: what is out of date then stays so, until readers can be sure that it is.
+# For so long out of each period, no writer writes: a stale answer then stays stale until readers can be sure of it.
 PERIOD_SECONDS, SILENT_SECONDS = 4.5, 1.5
 
 
@@ -31,7 +31,7 @@ class Written(NamedTuple):
 
 class Writer:
     def __init__(self, dsn: str, world: World, known: Known, reader: Reader, findings: Findings) -> None:
-        """reader: who looks whether a write is shown."""
+        """reader: checks whether a write is shown."""
         self._dsn = dsn
         self._kinds = writes(world)
         self._known = known
@@ -56,13 +56,13 @@ class Writer:
             await connection.close()
 
     async def _transact(self, connection: Any, writes: list[Write]) -> list[Written]:
-        """What was committed."""
+        """The writes that were committed."""
         transaction = connection.transaction()
         await transaction.start()
         versions = [await connection.fetchval(write.statement, *write.arguments) for write in writes]
         if random.random() < HELD:
             await asyncio.sleep(random.uniform(*HELD_SECONDS))
-        if random.random() < GIVEN_UP:
+        if random.random() < ROLLED_BACK:
             await transaction.rollback()
             self._findings.rollbacks += 1
             return []
@@ -70,7 +70,7 @@ class Writer:
         return self._committed(writes, versions)
 
     async def _follow(self, connection: Any, writes: list[Write]) -> None:
-        """Write again while servers compute what was written before. Whoever watched would have them do so again."""
+        """Write again while servers compute the versions before. Watching would make them compute those once more."""
         await asyncio.sleep(random.uniform(*FOLLOWED_AFTER_SECONDS))
         for write in writes:
             version = await connection.fetchval(write.statement, *write.arguments)
@@ -84,7 +84,7 @@ class Writer:
         return [Written(write, version, at) for write, version in zip(writes, versions, strict=True)]
 
     def _chosen(self) -> list[Write]:
-        """In the order in which all lock their rows, lest two wait for each other."""
+        """In the order in which all writers lock rows, to avoid deadlocks."""
         order = [write.subject for _, kind in self._kinds for write in kind]
         weights = [weight for weight, _ in self._kinds]
         kinds = random.choices([kind for _, kind in self._kinds], weights, k=1 + (random.random() < DOUBLE))
@@ -93,7 +93,7 @@ class Writer:
 
 
 async def _silence() -> None:
-    """The same for all writers."""
+    """Pause at the same time as all other writers."""
     left = PERIOD_SECONDS - time.monotonic() % PERIOD_SECONDS
     if left < SILENT_SECONDS:
         await asyncio.sleep(left)

@@ -1,13 +1,12 @@
 """A write is visible to the next read of the client, in spite of all caches; without a change feed it does not wait."""
 
-import asyncio
 import time
 from typing import Any
 
 import pytest
 from sqlalchemy import URL, text
 
-from cache.answers import AnswerCache
+from server import app
 from tests.graph.mutations.people import Person, people
 from tests.graph.mutations.test_candles import candle as candle_of
 from tests.graph.mutations.test_candles import recorded
@@ -63,8 +62,11 @@ async def test_a_write_is_visible_to_the_next_read(database_url: URL, redis_url:
         assert response.headers["x-cache"].startswith("hit")
 
 
-async def test_without_a_cache_a_mutation_does_not_wait(database_url: URL) -> None:
-    async with people(database_url, cache_enabled=False) as all_:
+async def test_without_a_listener_a_mutation_does_not_wait(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive_nothing(*_: object) -> None: ...
+
+    monkeypatch.setattr(app, "listen", receive_nothing)
+    async with people(database_url) as all_:
         started = time.perf_counter()
         for _ in range(3):
             assert await all_.ann.errors(RECORD, input=TRADE) == []
@@ -86,46 +88,3 @@ async def test_without_a_connection_to_the_change_feed_no_stale_answers_are_serv
             assert await all_.ann.errors(RECORD, input=TRADE) == []
             assert time.perf_counter() - started < 0.9
             assert (await all_.ann.data(TRADES))["trades"]["totalCount"] == number
-
-
-def hearing() -> AnswerCache:
-    cache = AnswerCache()
-    cache.on_resync("home", "10:10:")
-    return cache
-
-
-async def test_whoever_waits_goes_on_when_nobody_hears_any_more() -> None:
-    cache = hearing()
-    waiting = asyncio.create_task(cache.wait_until_seen(11))
-    await asyncio.sleep(0.01)
-    started = time.perf_counter()
-    cache.on_disconnect()
-    await waiting
-    assert time.perf_counter() - started < 0.5
-    await cache.wait_until_seen(12)
-    assert cache._waited_for == {}
-
-
-async def test_what_was_heard_before_is_not_waited_for() -> None:
-    cache = hearing()
-    cache.on_transaction_end(11)
-    started = time.perf_counter()
-    await cache.wait_until_seen(11)
-    assert time.perf_counter() - started < 0.5
-
-
-async def test_whoever_leaves_is_not_waited_for_either() -> None:
-    cache = hearing()
-    waiting = asyncio.create_task(cache.wait_until_seen(11))
-    await asyncio.sleep(0.01)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    assert cache._waited_for == {}
-
-
-async def test_what_is_not_heard_in_time_is_taken_for_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cache.answers.HEARD_WITHIN_SECONDS", 0.05)
-    cache = hearing()
-    before = cache.stamp(["trades"])
-    await cache.wait_until_seen(11)
-    assert cache.stamp(["trades"]) != before

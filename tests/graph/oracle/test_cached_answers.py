@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, text
 
 from cache.answers import AnswerCache, Source
+from cache.change_feed import ChangeFeed
 from db.changes import listen
 from graph.pipeline import Pipeline
 from graph.schema import create_schema
@@ -67,8 +68,8 @@ HANDWRITTEN = [
 ]
 
 
-class WaitableCache(AnswerCache):
-    """A cache whose updates can be awaited."""
+class WaitableFeed(ChangeFeed):
+    """A change feed whose notifications can be awaited."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,16 +97,17 @@ class CachingHarness(Harness):
 
     def __init__(self, runner: asyncio.Runner, database: DatabaseWithLongProbe) -> None:
         super().__init__(runner, database, edge_case_rows())
-        self.cache = WaitableCache()
-        self.caching = Pipeline(create_schema(), context_of(database, self.cache), rules=GENEROUS)
+        self.feed = WaitableFeed()
+        cache = AnswerCache(self.feed)
+        self.caching = Pipeline(create_schema(), context_of(database, self.feed, cache), rules=GENEROUS)
         self.sources: Counter[Source] = Counter()
         self.changed = 0
         self.listening = runner.run(self._listen())
 
     async def _listen(self) -> asyncio.Task[None]:
-        listening = asyncio.create_task(listen(self.database, self.cache))
+        listening = asyncio.create_task(listen(self.database, self.feed))
         async with asyncio.timeout(60):
-            await self.cache.notified.wait()
+            await self.feed.notified.wait()
         return listening
 
     def answer_from_cache(self, operation: Operation) -> Any:
@@ -121,7 +123,7 @@ class CachingHarness(Harness):
             result = await connection.execute(text(changed))
             transaction = (await connection.execute(text("SELECT pg_current_xact_id()::text"))).scalar_one()
         if result.rowcount:
-            await self.cache.wait_for_transaction(int(transaction))
+            await self.feed.wait_for_transaction(int(transaction))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import URL, text
 from starlette.types import Message, Receive, Scope, Send
 
-from cache.answers import AnswerCache
+from cache.entries import Entry
 from db.connection_queue import ConnectionQueue
 from db.engine import Database
 from server.http import admission
@@ -88,7 +88,7 @@ async def test_what_needs_no_database_is_served_still(crowded: Client) -> None:
 async def test_an_answer_that_fades_is_served_while_nobody_can_make_it_anew(
     crowded: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AnswerCache, "is_fading", lambda *_: True)
+    monkeypatch.setattr(Entry, "needs_refresh", True)
     assert (await crowded.post("/graphql", json={"query": COIN})).status_code == 200
 
 

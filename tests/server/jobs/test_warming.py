@@ -47,7 +47,7 @@ async def serving(url: URL, **settings: Any) -> AsyncIterator[tuple[Client, Star
     transport = httpx.ASGITransport(in_one_piece(app))
     async with LifespanManager(app), Client(transport=transport, base_url="http://test") as client:
         # Before that, nothing is kept, so nothing is counted.
-        await until(lambda: app.routes[0].app._fast_path._cache.changes.is_listening)
+        await until(lambda: app.routes[0].app._fast_path._cache._feed.is_listening)
         yield client, app
 
 
