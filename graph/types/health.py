@@ -241,7 +241,7 @@ def _tier_health(cache: AnswerCache, tier: Tier) -> CacheTierHealth:
 
 
 def _plan_health(plans: PlanCache) -> PlanHealth:
-    kept, documents = plans.plans.stats, plans.operations.stats
+    kept, documents = plans.plan_stats, plans.operation_stats
     return PlanHealth(
         entries=kept.entries,
         bytes=kept.bytes,

@@ -14,7 +14,7 @@ class RateLimit:
 
 
 async def look(context: Context) -> RateLimit | None:
-    level = await context.meter.look(context.caller)
+    level = await context.meter.current_level(context.caller)
     if level is None:
         return None
     return RateLimit(

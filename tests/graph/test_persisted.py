@@ -268,7 +268,7 @@ def with_variable(type_: str, schema: GraphQLSchema) -> Operation:
     node = document.definitions[0]
     assert isinstance(node, OperationDefinitionNode)
     return Operation(
-        document, node, Variables(schema, node.variable_definitions or ()), Cost(schema, document, node), 0
+        "", None, document, node, Variables(schema, node.variable_definitions or ()), Cost(schema, document, node), 0
     )
 
 

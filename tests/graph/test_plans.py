@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.engine import Database
-from graph import documents, pipeline
+from graph import documents, execution, plan_cache
 from graph.pipeline import Pipeline
 from graph.plan_cache import PlanCache
 from graph.schema import create_schema
@@ -42,7 +42,7 @@ class Server:
 
     @property
     def hits(self) -> int:
-        return self.plans.plans.stats.hits
+        return self.plans.plan_stats.hits
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ async def test_a_warm_request_does_nothing_again(server: Server, monkeypatch: py
     for module, name in (
         (documents, "parse"),
         (documents, "validate"),
-        (pipeline, "compile_plan"),
-        (pipeline, "execute"),
+        (plan_cache, "compile_plan"),
+        (execution, "execute"),
     ):
         monkeypatch.setattr(module, name, fail)
     for symbol, name in (("BTC", "Bitcoin"), ("eth", "Ethereum")):
@@ -272,7 +272,7 @@ async def test_new_documents_and_new_shapes_do_not_push_out_what_is_hot(server: 
     hits = server.hits
     await server.ask(COIN, {"symbol": "ETH"})
     assert server.hits == hits + 1
-    stats = server.plans.plans.stats
+    stats = server.plans.plan_stats
     assert stats.entries <= 512
     assert 0 < stats.bytes <= 32 * 2**20
 
@@ -281,7 +281,7 @@ async def test_a_plan_that_cannot_be_made_is_counted(server: Server, monkeypatch
     def fail(*_: Any) -> Any:
         raise RuntimeError
 
-    monkeypatch.setattr(pipeline, "compile_plan", fail)
+    monkeypatch.setattr(plan_cache, "compile_plan", fail)
     assert await server.ask(COIN, {"symbol": "BTC"}) == {"data": {"cryptocurrency": {"name": "Bitcoin"}}}
     assert server.plans.fallbacks == 1
     report = (await server.ask("{ health { plans { fallbacks hits entries } } }"))["data"]["health"]["plans"]
