@@ -16,7 +16,7 @@ from graphql.execution.values import VariableValues
 
 from cache.memory import MemoryCache, MemoryCacheStats
 from graph.compiler.cursors import InvalidCursor
-from graph.compiler.deferred import Planning, Specializations, ValueRequired, Values, request_parameter
+from graph.compiler.deferred import Planning, Specializations, Values, request_parameter
 from graph.compiler.executor import StatementExecutor
 from graph.compiler.plans import Plan, compile_plan
 from graph.compiler.statement import TooLarge
@@ -36,7 +36,7 @@ SPECIALIZATION_BYTES = 5_000
 # The user's id is one more variable of an operation. No variable of a document can have this name.
 VIEWER = "viewer#"
 # What planning raises for input that the executor rejects as well, with an error that names the field.
-EXPECTED = (Forbidden, GraphQLError, InputError, InvalidCursor, RecursionError, TooLarge, ValueRequired)
+EXPECTED = (Forbidden, GraphQLError, InputError, InvalidCursor, RecursionError, TooLarge)
 log = structlog.get_logger("candlegraph.graph")
 
 

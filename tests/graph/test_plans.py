@@ -8,7 +8,9 @@ from typing import Any
 
 import orjson
 import pytest
+from graphql import GraphQLError
 from sqlalchemy import URL, text
+from structlog.testing import capture_logs
 
 from db.engine import Database
 from graph import documents, execution, plan_cache
@@ -277,22 +279,53 @@ async def test_new_documents_and_new_shapes_do_not_push_out_what_is_hot(server: 
     assert 0 < stats.bytes <= 32 * 2**20
 
 
-async def test_a_plan_that_cannot_be_made_is_counted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> Any:
-        raise RuntimeError
+@pytest.mark.parametrize("wraps", [False, True], ids=["as raised", "wrapped by graphql-core"])
+async def test_an_unexpected_exception_in_planning_is_logged_and_counted_and_the_query_is_answered(
+    server: Server, monkeypatch: pytest.MonkeyPatch, wraps: bool
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        error = RuntimeError("a bug")
+        raise GraphQLError(str(error), original_error=error) if wraps else error
 
     monkeypatch.setattr(plan_cache, "compile_plan", fail)
-    assert await server.ask(COIN, {"symbol": "BTC"}) == {"data": {"cryptocurrency": {"name": "Bitcoin"}}}
-    assert server.plans.fallbacks == 1
+    with capture_logs() as logs:
+        assert await server.ask(COIN, {"symbol": "BTC"}) == {"data": {"cryptocurrency": {"name": "Bitcoin"}}}
+    assert [(entry["event"], entry["log_level"], entry["operation"]) for entry in logs] == [
+        ("planning_failed", "error", None)
+    ]
+    assert logs[0]["exc_info"]
+    assert (server.plans.errors, server.plans.fallbacks) == (1, 1)
     report = (await server.ask("{ health { plans { fallbacks hits entries } } }"))["data"]["health"]["plans"]
     assert report == {"fallbacks": 1, "hits": 0, "entries": 0}
 
 
-async def test_input_that_is_refused_is_no_fallback(server: Server) -> None:
-    for _ in range(3):
-        answer = await server.ask("query($n: Int) { signals(first: $n) { __typename } }", {"n": 0})
-        assert answer["errors"][0]["extensions"]["code"] == "INVALID_PAGE_SIZE"
-    assert server.plans.fallbacks == 0
+REJECTED = [
+    ("query($n: Int) { signals(first: $n) { __typename } }", {"n": 0}, "INVALID_PAGE_SIZE"),
+    ("query($c: String) { signals(after: $c) { nodes { id } } }", {"c": "nonsense"}, "INVALID_CURSOR"),
+    ("query($i: ID!) { node(id: $i) { id } }", {"i": "nonsense"}, "INVALID_ID"),
+    ("query($i: ID!) { signals(filter: { strategyId: $i }) { totalCount } }", {"i": "U2lnbmFsOjE="}, "INVALID_ID"),
+    ("{" + " ".join(f"a{n}: __typename" for n in range(101)) + "}", {}, "QUERY_TOO_LARGE"),
+]
+
+
+@pytest.mark.parametrize(("query", "variables", "code"), REJECTED, ids=[query[:50] for query, _, _ in REJECTED])
+async def test_rejected_input_is_no_fallback_and_no_planning_error(
+    server: Server, query: str, variables: dict[str, Any], code: str
+) -> None:
+    with capture_logs() as logs:
+        for _ in range(3):
+            answer = await server.ask(query, variables)
+            assert answer["errors"][0]["extensions"]["code"] == code
+    assert logs == []
+    assert (server.plans.errors, server.plans.fallbacks) == (0, 0)
+
+
+async def test_a_plan_with_other_variables_rejects_input_without_a_planning_error(server: Server) -> None:
+    query = "query($c: String) { signals(after: $c) { nodes { id } } }"
+    await server.warm(query, {"c": "c2lnbmFscy5uZXdlc3R8MTc5NDk1OTk5OTAwMDAwMHw1"})
+    answer = await server.ask(query, {"c": "nonsense"})
+    assert answer["errors"][0]["extensions"]["code"] == "INVALID_CURSOR"
+    assert (server.plans.errors, server.plans.fallbacks) == (0, 0)
 
 
 async def test_a_variable_is_no_literal_of_its_name(server: Server) -> None:
