@@ -1,4 +1,4 @@
-"""What a request carries."""
+"""The context of a request: what resolvers and the pipeline work with."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from graph.plan_cache import PlanCache
 
 @dataclass(frozen=True)
 class Service:
-    """What the server says of itself."""
+    """What the health fields report about the server."""
 
     version: str
     environment: str
@@ -32,7 +32,10 @@ class Service:
 
 @dataclass(frozen=True)
 class Context:
-    """What all requests share, and who sends this one. viewer_id: a parameter, where the answer is for whoever asks."""
+    """What all requests share, and the caller of one.
+
+    viewer_id: the caller's user id, or the statement parameter that stands for it in a plan.
+    """
 
     database: Database
     cache: AnswerCache
@@ -45,19 +48,20 @@ class Context:
 
     @property
     def viewer(self) -> Viewer:
-        """Whose private rows may be seen."""
+        """The viewer whose private rows a query may read."""
         return Viewer(self.viewer_id, self.caller.sees_all)
 
     @property
     def reader(self) -> Reader:
-        """The database, as the caller sees it."""
+        """The database with the caller's row security."""
         return self.database.seen_by(viewer_setting(self.caller.user_id, sees_all=self.caller.sees_all))
 
     def of(self, caller: Caller) -> "Context":
+        """The context of a request from this caller."""
         return replace(self, caller=caller, viewer_id=caller.user_id)
 
-    def of_anyone_like(self, caller: Caller, viewer_id: Any) -> "Context":
-        """Of a plan, which answers all who see as much."""
+    def for_plan(self, caller: Caller, viewer_id: Any) -> "Context":
+        """The context of a plan, which callers with the same access share. viewer_id: a statement parameter."""
         return replace(self, caller=caller, viewer_id=viewer_id)
 
 

@@ -159,7 +159,7 @@ class Planner:
 
     def _compile(self, request: GraphQLRequest, operation: Operation, values: Values, planning: Planning) -> Plan:
         viewer_id = request_parameter(VIEWER, request.caller.user_id, planning)
-        context = self._context.of_anyone_like(request.caller, viewer_id)
+        context = self._context.for_plan(request.caller, viewer_id)
         executor = StatementExecutor.build(
             self._schema, operation.document, None, context, request.variables, operation.name
         )

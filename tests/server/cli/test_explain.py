@@ -82,6 +82,7 @@ def test_analyze_shows_the_plan_of_postgresql(tmp_path: Path, demo_url: URL, aut
     found = printed(run(tmp_path, TRADES, "--analyze", "--user", "1", **where))
     assert "Execution Time: " in found
     assert "Buffers: " in found
+    print(found)
     # As a viewer, PostgreSQL filters rows by its policies, too.
     assert ("current_setting" in found) == (auth_mode == "required")
 
@@ -89,7 +90,11 @@ def test_analyze_shows_the_plan_of_postgresql(tmp_path: Path, demo_url: URL, aut
 REJECTED = [
     ("{ nothing }", [], "query.graphql, line 1: Cannot query field 'nothing' on type 'Query'."),
     ("{\n health {", [], "query.graphql, line 2: Syntax Error: Expected Name, found <EOF>."),
-    (COIN, [], "query.graphql, line 1: Variable '$symbol' has invalid value: Expected a value of non-null type 'String!'"),
+    (
+        COIN,
+        [],
+        "query.graphql, line 1: Variable '$symbol' has invalid value: Expected a value of non-null type 'String!'",
+    ),
     (COIN, ["--variables", "["], "The variables are not valid JSON: "),
     (COIN, ["--variables", "[]"], "The variables must be a JSON object."),
     (COIN, ["--variables", "@missing.json"], "missing.json cannot be read: No such file or directory."),
