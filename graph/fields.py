@@ -24,7 +24,7 @@ def cached(tier: Tier) -> list[CacheControl]:
     return [CacheControl(max_age=tier.seconds)]
 
 
-def kept_private(tier: Tier) -> list[CacheControl]:
+def cached_private(tier: Tier) -> list[CacheControl]:
     """The same for rows that only some viewers may see."""
     return [CacheControl(max_age=tier.seconds, scope=CacheControlScope.PRIVATE)]
 
@@ -71,7 +71,7 @@ class Node:
         return global_id(info.path.typename or "", self.id)
 
 
-def key_of(type_name: str, id_: str | None, argument: Sequence[str]) -> Any:
+def primary_key(type_name: str, id_: str | None, argument: Sequence[str]) -> Any:
     """The primary key in a global id of this type; None without an id. Raises InputError."""
     return None if id_ is None else derive(_primary_key, type_name, id_, argument)
 
@@ -94,7 +94,7 @@ class TimeRange:
     to: datetime | None = strawberry.field(default=None, description="End of the range, exclusive.")
 
 
-def span_of(range_: TimeRange | None, argument: Sequence[str]) -> Span:
+def time_span(range_: TimeRange | None, argument: Sequence[str]) -> Span:
     """The span of a range; unbounded without one. Raises InputError if it ends before it begins."""
     return Span() if range_ is None else checked_span(range_.from_, range_.to, argument)
 

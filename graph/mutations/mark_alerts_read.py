@@ -9,7 +9,7 @@ from db.writes import alerts as writes
 from db.writes.validation import invalid
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, mutation
 from graph.types.alerts import Alert
 from graph.types.user_errors import Payload
@@ -44,6 +44,6 @@ async def mark_alerts_read(writing: Writing, given: MarkAlertsReadInput) -> Mark
     assert given.ids is not None
     if not 1 <= len(given.ids) <= MAX_IDS:
         raise invalid("TOO_MANY_IDS", "ids", f"1 to {MAX_IDS} ids at a time, not {len(given.ids)}.")
-    keys: list[Any] = [key_of("Alert", id_, ["ids", str(number)]) for number, id_ in enumerate(given.ids)]
+    keys: list[Any] = [primary_key("Alert", id_, ["ids", str(number)]) for number, id_ in enumerate(given.ids)]
     marked = await writes.mark_read(writing.connection, writing.viewer, keys)
     return MarkAlertsReadPayload(marked=marked, alert_keys=key_list(keys))

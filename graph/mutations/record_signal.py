@@ -8,7 +8,7 @@ from db.writes import signals as writes
 from db.writes.validation import invalid
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, mutation
 from graph.types.signals import Signal, SignalType
 from graph.types.user_errors import Payload
@@ -54,8 +54,8 @@ async def record_signal(writing: Writing, given: RecordSignalInput) -> RecordSig
         writing.viewer,
         await writing.owner(),
         symbol=given.symbol,
-        strategy_id=key_of("Strategy", given.strategy_id, ["strategyId"]),
-        prediction_id=key_of("Prediction", given.prediction_id, ["predictionId"]),
+        strategy_id=primary_key("Strategy", given.strategy_id, ["strategyId"]),
+        prediction_id=primary_key("Prediction", given.prediction_id, ["predictionId"]),
         model=given.model,
         type=given.type.name,
         confidence=given.confidence,

@@ -7,7 +7,7 @@ from db.queries import trades
 from db.writes import trades as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, mutation
 from graph.types.trades import Trade, TradeSide, TradeStatus
 from graph.types.user_errors import Payload
@@ -48,7 +48,7 @@ async def record_trade(writing: Writing, given: RecordTradeInput) -> RecordTrade
         side=given.side.name,
         price=given.price,
         quantity=given.quantity,
-        signal_id=key_of("Signal", given.signal_id, ["signalId"]),
+        signal_id=primary_key("Signal", given.signal_id, ["signalId"]),
         status=given.status.name,
         is_paper=given.is_paper,
         pnl=given.pnl,

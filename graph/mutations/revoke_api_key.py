@@ -7,7 +7,7 @@ from db.writes import api_keys as writes
 from db.writes.validation import missing
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import Writing, mutation
 from graph.types.api_keys import ApiKey
 from graph.types.user_errors import Payload
@@ -29,7 +29,7 @@ class RevokeApiKeyPayload(Payload):
 
 @mutation("End an API key of yours, at once and for ever.")
 async def revoke_api_key(writing: Writing, given: RevokeApiKeyInput) -> RevokeApiKeyPayload:
-    key: Any = key_of("ApiKey", given.id, ["id"])
+    key: Any = primary_key("ApiKey", given.id, ["id"])
     found = (await writing.connection.execute(api_keys.by_id(writing.viewer, key))).one_or_none()
     if found is None:
         raise missing("id", "API key")

@@ -7,7 +7,7 @@ from db.queries import strategies
 from db.writes import strategies as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, given_values, mutation
 from graph.types.strategies import Strategy
 from graph.types.user_errors import Payload
@@ -35,5 +35,5 @@ class UpdateStrategyPayload(Payload):
 @mutation("Change a strategy of yours.", as_viewer=True)
 async def update_strategy(writing: Writing, given: UpdateStrategyInput) -> UpdateStrategyPayload:
     changes = given_values(given, "name", "description", "parameters", "is_active", nullable={"description"})
-    key: Any = key_of("Strategy", given.id, ["id"])
+    key: Any = primary_key("Strategy", given.id, ["id"])
     return UpdateStrategyPayload(strategy_id=await writes.change(writing.connection, writing.viewer, key, changes))

@@ -7,7 +7,7 @@ from db.queries import trades
 from db.writes import trades as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, Writing, mutation
 from graph.types.trades import Trade, TradeStatus
 from graph.types.user_errors import Payload
@@ -36,7 +36,7 @@ class UpdateTradePayload(Payload):
 
 @mutation("Decide a pending trade of yours, or tell what an executed one earned.", as_viewer=True)
 async def update_trade(writing: Writing, given: UpdateTradeInput) -> UpdateTradePayload:
-    key: Any = key_of("Trade", given.id, ["id"])
+    key: Any = primary_key("Trade", given.id, ["id"])
     status = given.status and given.status.name
     changed = await writes.change(writing.connection, writing.viewer, key, status=status, pnl=given.pnl)
     return UpdateTradePayload(trade_id=changed)

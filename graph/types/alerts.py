@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import strawberry
 
 from cache.tiers import Tier
-from graph.fields import Node, TimeRange, kept_private, span_of
+from graph.fields import Node, TimeRange, cached_private, time_span
 
 
 @strawberry.enum(description="What an alert is about.")
@@ -25,7 +25,7 @@ class AlertFilter:
         return {
             "types": self.types and [type_.name for type_ in self.types],
             "is_read": self.is_read,
-            "timestamp": span_of(self.timestamp, ["filter", "timestamp"]),
+            "timestamp": time_span(self.timestamp, ["filter", "timestamp"]),
         }
 
 
@@ -34,7 +34,7 @@ AlertFilterArgument = Annotated[
 ]
 
 
-@strawberry.type(description="Something that somebody should know.", directives=kept_private(Tier.SHORT))
+@strawberry.type(description="Something that somebody should know.", directives=cached_private(Tier.SHORT))
 class Alert(Node):
     type: AlertType = strawberry.field(description="What it is about.")
     message: str = strawberry.field(description="What happened, in words.")
