@@ -1,4 +1,4 @@
-"""Charges operations before they run, refunds what they did not need, and reports their cost."""
+"""Checks the cost of operations before they run, refunds what they did not need, and reports their cost."""
 
 import math
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from graph.compiler.cost import Cost
 from graph.compiler.deferred import Values
 from graph.documents import DocumentRejected
 from graph.identity.callers import Caller
-from graph.metering import CACHED_POINTS, REJECTED_POINTS, Meter
+from graph.metering import CACHED_POINTS, Meter
 from graph.response import Answer, ReportedCost, detached
 
 
@@ -26,34 +26,26 @@ class Charge(NamedTuple):
     level: Level | None
 
 
-class Accounting:
-    """Charges callers for operations, each of which may cost so many points at most."""
+def checked_cost(cost: Cost, values: Values, limit: float) -> float:
+    """The most that an operation may cost, in points. Raises DocumentRejected over the limit."""
+    requested = cost.requested(values)
+    if requested > limit:
+        raise DocumentRejected("QUERY_TOO_EXPENSIVE", [too_expensive(cost, values, limit)])
+    return requested
 
-    def __init__(self, meter: Meter, max_cost: float) -> None:
-        self._meter = meter
-        self._max_cost = max_cost
 
-    async def charge(self, caller: Caller, cost: Cost, values: Values) -> Charge:
-        """Charge the most that an operation may cost. Raises DocumentRejected over the limit, and RateLimited."""
-        requested = cost.requested(values)
-        if requested > self._max_cost:
-            raise DocumentRejected("QUERY_TOO_EXPENSIVE", [too_expensive(cost, values, self._max_cost)])
-        return Charge(caller, cost, values, requested, await self._meter.charge(caller, requested))
+def settle(meter: Meter, charge: Charge, answer: Answer, reported_limit: float | None) -> Answer:
+    """Refund the points that the answer did not need; returns it with what is left, and with its cost.
 
-    async def charge_rejected(self, caller: Caller) -> Level | None:
-        """Charge a request whose operation is rejected; returns what is left. Raises RateLimited."""
-        return await self._meter.charge(caller, REJECTED_POINTS)
-
-    def settle(self, charge: Charge, answer: Answer, *, reports_cost: bool) -> Answer:
-        """Refund the points that the answer did not need; returns it with what is left, and its cost if wanted."""
-        if charge.level is None and not reports_cost:
-            return answer
-        unused = max(0.0, charge.requested - _actual(charge, answer))
-        self._meter.refund(charge.caller, unused)
-        answer = answer._replace(level=charge.level and charge.level.with_more(unused))
-        if not reports_cost:
-            return answer
-        return detached(answer)._replace(cost=ReportedCost(charge.requested, charge.requested - unused, self._max_cost))
+    reported_limit: for one operation; None if the client did not ask for the cost.
+    """
+    unused = max(0.0, charge.requested - _actual(charge, answer))
+    meter.refund(charge.caller, unused)
+    answer = answer._replace(level=charge.level and charge.level.with_more(unused))
+    if reported_limit is None:
+        return answer
+    cost = ReportedCost(charge.requested, charge.requested - unused, reported_limit)
+    return detached(answer)._replace(cost=cost)
 
 
 def too_expensive(cost: Cost, values: Values, limit: float) -> GraphQLError:

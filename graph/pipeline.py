@@ -9,12 +9,13 @@ from typing import Any, TypeAlias
 
 from strawberry import Schema
 
-from graph.accounting import Accounting
+from graph.accounting import Charge, checked_cost, settle
 from graph.context import Context
 from graph.documents import DocumentRejected, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS
 from graph.execution import Execution
 from graph.limits import USUAL, Rules
+from graph.metering import REJECTED_POINTS
 from graph.persisted import AllowList, PersistedQueries, example_variables
 from graph.plan_cache import VIEWER, Planner
 from graph.request import GraphQLRequest
@@ -35,23 +36,31 @@ class Pipeline:
         self._hides_schema = not self._rules.shows_schema
         self._documents = documents or PersistedQueries(None)
         self._plans = context.plans
-        self._accounting = Accounting(context.meter, self._rules.max_cost)
+        self._meter = context.meter
+        self._max_cost = self._rules.max_cost
         self._planner = Planner(self._schema, context)
         self._execution = Execution(self._schema, context, hides_schema=self._hides_schema)
 
     async def answer(self, request: GraphQLRequest, *, queries_only: bool = False) -> Answer:
         """The answer, also where something fails. Raises only NotAQuery and RateLimited."""
         try:
-            operation, values = await self._read(request, queries_only=queries_only)
-            charge = await self._accounting.charge(request.caller, operation.cost, values)
+            text = request.query
+            if text is None or request.sha256 is not None or not self._documents.takes_any:
+                text = await self._documents.text_of(text, request.sha256)
+            operation, values = self._read(text, request, queries_only=queries_only)
+            requested = checked_cost(operation.cost, values, self._max_cost)
         except DocumentRejected as rejection:
-            level = await self._accounting.charge_rejected(request.caller)
+            level = await self._meter.charge(request.caller, REJECTED_POINTS)
             return reject(rejection.errors, rejection.code, level)
+        level = await self._meter.charge(request.caller, requested)
         values[VIEWER] = request.caller.user_id
         query = self._planner.plan(request, operation, values) if operation.is_query else None
         answer = query and await self._execution.by_plan(query, request, operation, values)
         answer = answer or await self._execution.field_by_field(request, operation)
-        return self._accounting.settle(charge, answer, reports_cost=request.reports_cost)
+        if level is None and not request.reports_cost:
+            return answer
+        charge = Charge(request.caller, operation.cost, values, requested, level)
+        return settle(self._meter, charge, answer, self._max_cost if request.reports_cost else None)
 
     def prepare(self, texts: Collection[tuple[str, str | None]]) -> int:
         """Compile these operations, each a text and a name, before the first request for them.
@@ -60,7 +69,7 @@ class Pipeline:
         """
         compiled = 0
         for text, name in texts:
-            self._plans.record_use((text, name))
+            self._plans.record_operation_use(text, name)
             operation = self._operation(text, name, queries_only=False)
             request = GraphQLRequest(text, example_variables(operation, self._schema), name)
             values = operation.variables.coerced(request.variables, MAX_ERRORS)
@@ -70,14 +79,11 @@ class Pipeline:
                 compiled += self._planner.plan(request, operation, values) is not None
         return compiled
 
-    async def _read(self, request: GraphQLRequest, *, queries_only: bool) -> tuple[Operation, dict[str, Any]]:
+    def _read(self, text: str, request: GraphQLRequest, *, queries_only: bool) -> tuple[Operation, dict[str, Any]]:
         """The operation of a request and its coerced variables. Raises DocumentRejected and NotAQuery."""
-        text, sha256 = request.query, request.sha256
-        if text is None or sha256 is not None or not self._documents.takes_any:
-            text = await self._documents.text_of(text, sha256)
         operation = self._operation(text, request.name, queries_only=queries_only)
-        if request.query and sha256:
-            self._documents.keep(sha256, request.query)
+        if request.query and request.sha256:
+            self._documents.keep(request.sha256, request.query)
         values = operation.variables.coerced(request.variables, MAX_ERRORS, hides_schema=self._hides_schema)
         if isinstance(values, list):
             raise DocumentRejected("BAD_USER_INPUT", values)

@@ -8,7 +8,7 @@ and the plan under the key and the values that these read.
 
 import sys
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import structlog
 from graphql import GraphQLError, GraphQLSchema
@@ -37,16 +37,9 @@ SPECIALIZATION_BYTES = 5_000
 VIEWER = "viewer#"
 # What planning raises for input that the executor rejects as well, with an error that names the field.
 EXPECTED = (Forbidden, GraphQLError, InputError, InvalidCursor, RecursionError, TooLarge)
+# Equal for requests that may share a plan: text, name, whether the caller sees all rows, shape of the variables.
+PlanKey: TypeAlias = tuple[str, str | None, bool, Hashable]
 log = structlog.get_logger("candlegraph.graph")
-
-
-class PlanKey(NamedTuple):
-    """Equal for requests that may share a plan: whose text and name are equal, that see as much, and of one shape."""
-
-    text: str
-    name: str | None
-    sees_all: bool
-    shape: Any
 
 
 class PlannedQuery(NamedTuple):
@@ -110,10 +103,13 @@ class PlanCache:
             self._plans.record_use(full_key)
         return self._put(full_key, plan, size)
 
-    def record_use(self, key: PlanKey | tuple[str, str | None]) -> None:
-        """Count a use of a plan, or of an operation by its text and name, beside those that are looked up."""
-        cache = self._plans if isinstance(key, PlanKey) else self._operations
-        cache.record_use(key)
+    def record_use(self, key: PlanKey) -> None:
+        """Count a use of a plan beside those that look it up, so that it is stored at once."""
+        self._plans.record_use(key)
+
+    def record_operation_use(self, text: str, name: str | None) -> None:
+        """The same for an operation."""
+        self._operations.record_use((text, name))
 
     def _put(self, key: Hashable, value: Plan | Specializations, size: int) -> bool:
         return self._plans.put(key, value, size + sys.getsizeof(repr(key)))
@@ -155,7 +151,7 @@ class Planner:
 
     @staticmethod
     def key(request: GraphQLRequest, operation: Operation, values: Values) -> PlanKey:
-        return PlanKey(operation.text, operation.name, request.caller.sees_all, operation.variables.shape(values))
+        return operation.text, operation.name, request.caller.sees_all, operation.variables.shape(values)
 
     def _compile(self, request: GraphQLRequest, operation: Operation, values: Values, planning: Planning) -> Plan:
         viewer_id = request_parameter(VIEWER, request.caller.user_id, planning)
