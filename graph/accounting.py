@@ -1,16 +1,55 @@
-"""What operations cost, told to those who sent them."""
+"""Checks the cost of operations before they run, refunds what they did not need, and reports their cost."""
 
 import math
+from typing import NamedTuple
 
 import orjson
 from graphql import GraphQLError
 
+from cache.answers import Source
+from cache.buckets import Level
 from graph.compiler.cost import Cost
 from graph.compiler.deferred import Values
+from graph.documents import DocumentRejected
+from graph.identity.callers import Caller
+from graph.metering import CACHED_POINTS, Meter
+from graph.response import Answer, ReportedCost, detached
+
+
+class Charge(NamedTuple):
+    """The points that were charged for an operation. level: what is left; None if the caller is not limited."""
+
+    caller: Caller
+    cost: Cost
+    values: Values
+    requested: float
+    level: Level | None
+
+
+def checked_cost(cost: Cost, values: Values, limit: float) -> float:
+    """The most that an operation may cost, in points. Raises DocumentRejected over the limit."""
+    requested = cost.requested(values)
+    if requested > limit:
+        raise DocumentRejected("QUERY_TOO_EXPENSIVE", [too_expensive(cost, values, limit)])
+    return requested
+
+
+def settle(meter: Meter, charge: Charge, answer: Answer, reported_limit: float | None) -> Answer:
+    """Refund the points that the answer did not need; returns it with what is left, and with its cost.
+
+    reported_limit: for one operation; None if the client did not ask for the cost.
+    """
+    unused = max(0.0, charge.requested - _actual(charge, answer))
+    meter.refund(charge.caller, unused)
+    answer = answer._replace(level=charge.level and charge.level.with_more(unused))
+    if reported_limit is None:
+        return answer
+    cost = ReportedCost(charge.requested, charge.requested - unused, reported_limit)
+    return detached(answer)._replace(cost=cost)
 
 
 def too_expensive(cost: Cost, values: Values, limit: float) -> GraphQLError:
-    """The refusal of an operation that may cost more than the limit: it tells what would fit."""
+    """The error of an operation that may cost more than the limit, with arguments that would fit."""
     requested, fits = cost.requested(values), cost.suggestions(values, limit)
     shown = f"{requested:,.0f}" if requested < math.inf else "too many"
     message = f"This may cost {shown} points, and {limit:,.0f} are allowed."
@@ -21,13 +60,11 @@ def too_expensive(cost: Cost, values: Values, limit: float) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "QUERY_TOO_EXPENSIVE", **details})
 
 
-def actual_cost(cost: Cost, body: bytes, values: Values, requested: float) -> float:
-    """What an answer, as it is sent, has cost. One with errors has cost all: nobody knows what ran before them."""
-    answer = orjson.loads(body)
-    return requested if "errors" in answer else cost.actual(answer["data"], values)
-
-
-def with_cost(body: bytes, requested: float, actual: float, limit: float) -> bytes:
-    """The answer, which tells of its cost in extensions."""
-    told = orjson.dumps({"extensions": {"cost": {"requested": requested, "actual": actual, "limit": limit}}})
-    return b"".join([body[:-1], b",", told[1:]])
+def _actual(charge: Charge, answer: Answer) -> float:
+    """The points that an answer has cost. With errors it is all of them: what ran before an error is unknown."""
+    if answer.source in (Source.MEMORY, Source.REDIS):
+        return CACHED_POINTS
+    data = detached(answer).data
+    if answer.errors or data is None:
+        return charge.requested
+    return charge.cost.actual(orjson.loads(b"".join(data)), charge.values)

@@ -1,10 +1,10 @@
-"""What a plan's answer is kept under, and what it depends on.
+"""Keys, tags and lifetimes of answers in the cache.
 
     response:{operation}:{symbols}:{digest of the plan and its arguments}
-    private:…                               the same, where it is not for everybody
+    private:…                               the same for an answer that depends on the caller
 
-Equal for whatever asks for the same, however it is written. Who asks is an argument of a plan whose rows depend on it.
-A time relative to now stands in a key as it was written: for as long as its grain, it means the same.
+Requests for the same rows have the same key, however they are written. The user's id is an argument of a plan whose
+rows depend on it. A time relative to now stands in a key as it was written: within its grain, the answer is the same.
 """
 
 import hashlib
@@ -18,22 +18,22 @@ from graph.compiler.deferred import RelativeLiteral, Values
 from graph.compiler.plans import Plan
 
 MAX_SYMBOL = 20
-# Of names that clients choose, in a key.
+# Limits in a key: characters of the operation's name, and symbols.
 MAX_NAME, MAX_SHOWN = 64, 10
 
 
 def cached_query(plan: Plan, name: str | None, arguments: Sequence[Any], values: Values) -> CachedQuery:
-    """arguments: those of the plan for these values."""
+    """The key, tags and tier of a plan's answer for these values. arguments: those of the plan's statement."""
     tags = frozenset(_tags(plan, values))
     symbols = {tag.member for tag in tags if tag.member is not None}
-    digest = hashlib.blake2b(repr([_lasting(argument) for argument in arguments]).encode(), key=plan.digest)
+    digest = hashlib.blake2b(repr([_in_key(argument) for argument in arguments]).encode(), key=plan.digest)
     kind = "private" if plan.policy.is_private else "response"
-    key = f"{kind}:{(name or '-')[:MAX_NAME]}:{_shown(symbols)}:{digest.hexdigest()[:32]}"
+    key = f"{kind}:{(name or '-')[:MAX_NAME]}:{_readable(symbols)}:{digest.hexdigest()[:32]}"
     return CachedQuery(key, tags, Tier.of(plan.policy.max_age_seconds(values)), plan.policy.is_private)
 
 
 def lifetime_seconds(plan: Plan, arguments: Sequence[Any], values: Values) -> float:
-    """For how long the plan's answer may be kept."""
+    """For how many seconds the plan's answer may be stored."""
     grains = [argument.grain for argument in arguments if isinstance(argument, RelativeLiteral)]
     return min([plan.policy.max_age_seconds(values), *grains])
 
@@ -45,17 +45,18 @@ def _tags(plan: Plan, values: Values) -> Iterator[Tag]:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether its capitals are those that PostgreSQL sees: some languages have others of i, and beyond ASCII.
+    """Whether Python and PostgreSQL agree on the upper case of a name.
 
-    What is longer than any symbol names no coin, and is not worth its memory.
+    In some languages they differ for i and beyond ASCII. A name longer than any symbol is not that of a coin: a tag of
+    its own would waste memory.
     """
     return len(name) <= MAX_SYMBOL and name.isascii() and "i" not in name
 
 
-def _shown(symbols: Collection[str]) -> str:
-    """For people: what is no symbol could be anything."""
+def _readable(symbols: Collection[str]) -> str:
+    """The part of a key that people search for. Other names are left out: they may hold any character."""
     return ",".join(sorted(name for name in symbols if name.isalnum())[:MAX_SHOWN]) or "-"
 
 
-def _lasting(argument: Any) -> Any:
+def _in_key(argument: Any) -> Any:
     return ("relative", argument.text) if isinstance(argument, RelativeLiteral) else argument

@@ -1,4 +1,4 @@
-"""What a request carries."""
+"""The context of a request: what resolvers and the pipeline work with."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ from graph.plan_cache import PlanCache
 
 @dataclass(frozen=True)
 class Service:
-    """What the server says of itself."""
+    """What the health fields report about the server."""
 
     version: str
     environment: str
@@ -33,7 +33,10 @@ class Service:
 
 @dataclass(frozen=True)
 class Context:
-    """What all requests share, and who sends this one. viewer_id: a parameter, where the answer is for whoever asks."""
+    """What all requests share, and the caller of one.
+
+    viewer_id: the caller's user id, or the statement parameter that stands for it in a plan.
+    """
 
     database: Database
     feed: ChangeFeed
@@ -47,7 +50,7 @@ class Context:
 
     @property
     def viewer(self) -> Viewer:
-        """Whose private rows may be seen."""
+        """The viewer whose private rows a query may read."""
         return Viewer(self.viewer_id, self.caller.sees_all)
 
     @property
@@ -56,10 +59,11 @@ class Context:
         return self.database.reader_for(viewer_setting(self.caller.user_id, sees_all=self.caller.sees_all))
 
     def of(self, caller: Caller) -> "Context":
+        """The context of a request from this caller."""
         return replace(self, caller=caller, viewer_id=caller.user_id)
 
-    def of_anyone_like(self, caller: Caller, viewer_id: Any) -> "Context":
-        """Of a plan, which answers all who see as much."""
+    def for_plan(self, caller: Caller, viewer_id: Any) -> "Context":
+        """The context of a plan, which callers with the same access share. viewer_id: a statement parameter."""
         return replace(self, caller=caller, viewer_id=viewer_id)
 
 

@@ -1,4 +1,4 @@
-"""From a text to an operation that may be executed: parsed, checked, and ready for its variables."""
+"""Reads a document: parses and validates it, and returns the operation that may be executed."""
 
 import sys
 from dataclasses import dataclass
@@ -27,17 +27,17 @@ from graph.errors import MAX_ERRORS
 from graph.graphql_core_compat import is_document_too_long, is_validation_aborted, limit_field_comparisons
 from graph.limits import USUAL, Limits, OverLimit, Rules, check
 
-# What comparing fields of one name may cost: a hundredth of what graphql-core allows, which is seconds.
+# The budget for comparing fields of the same name: a hundredth of graphql-core's own, which takes seconds.
 limit_field_comparisons(2_000)
 SHOWING_SCHEMA = specified_rules
 HIDING_SCHEMA = (*specified_rules, NoSchemaIntrospectionCustomRule)
 HIDDEN = "The document does not fit the schema."
-# What a parsed token takes, roughly.
+# Memory of a parsed token, roughly.
 TOKEN_BYTES = 350
 
 
 class DocumentRejected(Exception):
-    """The text holds no operation that may be executed. code is for the errors that name none."""
+    """The request holds no operation that may be executed. code: of the errors that have none."""
 
     def __init__(self, code: str, errors: list[GraphQLError]) -> None:
         super().__init__(code)
@@ -46,13 +46,18 @@ class DocumentRejected(Exception):
 
 
 class NotAQuery(Exception):
-    """Only queries were allowed."""
+    """The operation is not a query, but only queries are allowed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """An operation of a valid document. size: roughly what it takes, in bytes."""
+    """An operation of a valid document.
 
+    text: of the document. name: the operationName that was sent. size: its memory in bytes, roughly.
+    """
+
+    text: str
+    name: str | None
     document: DocumentNode
     node: OperationDefinitionNode
     variables: Variables
@@ -67,14 +72,16 @@ class Operation:
 def read_operation(
     schema: GraphQLSchema, text: str, name: str | None, *, queries_only: bool = False, rules: Rules = USUAL
 ) -> Operation:
-    """The operation of this name; of none, if there is only one. Raises DocumentRejected and NotAQuery."""
-    document = _parsed(text, rules.limits)
-    node = _chosen(document, name)
+    """The operation with this name; without a name, the only one. Raises DocumentRejected and NotAQuery."""
+    document = _parse(text, rules.limits)
+    node = _choose(document, name)
     if queries_only and node.operation is not OperationType.QUERY:
         raise NotAQuery
     _check(schema, document, node, rules)
     variables = Variables(schema, node.variable_definitions or ())
     return Operation(
+        text,
+        name,
         document,
         node,
         variables,
@@ -91,13 +98,13 @@ def _check(schema: GraphQLSchema, document: DocumentNode, node: OperationDefinit
         extensions = {"code": "QUERY_TOO_LARGE", "limit": error.what, "allowed": error.allowed}
         raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(str(error), extensions=extensions)]) from None
     shows = rules.shows_schema
-    checked = SHOWING_SCHEMA if shows else HIDING_SCHEMA
-    errors = validate(schema, document, checked, max_errors=MAX_ERRORS, hide_suggestions=not shows)
+    validation_rules = SHOWING_SCHEMA if shows else HIDING_SCHEMA
+    errors = validate(schema, document, validation_rules, max_errors=MAX_ERRORS, hide_suggestions=not shows)
     if any(map(is_validation_aborted, errors)):
         message = "The operation selects fields of the same names too often to compare them all."
         raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(message)])
     if errors and not shows:
-        # Even where the error is would tell which of many names there is.
+        # Even the location of an error would reveal which of many names exist.
         raise DocumentRejected("GRAPHQL_VALIDATION_FAILED", [GraphQLError(HIDDEN)])
     if errors:
         raise DocumentRejected("GRAPHQL_VALIDATION_FAILED", [_with_argument(error, document) for error in errors])
@@ -112,7 +119,7 @@ def _cost(schema: GraphQLSchema, document: DocumentNode, node: OperationDefiniti
         raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(message)]) from None
 
 
-def _parsed(text: str, limits: Limits) -> DocumentNode:
+def _parse(text: str, limits: Limits) -> DocumentNode:
     try:
         return parse(text, max_tokens=limits.tokens, max_comments=limits.comments)
     except GraphQLError as error:
@@ -122,22 +129,22 @@ def _parsed(text: str, limits: Limits) -> DocumentNode:
         raise DocumentRejected("GRAPHQL_PARSE_FAILED", [error]) from error
 
 
-def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    named = operations if name is None else [node for node in operations if node.name and node.name.value == name]
-    if len(named) == 1:
-        return named[0]
+    matching = operations if name is None else [node for node in operations if node.name and node.name.value == name]
+    if len(matching) == 1:
+        return matching[0]
     if name is not None:
         message = f"The document holds no operation named {name[:50]!r}."
     elif operations:
-        message = "The document holds several operations: say which by operationName."
+        message = "The document holds several operations: choose one by operationName."
     else:
         message = "The document holds no operation."
     raise DocumentRejected("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message)])
 
 
 def _with_argument(error: GraphQLError, document: DocumentNode) -> GraphQLError:
-    """An error about a value says also which argument it was given to."""
+    """The error; if it is about a value, with the argument that the value was given to."""
     argument = _argument_of(error.nodes[0], document) if error.nodes else []
     if not argument:
         return error
@@ -146,7 +153,7 @@ def _with_argument(error: GraphQLError, document: DocumentNode) -> GraphQLError:
 
 
 def _argument_of(value: Node, document: DocumentNode) -> list[str]:
-    """The path of the argument that a value stands in: ["filter", "timestamp", "from"]; empty for any other node."""
+    """The path of the argument that holds a value: ["filter", "timestamp", "from"]; empty for any other node."""
     search = _ArgumentSearch(value)
     visit(document, search)
     return search.found

@@ -1,18 +1,22 @@
-"""Errors as clients see them: a message that may be shown, and extensions.code that stays.
+"""Errors as clients see them: a message that may be shown, and a stable extensions.code.
 
 GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, OPERATION_RESOLUTION_FAILURE   the document
 PERSISTED_QUERY_NOT_FOUND, PERSISTED_QUERY_NOT_SUPPORTED, PERSISTED_QUERY_MISMATCH, DOCUMENT_NOT_TRUSTED
-                                                  the document, by its hash or against the list of those trusted
+                                                  the hash of the document, or the list of trusted documents
+QUERY_TOO_LARGE, QUERY_TOO_EXPENSIVE              the operation: its size, its cost
 BAD_USER_INPUT                                    a variable that does not fit its type
 INVALID_TIME, INVALID_DECIMAL, INVALID_TEXT, INVALID_RANGE, INVALID_PAGE_SIZE, INVALID_CURSOR, INVALID_ID,
 INVALID_LIMIT, TOO_MANY_IDS                       an argument
-INTERVAL_TOO_SHORT, TOO_MANY_CANDLES              an argument, beside the rows that it meets
-NUMBER_TOO_LARGE                                  an answer that a float cannot hold
-QUERY_TOO_LARGE                                   the operation
-UNAUTHENTICATED, FORBIDDEN                        who asks
+INTERVAL_TOO_SHORT, TOO_MANY_CANDLES              an argument, for the rows that it selects
+NUMBER_TOO_LARGE                                  a value that a float cannot hold
+UNAUTHENTICATED, FORBIDDEN                        the caller
 STATEMENT_TIMEOUT, DATABASE_UNAVAILABLE           the database
-OVERLOADED, CONFLICT                              what others ask for at the same time: try again
-INTERNAL_SERVER_ERROR                             a fault of ours: masked, and logged under the id that is shown
+OVERLOADED, CONFLICT                              load, or a concurrent write: the client may try again
+INTERNAL_SERVER_ERROR                             a bug: masked, and logged under the id that the client gets
+
+The HTTP layer adds errors of the request: BAD_REQUEST, CSRF_REFUSED, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE,
+PAYLOAD_TOO_LARGE, RATE_LIMITED, UNSUPPORTED_MEDIA_TYPE, URI_TOO_LONG. Validation errors of mutations are data
+(graph/types/user_errors.py), with codes of their own.
 """
 
 import uuid
@@ -31,7 +35,7 @@ log = structlog.get_logger("candlegraph.graph")
 
 
 class Forbidden(Exception):
-    """The caller may not do this. code: UNAUTHENTICATED where nobody signed in, else FORBIDDEN."""
+    """The caller may not do this. code: UNAUTHENTICATED for an anonymous caller, else FORBIDDEN."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -39,7 +43,7 @@ class Forbidden(Exception):
 
 
 class InputError(Exception):
-    """An argument that cannot be used. argument is its path: ["filter", "timestamp", "from"]."""
+    """An invalid argument. argument is its path: ["filter", "timestamp", "from"]."""
 
     def __init__(self, code: str, message: str, argument: Sequence[str] = (), **extensions: Any) -> None:
         super().__init__(message)
@@ -50,7 +54,7 @@ class InputError(Exception):
 
 
 def present(errors: Sequence[GraphQLError], *, request_code: str = "BAD_USER_INPUT") -> list[dict[str, Any]]:
-    """The errors as they are sent. request_code is for those of the request itself, which name no cause."""
+    """The errors as they are sent. request_code: of errors of the request itself, which have no cause."""
     return [_present(error, request_code) for error in errors[:MAX_ERRORS]]
 
 
@@ -73,7 +77,7 @@ def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
         case [*_, TooLarge() | RecursionError()]:
             return _formatted(error, "The operation selects too much at once: split it.", {"code": "QUERY_TOO_LARGE"})
         case [*_, ValueError()] if error.path is None:
-            # Of a literal: Python reads no integer of more than 4,300 digits.
+            # A literal: Python parses no integer of more than 4,300 digits.
             extensions = {"code": request_code, **(error.extensions or {})}
             return _formatted(error, "This number has too many digits.", extensions)
         case []:
@@ -91,7 +95,7 @@ def _causes(error: GraphQLError) -> Iterator[Exception]:
 
 
 def _formatted(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
-    # graphql-core repeats what it was sent.
+    # Messages of graphql-core quote the input, which may be long.
     return {**error.formatted, "message": message[:MAX_MESSAGE], "extensions": extensions}
 
 

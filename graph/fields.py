@@ -1,4 +1,4 @@
-"""What types have in common: fields that are rows, global ids, ranges of time."""
+"""Building blocks of GraphQL types: relation fields, global ids, ranges of time, filters."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -20,12 +20,12 @@ Field: TypeAlias = Callable[[Callable[..., Any]], Any]
 
 
 def cached(tier: Tier) -> list[CacheControl]:
-    """The directives of a type or a field whose answers may be kept this long."""
+    """The directives of a type or a field whose answers may be stored for the seconds of a tier."""
     return [CacheControl(max_age=tier.seconds)]
 
 
-def kept_private(tier: Tier) -> list[CacheControl]:
-    """The same, of what is shown to some alone."""
+def cached_private(tier: Tier) -> list[CacheControl]:
+    """The same for rows that only some viewers may see."""
     return [CacheControl(max_age=tier.seconds, scope=CacheControlScope.PRIVATE)]
 
 
@@ -39,8 +39,8 @@ def relation(
 ) -> Field:
     """A field whose resolver returns rows that belong to its parent, or a part of it.
 
-    tier: for how long its answers may be kept, where that is not as its type says. weight: what it costs, if it is not
-    one row.
+    tier: how long its answers may be stored, if not as long as those of its type. weight: its cost, if it is not one
+    row.
     """
     field: Field = strawberry.field(
         graphql_type=graphql_type,
@@ -62,47 +62,51 @@ def resolved(graphql_type: Any, description: str, *, tier: Tier | None = None, w
     return field
 
 
-@strawberry.interface(description="Anything with a global id: node(id:) finds it again.", directives=cached(Tier.LONG))
+@strawberry.interface(
+    description="An object with a global id, by which `node(id:)` finds it.", directives=cached(Tier.LONG)
+)
 class Node:
-    @resolved(strawberry.ID, "The global id: opaque, and unique among all types.")
+    @resolved(strawberry.ID, "The global id: opaque, and unique across all types.")
     def id(self: Row, info: strawberry.Info) -> Any:
         return global_id(info.path.typename or "", self.id)
 
 
-def key_of(type_name: str, id_: str | None, argument: Sequence[str]) -> Any:
-    """The primary key behind a global id of this type. Raises InputError."""
-    return None if id_ is None else derive(_key, type_name, id_, argument)
+def primary_key(type_name: str, id_: str | None, argument: Sequence[str]) -> Any:
+    """The primary key in a global id of this type; None without an id. Raises InputError."""
+    return None if id_ is None else derive(_primary_key, type_name, id_, argument)
 
 
-def _key(type_name: str, id_: str, argument: Sequence[str]) -> int:
+def _primary_key(type_name: str, id_: str, argument: Sequence[str]) -> int:
     try:
         name, key = read_global_id(id_)
     except InvalidGlobalId:
-        raise InputError("INVALID_ID", "This is not a global id: pass on what an id field gave.", argument) from None
+        raise InputError(
+            "INVALID_ID", "This is not a global id: pass the value of an `id` field, unchanged.", argument
+        ) from None
     if name != type_name:
         raise InputError("INVALID_ID", f"This is the id of a {name}, not of a {type_name}.", argument)
     return key
 
 
-@strawberry.input(description="A half-open range of time. A bound that is left out is open.")
+@strawberry.input(description="A half-open range of time. A bound that is left out does not limit it.")
 class TimeRange:
-    from_: datetime | None = strawberry.field(name="from", default=None, description="The first instant: inclusive.")
-    to: datetime | None = strawberry.field(default=None, description="The end: exclusive.")
+    from_: datetime | None = strawberry.field(name="from", default=None, description="Start of the range, inclusive.")
+    to: datetime | None = strawberry.field(default=None, description="End of the range, exclusive.")
 
 
-def span_of(range_: TimeRange | None, argument: Sequence[str]) -> Span:
-    """The span of a range. Raises InputError where it ends before it begins."""
+def time_span(range_: TimeRange | None, argument: Sequence[str]) -> Span:
+    """The span of a range; unbounded without one. Raises InputError if it ends before it begins."""
     return Span() if range_ is None else checked_span(range_.from_, range_.to, argument)
 
 
 def checked_span(since: datetime | None, until: datetime | None, argument: Sequence[str] = ()) -> Span:
-    """The span between two instants. Raises InputError where it ends before it begins."""
+    """The span between two instants. Raises InputError if it ends before it begins."""
     if since is not None and until is not None:
-        until = derive(_end, since, until, argument)
+        until = derive(_checked_end, since, until, argument)
     return Span(since, until)
 
 
-def _end(since: datetime, until: datetime, argument: Sequence[str]) -> datetime:
+def _checked_end(since: datetime, until: datetime, argument: Sequence[str]) -> datetime:
     if since > until:
         message = f"The range ends ({until.isoformat()}) before it begins ({since.isoformat()})."
         raise InputError("INVALID_RANGE", message, [*argument, "from"])
@@ -110,9 +114,11 @@ def _end(since: datetime, until: datetime, argument: Sequence[str]) -> datetime:
 
 
 class Criteria(Protocol):
-    """A filter input: what it asks for, as arguments of a listing."""
+    """A filter input."""
 
-    def criteria(self) -> dict[str, Any]: ...
+    def criteria(self) -> dict[str, Any]:
+        """The arguments of the listing that it filters."""
+        ...
 
 
 def criteria_of(filter_: Criteria | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What a document may hold, counted in one pass before it is validated: validating is work, too.
+"""Limits on a document, checked in one pass before it is validated, because validation costs time as well.
 
-Fragments are looked at once each, however often they are spread, and what spreads them adds up what they hold.
+Each fragment is visited once, however often it is spread; its counts are added wherever it is spread.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from graphql import (
     SelectionSetNode,
 )
 
-# Numbers that are added up end here: they double with each fragment that spreads another twice.
+# Sums are capped at this: they double with each fragment that spreads another twice.
 LARGEST = 10**9
 
 
 class OverLimit(Exception):
-    """The document holds more of something than it may. what: its name, which stays."""
+    """The document exceeds a limit. what: the name of the limit, which clients may rely on."""
 
     def __init__(self, what: str, found: int, allowed: int) -> None:
         shown = f"{found:,}" if found < LARGEST else "far too many"
@@ -35,12 +35,12 @@ class OverLimit(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """tokens, comments: of the text; parsing takes some 8 us each, in which nobody else is served.
+    """tokens, comments: of the text; parsing takes some 8 us each and blocks the event loop.
 
-    depth: fields within fields. fields: all that are selected, those of fragments wherever they are spread.
+    depth: nesting of fields. fields: all selected fields; those of a fragment count wherever it is spread.
 
-    root_fields, aliases and selections (in one place) are counted as they are written, before equal ones are merged.
-    input_fields: of one object that is written out.
+    root_fields, aliases and selections (of one selection set) are counted as they are written, before equal ones are
+    merged. input_fields: of one object literal.
     """
 
     tokens: int = 2_000
@@ -60,9 +60,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Rules:
-    """shows_schema: whether clients may learn of the schema, by introspection or from what is wrong with a document.
+    """Rules for operations.
 
-    max_cost: in points, of one operation (graph/compiler/cost.py).
+    shows_schema: whether clients may read the schema, by introspection or from validation errors.
+    max_cost: of one operation, in points (graph/compiler/cost.py).
     """
 
     limits: Limits = Limits()
@@ -74,7 +75,7 @@ USUAL = Rules()
 
 
 class _Size(NamedTuple):
-    """Of a selection set, with what its fragments add. fields: at its own level, then in all."""
+    """The size of a selection set, fragments included. own_fields: at its own level. fields: at all levels."""
 
     depth: int
     own_fields: int
@@ -85,27 +86,29 @@ NOTHING = _Size(0, 0, 0)
 
 
 def check(document: DocumentNode, operation: OperationDefinitionNode, limits: Limits) -> None:
-    """Raises OverLimit."""
+    """Check a document against the limits. Raises OverLimit."""
     fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     operations = len(document.definitions) - len(fragments)
-    count = _Count(limits, {fragment.name.value: fragment for fragment in fragments})
-    count.within("fragments", len(fragments))
-    count.within("operations", operations)
-    count.within("variables", len(operation.variable_definitions or ()))
+    count = _Counter(limits, {fragment.name.value: fragment for fragment in fragments})
+    count.check("fragments", len(fragments))
+    count.check("operations", operations)
+    count.check("variables", len(operation.variable_definitions or ()))
     for definition in document.definitions:
-        count.directives_of(definition)
-    # What is not executed is validated all the same.
+        count.add_directives(definition)
+    # Fragments and operations that are not executed are validated all the same.
     for fragment in fragments:
         count.size_of_fragment(fragment.name.value)
     for other in document.definitions:
         if isinstance(other, OperationDefinitionNode):
             size = count.size_of(other.selection_set)
-            count.within("depth", size.depth)
-            count.within("fields", size.fields)
-            count.within("root_fields", size.own_fields)
+            count.check("depth", size.depth)
+            count.check("fields", size.fields)
+            count.check("root_fields", size.own_fields)
 
 
-class _Count:
+class _Counter:
+    """Counts the parts of a document. Each method raises OverLimit."""
+
     def __init__(self, limits: Limits, fragments: dict[str, FragmentDefinitionNode]) -> None:
         self._limits = limits
         self._fragments = fragments
@@ -113,21 +116,21 @@ class _Count:
         self._aliases = 0
         self._directives = 0
 
-    def within(self, what: str, found: int) -> None:
+    def check(self, what: str, found: int) -> None:
         allowed: int = getattr(self._limits, what)
         if found > allowed:
             raise OverLimit(what, found, allowed)
 
-    def directives_of(self, node: object) -> None:
+    def add_directives(self, node: object) -> None:
         found = len(getattr(node, "directives", None) or ())
-        self.within("directives_in_one_place", found)
+        self.check("directives_in_one_place", found)
         self._directives += found
-        self.within("directives", self._directives)
+        self.check("directives", self._directives)
 
     def size_of_fragment(self, name: str) -> _Size:
         size = self._sizes.get(name)
         if size is None:
-            # One that comes back to itself is nothing the second time; validation says what is wrong with it.
+            # A fragment that spreads itself counts as nothing the second time; validation rejects it later.
             self._sizes[name] = NOTHING
             fragment = self._fragments.get(name)
             size = NOTHING if fragment is None else self.size_of(fragment.selection_set)
@@ -135,14 +138,14 @@ class _Count:
         return size
 
     def size_of(self, selection_set: SelectionSetNode) -> _Size:
-        self.within("selections", len(selection_set.selections))
+        self.check("selections", len(selection_set.selections))
         depth = own_fields = fields = 0
         for selection in selection_set.selections:
-            self.directives_of(selection)
-            within = self._size_of_selection(selection)
-            depth = max(depth, within.depth)
-            own_fields = min(LARGEST, own_fields + within.own_fields)
-            fields = min(LARGEST, fields + within.fields)
+            self.add_directives(selection)
+            size = self._size_of_selection(selection)
+            depth = max(depth, size.depth)
+            own_fields = min(LARGEST, own_fields + size.own_fields)
+            fields = min(LARGEST, fields + size.fields)
         return _Size(depth, own_fields, fields)
 
     def _size_of_selection(self, selection: SelectionNode) -> _Size:
@@ -154,19 +157,19 @@ class _Count:
             case FieldNode(selection_set=inner, alias=alias):
                 if alias is not None:
                     self._aliases += 1
-                    self.within("aliases", self._aliases)
+                    self.check("aliases", self._aliases)
                 for argument in selection.arguments or ():
-                    self._value(argument.value)
+                    self._check_value(argument.value)
                 below = NOTHING if inner is None else self.size_of(inner)
                 return _Size(below.depth + 1, 1, min(LARGEST, below.fields + 1))
         return NOTHING
 
-    def _value(self, value: object) -> None:
-        # No deeper than the parser goes.
+    def _check_value(self, value: object) -> None:
+        # The parser limits the depth of this recursion.
         if isinstance(value, ObjectValueNode):
-            self.within("input_fields", len(value.fields))
+            self.check("input_fields", len(value.fields))
             for field in value.fields:
-                self._value(field.value)
+                self._check_value(field.value)
         elif isinstance(value, ListValueNode):
             for item in value.values:
-                self._value(item)
+                self._check_value(item)

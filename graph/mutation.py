@@ -1,4 +1,4 @@
-"""What clients may change: each in a file of its own."""
+"""The root of all mutations. Each mutation is in a file of graph/mutations."""
 
 import strawberry
 
@@ -21,7 +21,9 @@ from graph.mutations.update_strategy import update_strategy
 from graph.mutations.update_trade import update_trade
 
 
-@strawberry.type(description="Where everything begins that changes something. Each field is a transaction of its own.")
+@strawberry.type(
+    description="The root of all mutations. Each field runs in a transaction of its own, one after the other."
+)
 class Mutation:
     add_cryptocurrency = add_cryptocurrency
     update_cryptocurrency = update_cryptocurrency

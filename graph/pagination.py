@@ -1,4 +1,4 @@
-"""Connections, as Relay has them: pages of rows by keyset cursors, forward and backward."""
+"""Relay connections: pages of rows by keyset cursors, forward and backward."""
 
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -28,68 +28,76 @@ DEFAULT_PAGE = 50
 
 @strawberry.enum(description="The direction of a list that is ordered by time.")
 class TimeOrder(Enum):
-    NEWEST_FIRST = strawberry.enum_value("NEWEST_FIRST", description="The newest comes first.")
-    OLDEST_FIRST = strawberry.enum_value("OLDEST_FIRST", description="The oldest comes first.")
+    NEWEST_FIRST = strawberry.enum_value("NEWEST_FIRST", description="Newest first.")
+    OLDEST_FIRST = strawberry.enum_value("OLDEST_FIRST", description="Oldest first.")
 
 
-@strawberry.type(description="Where a page stands in its connection.")
+@strawberry.type(description="The position of a page in its connection.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether rows follow this page.")
     has_previous_page: bool = strawberry.field(description="Whether rows precede this page.")
-    start_cursor: str | None = strawberry.field(description="The cursor of the first row: pass it as before.")
-    end_cursor: str | None = strawberry.field(description="The cursor of the last row: pass it as after.")
+    start_cursor: str | None = strawberry.field(
+        description="The cursor of the first row: pass it as `before` to read the page before."
+    )
+    end_cursor: str | None = strawberry.field(
+        description="The cursor of the last row: pass it as `after` to read the next page."
+    )
 
 
-@strawberry.type(description="A row and its place.")
+@strawberry.type(description="A row and its cursor.")
 class Edge(Generic[NodeType]):
-    cursor: str = strawberry.field(description="The row's place in this connection: opaque, and stable under inserts.")
+    cursor: str = strawberry.field(
+        description="The position of the row in this connection: opaque, and stable when rows are inserted."
+    )
     node: NodeType = strawberry.field(description="The row.")
 
 
 @strawberry.type(description="One page of rows.")
 class Connection(Generic[NodeType]):
     edges: list[Edge[NodeType]] = strawberry.field(description="The rows of this page, each with its cursor.")
-    nodes: list[NodeType] = strawberry.field(description="The rows of this page, where cursors are not needed.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the connection.")
-    total_count: int = strawberry.field(description="All rows of the connection. It is counted only when selected.")
+    nodes: list[NodeType] = strawberry.field(description="The rows of this page, without cursors.")
+    page_info: PageInfo = strawberry.field(description="The position of this page in the connection.")
+    total_count: int = strawberry.field(description="The number of rows on all pages. It is counted only if selected.")
 
 
-def _asked_rows(arguments: Arguments) -> float:
-    """How many rows a page may have; one that will be refused counts as a full one."""
-    asked = arguments.get("last") if arguments.get("first") is None else arguments.get("first")
-    if asked is None:
+def _page_size(arguments: Arguments) -> float:
+    """How many rows a page may have; an invalid size, which is rejected later, counts as the largest."""
+    size = arguments.get("last") if arguments.get("first") is None else arguments.get("first")
+    if size is None:
         return DEFAULT_PAGE
-    return asked if isinstance(asked, int) and 0 <= asked <= MAX_PAGE else MAX_PAGE
+    return size if isinstance(size, int) and 0 <= size <= MAX_PAGE else MAX_PAGE
 
 
 def _smaller_page(arguments: Arguments, rows: float) -> tuple[str, int]:
     return "last" if isinstance(arguments.get("last"), int) else "first", int(rows)
 
 
-PAGE = Weight(size=_asked_rows, rows_in_lists=True, suggest=_smaller_page)
+PAGE = Weight(size=_page_size, rows_in_lists=True, suggest=_smaller_page)
 
 
 def connection(node_type: Any, description: str) -> Field:
-    """A field whose resolver returns a Listing, which clients read in pages."""
+    """A connection field: its resolver returns a Listing, which clients read in pages."""
     field: Field = strawberry.field(
         graphql_type=Connection[node_type],
         description=description,
         extensions=[Paged()],
         metadata={RELATION: True, WEIGHT: PAGE},
-        # A page is kept as long as its rows are.
+        # A page is stored as long as its rows.
         directives=get_object_definition(node_type, strict=True).directives or (),
     )
     return field
 
 
 class Paged(FieldExtension):
-    """Adds the four arguments of a page to a field, and cuts its listing to them."""
+    """Adds the arguments first, after, last and before to a field, and applies them to its listing."""
 
     def apply(self, field: StrawberryField) -> None:
         paging = [
-            _argument("first", int, f"Rows from the start of the range: 1 to {MAX_PAGE}, {DEFAULT_PAGE} by default."),
+            _argument(
+                "first", int, f"Number of rows from the start of the range: 1 to {MAX_PAGE}, {DEFAULT_PAGE} by default."
+            ),
             _argument("after", str, "Only rows after this cursor."),
-            _argument("last", int, f"Rows from the end of the range, instead of first: 1 to {MAX_PAGE}."),
+            _argument("last", int, f"Number of rows from the end of the range, instead of `first`: 1 to {MAX_PAGE}."),
             _argument("before", str, "Only rows before this cursor."),
         ]
         field.arguments = [*paging, *field.arguments]
@@ -135,10 +143,10 @@ def _argument(name: str, type_: type, description: str) -> StrawberryArgument:
 def _limit(first: int | None, last: int | None) -> Any:
     if first is None and last is None:
         return DEFAULT_PAGE
-    return derive(_size, "first", first) if last is None else derive(_size, "last", last)
+    return derive(_checked_size, "first", first) if last is None else derive(_checked_size, "last", last)
 
 
-def _size(argument: str, size: int) -> int:
+def _checked_size(argument: str, size: int) -> int:
     if not 1 <= size <= MAX_PAGE:
         message = f"{argument} must be between 1 and {MAX_PAGE}, but is {size}."
         raise InputError("INVALID_PAGE_SIZE", message, [argument])
@@ -152,11 +160,11 @@ def _position(argument: str, cursor: str | None, listing: Listing) -> Sequence[A
     try:
         return position_in(listing.order, [getattr(row, key) for key in listing.keys], cursor)
     except InvalidCursor:
-        message = f"{argument} is not a cursor of this connection: pass on what edges or pageInfo gave, unchanged."
+        message = f"{argument} is not a cursor of this connection: pass a cursor of `edges` or `pageInfo`, unchanged."
         raise InputError("INVALID_CURSOR", message, [argument]) from None
 
 
-Order = Annotated[TimeOrder | None, strawberry.argument(description="Newest or oldest first.")]
+Order = Annotated[TimeOrder | None, strawberry.argument(description="Newest or oldest first; newest by default.")]
 
 
 def is_newest_first(order: TimeOrder | None) -> bool:

@@ -1,7 +1,7 @@
 """Documents by their hash: automatic persisted queries, and the list of trusted documents.
 
-Apollo's clients send the hash of a text first. Where the server does not know it, they send both, and it is kept: from
-then on the hash will do. A list of trusted documents is read once, at start, and nothing beside it is answered.
+Apollo's clients send only the hash of a text first. If it is not stored, they send text and hash, and the text is
+stored: from then on the hash is enough. A list of trusted documents is read once, at start; all others are rejected.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ from graph.compiler.global_ids import global_id
 from graph.documents import DocumentRejected, Operation, read_operation
 from graph.limits import USUAL
 
-# What is longer is not kept.
+# Longer texts are not stored.
 MAX_TEXT = 100_000
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-NOT_TRUSTED = "This server answers only the documents that it was given, and this is none of them."
+NOT_TRUSTED = "This server answers only the documents that it was given, and this is not one of them."
 EXAMPLES = {
     "String": "A",
     "Int": 1,
@@ -49,7 +49,7 @@ class AllowListError(Exception):
 
 
 class Store(Protocol):
-    """Bytes by key, for a while. What it cannot reach is not there: it raises nothing."""
+    """Bytes by key, for a limited time. An unavailable store returns None and raises nothing."""
 
     async def get(self, key: str) -> bytes | None: ...
 
@@ -57,9 +57,9 @@ class Store(Protocol):
 
 
 class PersistedQueries:
-    """Automatic persisted queries, in a store. Without one they are off, and clients are told to send texts.
+    """Automatic persisted queries, in a store. Without a store they are off: clients have to send texts.
 
-    takes_any: a text without a hash is what it is.
+    takes_any: whether any text without a hash is answered.
     """
 
     takes_any = True
@@ -68,38 +68,38 @@ class PersistedQueries:
         self._store = store
 
     async def text_of(self, query: str | None, sha256: str | None) -> str:
-        """The query that was sent, or the text that its hash stands for. Raises DocumentRejected."""
+        """The query that was sent, or the stored text with this hash. Raises DocumentRejected."""
         if query is not None:
             if sha256 is not None:
                 _check_hash(query, sha256)
             return query
         if self._store is None:
-            _refuse("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
-        text = await self._kept(self._store, sha256.lower()) if sha256 is not None else None
+            _reject("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
+        text = await self._stored(self._store, sha256.lower()) if sha256 is not None else None
         if text is None:
-            # By this very message, clients know that they should send the text.
-            _refuse("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+            # Clients recognize this very message, and send the text.
+            _reject("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
         return text
 
     def keep(self, sha256: str, query: str) -> None:
-        """Remember a text for its hash. It must hold a valid operation, or anybody could fill the store."""
+        """Store a text by its hash. It must hold a valid operation: otherwise any client could fill the store."""
         if self._store is not None and len(query) <= MAX_TEXT:
             self._store.put(_key(sha256.lower()), query.encode())
 
-    async def _kept(self, store: Store, sha256: str) -> str | None:
-        """What is kept, if it is what the hash says: others may write to a store that is shared."""
-        kept = await store.get(_key(sha256))
-        if kept is None or hashlib.sha256(kept).hexdigest() != sha256:
+    async def _stored(self, store: Store, sha256: str) -> str | None:
+        """The stored text, if its hash is right: other processes may write to a shared store."""
+        stored = await store.get(_key(sha256))
+        if stored is None or hashlib.sha256(stored).hexdigest() != sha256:
             return None
         try:
-            text = kept.decode()
+            text = stored.decode()
         except UnicodeDecodeError:
             return None
         return text if len(text) <= MAX_TEXT else None
 
 
 class TrustedDocument(NamedTuple):
-    """source: where it was read. id: what its manifest calls it, which need not be its hash."""
+    """A document of the list. source: where it was read. id: in its manifest, which need not be its hash."""
 
     text: str
     source: str
@@ -107,7 +107,7 @@ class TrustedDocument(NamedTuple):
 
 
 class AllowList:
-    """The documents that are answered; a text is one of them whatever white space is around it."""
+    """The documents that are answered. White space around a text does not matter."""
 
     takes_any = False
 
@@ -127,19 +127,19 @@ class AllowList:
 
     async def text_of(self, query: str | None, sha256: str | None) -> str:
         """The text of a trusted document, by its text, its hash or its id. Raises DocumentRejected."""
-        named = self._texts.get(_plain(sha256)) if sha256 is not None else None
+        named = self._texts.get(_normalized(sha256)) if sha256 is not None else None
         text = named if query is None else query.strip()
         if text is None or text not in self._documents:
-            _refuse("DOCUMENT_NOT_TRUSTED", NOT_TRUSTED)
+            _reject("DOCUMENT_NOT_TRUSTED", NOT_TRUSTED)
         if query is not None and sha256 is not None and named != text:
             _check_hash(query, sha256)
         return text
 
     def keep(self, sha256: str, query: str) -> None:
-        """Nothing: no client adds to the list."""
+        """Does nothing: clients cannot add to the list."""
 
     def operations(self, schema: GraphQLSchema) -> list[tuple[str, str | None]]:
-        """The text and the name of each operation. Raises AllowListError where one does not fit the schema."""
+        """The text and the name of each operation. Raises AllowListError if one does not fit the schema."""
         return [
             (text, name) for text, document in self._documents.items() for name in _operation_names(document, schema)
         ]
@@ -147,14 +147,14 @@ class AllowList:
     def _add(self, document: TrustedDocument) -> None:
         text = document.text.strip()
         self._documents.setdefault(text, document)
-        names = [_hash(document.text), _hash(text), *([_plain(document.id)] if document.id else [])]
+        names = [_hash(document.text), _hash(text), *([_normalized(document.id)] if document.id else [])]
         for name in names:
             if self._texts.setdefault(name, text) != text:
                 raise AllowListError(f"{document.source}: the id {name} is that of another document.")
 
 
 def example_variables(operation: Operation, schema: GraphQLSchema) -> dict[str, Any]:
-    """The variables that must be given, with values that fit: enough to compile the operation before it is asked."""
+    """The required variables, with values that fit: enough to compile the operation before the first request."""
     return {
         definition.variable.name.value: _example(type_from_ast(schema, definition.type))
         for definition in operation.node.variable_definitions or ()
@@ -179,22 +179,22 @@ def _in_folder(path: Path) -> list[TrustedDocument]:
 
 
 def _in_manifest(path: Path) -> list[TrustedDocument]:
-    """What Apollo's tools write, or an object of ids and texts, as Relay and GraphQL Code Generator write it."""
+    """A manifest of Apollo's tools, or an object of ids and texts, as Relay and GraphQL Code Generator write it."""
     try:
         manifest = orjson.loads(_text_in(path))
     except orjson.JSONDecodeError as error:
         raise AllowListError(f"{path}, line {error.lineno}: this is not valid JSON: {error.msg}.") from None
     match manifest:
         case {"format": "apollo-persisted-query-manifest", "version": 1, "operations": [*operations]}:
-            return [_listed(path, operation) for operation in operations]
+            return [_document(path, operation) for operation in operations]
         case {"format": "apollo-persisted-query-manifest"}:
             raise AllowListError(f"{path}: a manifest of Apollo's must be of version 1, with a list of operations.")
         case dict():
-            return [_listed(path, {"id": id_, "body": text}) for id_, text in manifest.items()]
+            return [_document(path, {"id": id_, "body": text}) for id_, text in manifest.items()]
     raise AllowListError(f"{path}: a manifest must be a JSON object.")
 
 
-def _listed(path: Path, entry: Any) -> TrustedDocument:
+def _document(path: Path, entry: Any) -> TrustedDocument:
     match entry:
         case {"id": str(id_), "body": str(text)} if id_ and text.strip():
             return TrustedDocument(text, f"{path}, {entry.get('name') or id_}", id_)
@@ -214,7 +214,7 @@ def _text_in(file: Path) -> str:
 
 
 def _operation_names(document: TrustedDocument, schema: GraphQLSchema) -> list[str | None]:
-    """The names of its operations, each of which was read. Raises AllowListError."""
+    """The names of its operations, which are validated. Raises AllowListError."""
     try:
         nodes = parse(document.text, max_tokens=USUAL.limits.tokens).definitions
         operations = [node for node in nodes if isinstance(node, OperationDefinitionNode)]
@@ -223,8 +223,8 @@ def _operation_names(document: TrustedDocument, schema: GraphQLSchema) -> list[s
             read_operation(schema, document.text, name)
     except GraphQLError as error:
         raise _invalid(document, error) from None
-    except DocumentRejected as refusal:
-        raise _invalid(document, refusal.errors[0]) from None
+    except DocumentRejected as rejection:
+        raise _invalid(document, rejection.errors[0]) from None
     return names
 
 
@@ -241,16 +241,16 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plain(id_: str) -> str:
-    """A hash in lower case, without a prefix that says what it is; any other id as it stands."""
-    plain = id_.removeprefix("sha256:").lower()
-    return plain if SHA256.fullmatch(plain) else id_
+def _normalized(id_: str) -> str:
+    """A hash in lower case, without the prefix sha256:; any other id unchanged."""
+    hash_ = id_.removeprefix("sha256:").lower()
+    return hash_ if SHA256.fullmatch(hash_) else id_
 
 
 def _check_hash(query: str, sha256: str) -> None:
     if _hash(query) != sha256.lower():
-        _refuse("PERSISTED_QUERY_MISMATCH", "provided sha does not match query")
+        _reject("PERSISTED_QUERY_MISMATCH", "provided sha does not match query")
 
 
-def _refuse(code: str, message: str) -> NoReturn:
+def _reject(code: str, message: str) -> NoReturn:
     raise DocumentRejected(code, [GraphQLError(message)])

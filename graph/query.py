@@ -1,4 +1,4 @@
-"""The fields that every query begins with."""
+"""The root fields of queries."""
 
 from typing import Annotated, Any
 
@@ -27,24 +27,26 @@ from graph.types.users import User
 MAX_IDS = 100
 
 
-def _asked_ids(arguments: Arguments) -> float:
+def _number_of_ids(arguments: Arguments) -> float:
     ids = arguments.get("ids")
     return min(len(ids), MAX_IDS) if isinstance(ids, list) else 1
 
 
-IDS = Weight(size=_asked_ids)
-# It asks the database and Redis how they are.
-LOOK = Weight(own=10)
+IDS = Weight(size=_number_of_ids)
+# It probes the database and Redis.
+HEALTH = Weight(own=10)
 
-Symbol = Annotated[str, strawberry.argument(description="A ticker symbol, such as BTC, in any case.")]
-GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="What an id field gave.")]
-GlobalIds = Annotated[list[strawberry.ID], strawberry.argument(description=f"What id fields gave: at most {MAX_IDS}.")]
+Symbol = Annotated[str, strawberry.argument(description="A ticker symbol, such as `BTC`, in upper or lower case.")]
+GlobalId = Annotated[strawberry.ID, strawberry.argument(name="id", description="A global id, from an `id` field.")]
+GlobalIds = Annotated[
+    list[strawberry.ID], strawberry.argument(description=f"Global ids, from `id` fields: at most {MAX_IDS}.")
+]
 CryptocurrencyFilterArgument = Annotated[
-    CryptocurrencyFilter | None, strawberry.argument(name="filter", description="Only the coins that meet it.")
+    CryptocurrencyFilter | None, strawberry.argument(name="filter", description="Only coins that match the filter.")
 ]
 
 
-@strawberry.type(description="Where every query begins.")
+@strawberry.type(description="The root of all queries.")
 class Query:
     @relation(Cryptocurrency | None, "The coin with this symbol; null if there is none.")
     def cryptocurrency(self, symbol: Symbol) -> Rows:
@@ -54,31 +56,31 @@ class Query:
     def cryptocurrencies(self, filter_: CryptocurrencyFilterArgument = None) -> Listing:
         return cryptocurrencies.listing(**criteria_of(filter_))
 
-    @connection(Prediction, "Predictions of all models for all coins.")
+    @connection(Prediction, "Predictions of all models, for all coins.")
     def predictions(
         self, filter_: PredictionFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         return predictions.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
-    @connection(Signal, "Signals about all coins.")
+    @connection(Signal, "Signals for all coins that the caller may see.")
     def signals(
         self, info: Info, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         return signals.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
-    @connection(Trade, "Trades in all coins.")
+    @connection(Trade, "Trades in all coins that the caller may see.")
     def trades(
         self, info: Info, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         return trades.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
-    @connection(Alert, "Alerts.")
+    @connection(Alert, "Alerts that the caller may see.")
     def alerts(
         self, info: Info, filter_: AlertFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         return alerts.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
-    @connection(Strategy, "Trading strategies, in the order in which they were created.")
+    @connection(Strategy, "Trading strategies that the caller may see, in the order in which they were created.")
     def strategies(self, info: Info) -> Listing:
         return strategies.listing(info.context.viewer)
 
@@ -86,7 +88,7 @@ class Query:
     def models(self) -> Listing:
         return models.listing()
 
-    @relation(Model | None, "One version of a model; null if there is none.")
+    @relation(Model | None, "The version of a model; null if there is none.")
     def model(
         self,
         name: Annotated[str, strawberry.argument(description="The model's name.")],
@@ -94,26 +96,28 @@ class Query:
     ) -> Rows:
         return models.by_name(name, version)
 
-    @relation(Node | None, "Whatever has this global id; null if nothing has it.")
+    @relation(Node | None, "The object with this global id; null if there is none.")
     def node(self, info: Info, id_: GlobalId) -> Variants:
         return nodes(info.context.viewer, [id_], "id")
 
     @relation(
-        list[Node | None], "Whatever has these global ids, in their order; null where nothing has one.", weight=IDS
+        list[Node | None],
+        "The objects with these global ids, in the order of the ids; null for an id without an object.",
+        weight=IDS,
     )
     def nodes(self, info: Info, ids: GlobalIds) -> Variants:
         if len(ids) > MAX_IDS:
             raise InputError("TOO_MANY_IDS", f"At most {MAX_IDS} ids at a time, not {len(ids)}.", ["ids"])
         return nodes(info.context.viewer, ids, "ids")
 
-    @relation(User | None, "Who is signed in; null when nobody is.")
+    @relation(User | None, "The user that is signed in; null for an anonymous request.")
     def viewer(self, info: Info) -> Rows:
         return users.by_id(info.context.viewer, info.context.viewer_id)
 
-    @resolved(RateLimit | None, "What you may spend; null where nothing is counted.")
+    @resolved(RateLimit | None, "The points that the caller may spend; null if its requests are not limited.")
     async def rate_limit(self, info: Info) -> Any:
         return await current_rate_limit(info.context)
 
-    @resolved(Health, "How the server, its database, its cache and its data are.", weight=LOOK)
+    @resolved(Health, "The state of the server, its database, its cache and its data.", weight=HEALTH)
     async def health(self, info: Info) -> Any:
         return await probe_health(info.context)

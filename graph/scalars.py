@@ -1,4 +1,4 @@
-"""Scalars: instants and exact decimals."""
+"""Scalars: DateTime and Decimal."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from graph.compiler.deferred import RelativeLiteral
 from graph.errors import InputError
 
 RELATIVE = re.compile(r"now(?:([+-])([0-9]{1,12})([smhdw]))?", re.ASCII)
-# fromisoformat takes more than that: any character between date and time, for one.
+# datetime.fromisoformat accepts more: any character between date and time, for example.
 ISO_8601 = re.compile(
     r"\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?(Z|z|[+-]\d{2}(:?\d{2})?)?)?", re.ASCII
 )
@@ -20,16 +20,17 @@ NOT_A_TIME = "This is not a time: write ISO 8601, such as 2026-01-31T12:00:00Z, 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-# What is relative to now is reckoned anew after this share of its distance from now, but not sooner than that.
+# An answer that depends on a relative time is computed again after this share of its distance from now, or after the
+# least number of seconds, whichever is later.
 GRAIN_SHARE = 1 / 60
 LEAST_GRAIN_SECONDS = 5.0
 
 
 class RelativeTime(datetime, RelativeLiteral):
-    """An instant that was told relative to now."""
+    """An instant that was written relative to now."""
 
     def __repr__(self) -> str:
-        # Two that were written alike are alike, whenever they were sent.
+        # Equal for equal texts, whenever they were sent: it is part of cache keys.
         return f"RelativeTime({self.text!r})"
 
     def evaluate(self) -> datetime:
@@ -37,9 +38,9 @@ class RelativeTime(datetime, RelativeLiteral):
 
 
 def parse_time(value: Any) -> datetime:
-    """An instant, in UTC. Raises InputError."""
+    """The instant that a client wrote, in UTC. Raises InputError."""
     if not isinstance(value, str):
-        raise InputError("INVALID_TIME", "A time is a text, such as 2026-01-31T12:00:00Z or now-30d.")
+        raise InputError("INVALID_TIME", "A time is a string, such as 2026-01-31T12:00:00Z or now-30d.")
     try:
         if relative := RELATIVE.fullmatch(value):
             return _relative(value, *relative.groups())
@@ -71,13 +72,13 @@ def write_time(value: datetime) -> str:
 
 
 def parse_decimal(value: Any) -> Decimal:
-    """An exact, finite number. Raises InputError."""
+    """The exact, finite number that a client wrote. Raises InputError."""
     try:
         number = Decimal(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
     except InvalidOperation:
         number = None
     if number is None or not number.is_finite():
-        raise InputError("INVALID_DECIMAL", 'An exact number is a text of digits, such as "0.25".')
+        raise InputError("INVALID_DECIMAL", 'A Decimal is a string of digits, such as "0.25".')
     return number
 
 
@@ -86,7 +87,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="DateTime",
         description=(
             "An instant, written in ISO 8601, UTC. Input: any offset, or relative to the server's clock: "
-            '"now", "now-30d", "now-6h", "now+1d" (units s m h d w). A time without an offset is refused.'
+            '"now", "now-30d", "now-6h", "now+1d" (units s m h d w). A time without an offset is rejected.'
         ),
         parse_value=parse_time,
         serialize=write_time,

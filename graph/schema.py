@@ -1,4 +1,4 @@
-"""The schema: what clients see."""
+"""Builds the GraphQL schema."""
 
 import strawberry
 from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, Undefined
@@ -19,7 +19,7 @@ def create_schema() -> strawberry.Schema:
 
 
 def _drop_null_defaults(schema: GraphQLSchema) -> None:
-    """An argument that may be left out has a default of None in Python; to clients, "= null" says nothing."""
+    """An optional argument has a default of None in Python; printed as "= null", it would tell clients nothing."""
     for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLInputObjectType):
             inputs = [*type_.fields.values()]

@@ -22,7 +22,8 @@ from graph.identity.callers import UNRESTRICTED
 from graph.identity.throttle import Throttle
 from graph.limits import Limits, Rules
 from graph.metering import Meter
-from graph.pipeline import GraphQLRequest, Pipeline
+from graph.pipeline import Pipeline
+from graph.request import GraphQLRequest
 from server.app import create_app
 from server.settings import Settings
 
@@ -47,8 +48,9 @@ def asked(query: str, variables: dict[str, Any] | None = None) -> GraphQLRequest
 class FieldByField(Pipeline):
     """Answers without plans, as the executor does where there is none."""
 
-    async def _planned(self, *_: Any) -> None:
-        return None
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._planner.plan = lambda *_: None  # type: ignore[method-assign]
 
 
 class Client(httpx.AsyncClient):

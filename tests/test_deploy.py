@@ -23,6 +23,7 @@ THRESHOLDS = {
     "CandlegraphOverloaded": "> 1",
     "CandlegraphSlowStatements": "> 1",
     "CandlegraphRedisMemoryNearlyFull": "> 0.9",
+    "CandlegraphPlanningErrors": "> 0",
     "CandlegraphLowHitRate": "< 0.7",
     "CandlegraphEvictions": "> 100",
     "CandlegraphStaleData": "> 0",

@@ -11,7 +11,7 @@ from db.writes import alerts as writes
 from db.writes.validation import validation_error
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.alerts import Alert
 from graph.types.user_errors import Payload
@@ -51,6 +51,6 @@ async def mark_alerts_read(context: MutationContext, input_: MarkAlertsReadInput
     if not 1 <= len(input_.ids) <= MAX_IDS:
         message = f"There must be 1 to {MAX_IDS} ids, but there are {len(input_.ids)}."
         raise validation_error("TOO_MANY_IDS", "ids", message)
-    keys: list[Any] = [key_of("Alert", id_, ["ids", str(number)]) for number, id_ in enumerate(input_.ids)]
+    keys: list[Any] = [primary_key("Alert", id_, ["ids", str(number)]) for number, id_ in enumerate(input_.ids)]
     marked = await writes.mark_read(context.connection, context.viewer, keys)
     return MarkAlertsReadPayload(marked=marked, alert_keys=key_list(keys))

@@ -10,7 +10,7 @@ from db.writes import signals as writes
 from db.writes.validation import validation_error
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.signals import Signal, SignalType
 from graph.types.user_errors import Payload
@@ -69,8 +69,8 @@ async def record_signal(context: MutationContext, input_: RecordSignalInput) -> 
         context.viewer,
         await context.owner_id(),
         symbol=input_.symbol,
-        strategy_id=key_of("Strategy", input_.strategy_id, ["strategyId"]),
-        prediction_id=key_of("Prediction", input_.prediction_id, ["predictionId"]),
+        strategy_id=primary_key("Strategy", input_.strategy_id, ["strategyId"]),
+        prediction_id=primary_key("Prediction", input_.prediction_id, ["predictionId"]),
         model=input_.model,
         type=input_.type.name,
         confidence=input_.confidence,

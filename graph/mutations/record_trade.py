@@ -9,7 +9,7 @@ from db.queries import trades
 from db.writes import trades as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.trades import Trade, TradeSide, TradeStatus
 from graph.types.user_errors import Payload
@@ -61,7 +61,7 @@ async def record_trade(context: MutationContext, input_: RecordTradeInput) -> Re
         side=input_.side.name,
         price=input_.price,
         quantity=input_.quantity,
-        signal_id=key_of("Signal", input_.signal_id, ["signalId"]),
+        signal_id=primary_key("Signal", input_.signal_id, ["signalId"]),
         status=input_.status.name,
         is_paper=input_.is_paper,
         pnl=input_.pnl,

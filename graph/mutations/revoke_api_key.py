@@ -9,7 +9,7 @@ from db.writes import api_keys as writes
 from db.writes.validation import not_found
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import MutationContext, mutation
 from graph.types.api_keys import ApiKey
 from graph.types.user_errors import Payload
@@ -31,7 +31,7 @@ class RevokeApiKeyPayload(Payload):
 
 @mutation("Revoke one of your API keys. It is invalid from then on, and this cannot be undone.")
 async def revoke_api_key(context: MutationContext, input_: RevokeApiKeyInput) -> RevokeApiKeyPayload:
-    key: Any = key_of("ApiKey", input_.id, ["id"])
+    key: Any = primary_key("ApiKey", input_.id, ["id"])
     found = (await context.connection.execute(api_keys.by_id(context.viewer, key))).one_or_none()
     if found is None:
         raise not_found("id", "API key")

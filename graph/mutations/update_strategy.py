@@ -9,7 +9,7 @@ from db.queries import strategies
 from db.writes import strategies as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation, provided_values
 from graph.types.strategies import Strategy
 from graph.types.user_errors import Payload
@@ -48,5 +48,5 @@ class UpdateStrategyPayload(Payload):
 @mutation("Change one of your strategies.", enforce_rls=True)
 async def update_strategy(context: MutationContext, input_: UpdateStrategyInput) -> UpdateStrategyPayload:
     changes = provided_values(input_, "name", "description", "parameters", "is_active", nullable={"description"})
-    key: Any = key_of("Strategy", input_.id, ["id"])
+    key: Any = primary_key("Strategy", input_.id, ["id"])
     return UpdateStrategyPayload(strategy_id=await writes.change(context.connection, context.viewer, key, changes))

@@ -9,7 +9,7 @@ from db.queries import trades
 from db.writes import trades as writes
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import key_of, relation
+from graph.fields import primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.trades import Trade, TradeStatus
 from graph.types.user_errors import Payload
@@ -42,7 +42,7 @@ class UpdateTradePayload(Payload):
     "Set the final state of one of your pending trades, or the profit or loss of an executed one.", enforce_rls=True
 )
 async def update_trade(context: MutationContext, input_: UpdateTradeInput) -> UpdateTradePayload:
-    key: Any = key_of("Trade", input_.id, ["id"])
+    key: Any = primary_key("Trade", input_.id, ["id"])
     status = input_.status and input_.status.name
     changed = await writes.change(context.connection, context.viewer, key, status=status, pnl=input_.pnl)
     return UpdateTradePayload(trade_id=changed)

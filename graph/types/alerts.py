@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 
 from cache.tiers import Tier
-from graph.fields import Node, TimeRange, kept_private, span_of
+from graph.fields import Node, TimeRange, cached_private, time_span
 
 
 @strawberry.enum(description="Subject of an alert.")
@@ -31,7 +31,7 @@ class AlertFilter:
         return {
             "types": self.types and [type_.name for type_ in self.types],
             "is_read": self.is_read,
-            "timestamp": span_of(self.timestamp, ["filter", "timestamp"]),
+            "timestamp": time_span(self.timestamp, ["filter", "timestamp"]),
         }
 
 
@@ -40,7 +40,7 @@ AlertFilterArgument = Annotated[
 ]
 
 
-@strawberry.type(description="A notification for one user, or for all users.", directives=kept_private(Tier.SHORT))
+@strawberry.type(description="A notification for one user, or for all users.", directives=cached_private(Tier.SHORT))
 class Alert(Node):
     type: AlertType = strawberry.field(description="Subject of the alert.")
     message: str = strawberry.field(description="Text of the alert, 1 to 2,000 characters.")

@@ -15,7 +15,7 @@ from graph.compiler.policy import AgeOverride
 from graph.compiler.symbols import ConditionalRows, Row, Rows
 from graph.context import Info
 from graph.errors import InputError
-from graph.fields import Node, TimeRange, cached, checked_span, criteria_of, relation, span_of
+from graph.fields import Node, TimeRange, cached, checked_span, criteria_of, relation, time_span
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
 from graph.scalars import parse_time
 from graph.types.candles import Candle, CandleSeries, Interval
@@ -224,7 +224,7 @@ class Cryptocurrency(Node):
             TimeRange | None, strawberry.argument(description="Only sentiment whose timestamp is in this range.")
         ] = None,
     ) -> Listing:
-        span = span_of(timestamp, ["timestamp"])
+        span = time_span(timestamp, ["timestamp"])
         return sentiment.listing(cryptocurrency_id=self.id, source=source_, timestamp=span)
 
 

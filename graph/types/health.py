@@ -272,7 +272,7 @@ def _tier_health(cache: AnswerCache, tier: Tier) -> CacheTierHealth:
 
 
 def _plan_health(plans: PlanCache) -> PlanHealth:
-    compiled, documents = plans.plans.stats, plans.operations.stats
+    compiled, documents = plans.plan_stats, plans.operation_stats
     return PlanHealth(
         entries=compiled.entries,
         bytes=compiled.bytes,

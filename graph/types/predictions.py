@@ -12,7 +12,7 @@ from db.queries import cryptocurrencies, models, predictions, signals
 from db.queries.listings import Listing
 from graph.compiler.symbols import EmbeddedObject, Row, Rows
 from graph.context import Info
-from graph.fields import Node, TimeRange, cached, relation, resolved, span_of
+from graph.fields import Node, TimeRange, cached, relation, resolved, time_span
 from graph.pagination import connection
 from graph.types.signals import Signal
 
@@ -60,8 +60,8 @@ class PredictionFilter:
             "model": (self.model_name, self.model_version),
             "status": self.status and self.status.name,
             "min_confidence": self.min_confidence,
-            "predicted_at": span_of(self.predicted_at, ["filter", "predictedAt"]),
-            "target_at": span_of(self.target_at, ["filter", "targetAt"]),
+            "predicted_at": time_span(self.predicted_at, ["filter", "predictedAt"]),
+            "target_at": time_span(self.target_at, ["filter", "targetAt"]),
         }
 
 

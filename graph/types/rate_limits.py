@@ -22,7 +22,7 @@ class RateLimit:
 
 async def current_rate_limit(context: Context) -> RateLimit | None:
     """The rate limit of the caller; None if it has none."""
-    level = await context.meter.look(context.caller)
+    level = await context.meter.current_level(context.caller)
     if level is None:
         return None
     return RateLimit(

@@ -12,7 +12,7 @@ from db.queries import cryptocurrencies, models, predictions, strategies, trades
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import Node, TimeRange, kept_private, key_of, relation, span_of
+from graph.fields import Node, TimeRange, cached_private, primary_key, relation, time_span
 from graph.pagination import connection
 from graph.types.trades import Trade
 
@@ -50,9 +50,9 @@ class SignalFilter:
         return {
             "symbol": self.symbol,
             "types": self.types and [type_.name for type_ in self.types],
-            "strategy_id": key_of("Strategy", self.strategy_id, ["filter", "strategyId"]),
+            "strategy_id": primary_key("Strategy", self.strategy_id, ["filter", "strategyId"]),
             "min_confidence": self.min_confidence,
-            "timestamp": span_of(self.timestamp, ["filter", "timestamp"]),
+            "timestamp": time_span(self.timestamp, ["filter", "timestamp"]),
         }
 
 
@@ -61,7 +61,7 @@ SignalFilterArgument = Annotated[
 ]
 
 
-@strawberry.type(description="Advice to buy, sell or hold a coin.", directives=kept_private(Tier.MEDIUM))
+@strawberry.type(description="Advice to buy, sell or hold a coin.", directives=cached_private(Tier.MEDIUM))
 class Signal(Node):
     type: SignalType = strawberry.field(description="The advice.")
     confidence: float | None = strawberry.field(description="Confidence of the signal, 0 to 1; null: not set.")

@@ -10,14 +10,14 @@ from db.queries import signals, trades
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row
 from graph.context import Info
-from graph.fields import Node, criteria_of, kept_private
+from graph.fields import Node, cached_private, criteria_of
 from graph.pagination import connection
 from graph.types.signals import Signal, SignalFilterArgument
 from graph.types.trades import Trade, TradeFilterArgument
 
 
 @strawberry.type(
-    description="A set of rules that turns predictions into signals and trades.", directives=kept_private(Tier.MEDIUM)
+    description="A set of rules that turns predictions into signals and trades.", directives=cached_private(Tier.MEDIUM)
 )
 class Strategy(Node):
     name: str = strawberry.field(description="Name, unique among the strategies of its user.")

@@ -11,7 +11,7 @@ from cache.tiers import Tier
 from db.queries import cryptocurrencies, signals
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import Node, TimeRange, kept_private, key_of, relation, resolved, span_of
+from graph.fields import Node, TimeRange, cached_private, primary_key, relation, resolved, time_span
 
 if TYPE_CHECKING:
     from graph.types.cryptocurrencies import Cryptocurrency
@@ -54,8 +54,8 @@ class TradeFilter:
             "side": self.side and self.side.name,
             "status": self.status and self.status.name,
             "is_paper": self.is_paper,
-            "strategy_id": key_of("Strategy", self.strategy_id, ["filter", "strategyId"]),
-            "timestamp": span_of(self.timestamp, ["filter", "timestamp"]),
+            "strategy_id": primary_key("Strategy", self.strategy_id, ["filter", "strategyId"]),
+            "timestamp": time_span(self.timestamp, ["filter", "timestamp"]),
         }
 
 
@@ -66,7 +66,7 @@ TradeFilterArgument = Annotated[
 
 @strawberry.type(
     description="A purchase or sale of a coin, simulated (on paper) or with real money.",
-    directives=kept_private(Tier.MEDIUM),
+    directives=cached_private(Tier.MEDIUM),
 )
 class Trade(Node):
     side: TradeSide = strawberry.field(description="Whether the coin is bought or sold.")

@@ -9,7 +9,7 @@ from db.queries import alerts, api_keys, signals, strategies, trades
 from db.queries.listings import Listing
 from graph.compiler.symbols import Row
 from graph.context import Info
-from graph.fields import Node, criteria_of, kept_private
+from graph.fields import Node, cached_private, criteria_of
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
 from graph.types.alerts import Alert, AlertFilterArgument
 from graph.types.api_keys import ApiKey
@@ -18,7 +18,7 @@ from graph.types.strategies import Strategy
 from graph.types.trades import Trade, TradeFilterArgument
 
 
-@strawberry.type(description="An account of this server.", directives=kept_private(Tier.MEDIUM))
+@strawberry.type(description="An account of this server.", directives=cached_private(Tier.MEDIUM))
 class User(Node):
     username: str = strawberry.field(description="User name, with which the user signs in.")
     email: str | None = strawberry.field(description="Email address; null: not set.")

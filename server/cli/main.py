@@ -20,7 +20,7 @@ from graph.persisted import AllowListError
 from graph.schema import create_schema
 from graph.types.candles import Interval
 from server.app import trusted_documents
-from server.cli import cache, db, keys, users
+from server.cli import cache, db, explain, keys, users
 from server.cli.terminal import CommandError, DataDir, console, errors
 from server.http.examples import EXAMPLES
 from server.http.exposure import decide, private_address
@@ -39,6 +39,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
+app.command("explain")(explain.command)
 
 # What goes wrong in an expected way: the message is all that there is to tell.
 EXPECTED = (

@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 from cache.answers import Source
 from graph.documents import NotAQuery
 from graph.metering import RateLimited
-from graph.pipeline import Answer, Pipeline
+from graph.pipeline import Pipeline
+from graph.response import Answer
 from server.http.browsers import POLICY
 from server.http.caching import VARY, Head, head_of, send_entry
 from server.http.callers import CALLER
@@ -118,18 +119,18 @@ class GraphQLEndpoint:
 async def _send(answer: Answer, media_type: str, send: Send) -> None:
     """An answer that is not kept."""
     status = _status(media_type, is_request_error=answer.is_request_error)
-    head = [*HEADS[media_type], (b"content-length", b"%d" % len(answer.body)), *headers_of(answer.level)]
+    body = answer.body
+    head = [*HEADS[media_type], (b"content-length", b"%d" % len(body)), *headers_of(answer.level)]
     if answer.entry is not None:
         head.append((b"x-cache", b"bypass"))
     await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _outcome(answer: Answer) -> Outcome:
     if answer.is_request_error:
         return "refused"
-    # Errors come first in what is written.
-    return "partial" if answer.body.startswith(b'{"errors":') else "ok"
+    return "partial" if answer.errors else "ok"
 
 
 def _status(media_type: str, *, is_request_error: bool) -> int:

@@ -13,7 +13,7 @@ from cache.answers import AnswerCache, Source
 from cache.changes import Tag
 from cache.entries import Entry
 from cache.memory import MemoryCache
-from graph.metering import KEPT_POINTS, Meter, RateLimited
+from graph.metering import CACHED_POINTS, Meter, RateLimited
 from server.http.admission import Admission
 from server.http.browsers import is_preflighted
 from server.http.caching import Head, head_of, send_entry
@@ -101,7 +101,7 @@ class FastPath:
         caller = scope[CALLER]
         if self._meter.limits(caller):
             try:
-                level = await self._meter.charge(caller, KEPT_POINTS)
+                level = await self._meter.charge(caller, CACHED_POINTS)
             except RateLimited:
                 # The long way tells.
                 return False

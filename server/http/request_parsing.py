@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from graph import pipeline
 from graph.identity.callers import ANONYMOUS, Caller
 from graph.identity.scopes import Scope
+from graph.request import GraphQLRequest
 from server.http.browsers import NOT_PREFLIGHTED, is_preflighted
 from server.http.media_types import GRAPHQL_JSON, HTML, JSON, is_json, preferred
 
@@ -72,7 +72,7 @@ def answer_type(request: Request, *, has_page: bool) -> str:
     return media_type
 
 
-async def parse_request(request: Request, caller: Caller = ANONYMOUS) -> pipeline.GraphQLRequest:
+async def parse_request(request: Request, caller: Caller = ANONYMOUS) -> GraphQLRequest:
     """What the caller sends. Raises RequestError."""
     headers: dict[bytes, bytes] = dict(request.scope["headers"])
     if request.method == "POST":
@@ -159,7 +159,7 @@ def _is_deeper(value: Any, limit: int) -> bool:
     return True
 
 
-def _operation(sent: Mapping[str, Any], caller: Caller, *, tells_cost: bool) -> pipeline.GraphQLRequest:
+def _operation(sent: Mapping[str, Any], caller: Caller, *, tells_cost: bool) -> GraphQLRequest:
     query, variables = sent.get("query"), sent.get("variables")
     name, extensions = sent.get("operationName"), sent.get("extensions")
     if not isinstance(extensions, dict | None):
@@ -173,7 +173,7 @@ def _operation(sent: Mapping[str, Any], caller: Caller, *, tells_cost: bool) -> 
         raise RequestError(400, "BAD_REQUEST", "The variables must be an object.")
     if not isinstance(name, str | None):
         raise RequestError(400, "BAD_REQUEST", "The operationName must be a text.")
-    return pipeline.GraphQLRequest(query or None, variables or {}, name or None, sha256, caller, tells_cost)
+    return GraphQLRequest(query or None, variables or {}, name or None, sha256, caller, tells_cost)
 
 
 def _named(document_id: Any, persisted_query: Any) -> str | None:

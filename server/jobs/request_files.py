@@ -7,7 +7,7 @@ import orjson
 from graphql import GraphQLError, NonNullTypeNode, OperationDefinitionNode, parse
 
 from graph.limits import USUAL
-from graph.pipeline import GraphQLRequest
+from graph.request import GraphQLRequest
 from server.http.request_parsing import RequestError
 from server.jobs.warming import Asked, WarmingError, read_body
 

@@ -21,7 +21,9 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable
 from graph.documents import NotAQuery
 from graph.identity.callers import Caller
-from graph.pipeline import Answer, GraphQLRequest, Pipeline
+from graph.pipeline import Pipeline
+from graph.request import GraphQLRequest
+from graph.response import Answer
 from server.http.fast_path import FastPath, Key
 from server.http.media_types import JSON
 from server.http.request_parsing import RequestError, parse_request
@@ -149,8 +151,7 @@ async def _ask(operations: Pipeline, request: GraphQLRequest) -> Answer | None:
 def _first_error(answer: Answer | None) -> str | None:
     if answer is None:
         return "Only queries are asked."
-    errors = None if answer.entry else orjson.loads(answer.body).get("errors")
-    return str(errors[0]["message"]) if errors else None
+    return str(answer.errors[0]["message"]) if answer.errors else None
 
 
 async def _why_not_kept(cache: AnswerCache, answer: Answer | None) -> str | None:

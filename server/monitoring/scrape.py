@@ -133,10 +133,12 @@ class Scrape(Collector):
 
     def _plans(self) -> Iterator[Metric]:
         plans = self.context.plans
-        yield from _memory("plan", plans.plans.stats)
-        yield from _memory("document", plans.operations.stats)
+        yield from _memory("plan", plans.plan_stats)
+        yield from _memory("document", plans.operation_stats)
         about = "Queries answered without a plan, by a statement for each root field, though nothing was wrong."
         yield _counter("plan_fallbacks", about, plans.fallbacks)
+        about = "Unexpected exceptions while a plan was found or compiled: planning_failed in the log."
+        yield _counter("planning_errors", about, plans.errors)
 
     def _listener(self) -> Iterator[Metric]:
         changes = self.context.feed.changes

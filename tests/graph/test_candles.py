@@ -82,7 +82,7 @@ async def test_a_range_is_half_open_and_oldest_first(hours: Client) -> None:
     }
 
 
-async def test_an_offset_is_understood(hours: Client) -> None:
+async def test_a_time_may_have_an_offset(hours: Client) -> None:
     found = await candles(hours, 'from: "2025-01-06T05:00:00+03:00", to: "2025-01-06T03:00:00Z"')
     assert [candle["openTime"] for candle in found] == ["2025-01-06T02:00:00+00:00"]
 
@@ -109,7 +109,7 @@ async def test_a_week_begins_on_monday(hours: Client) -> None:
     assert found[0]["volume"] == 2 * 24 * 7
 
 
-async def test_a_bucket_is_built_from_all_that_is_stored_in_it(hours: Client) -> None:
+async def test_a_bucket_is_built_from_all_its_stored_candles(hours: Client) -> None:
     """A range that begins or ends within a bucket takes it whole, or not at all."""
     found = await candles(hours, 'interval: D1, from: "2025-01-06T01:00:00Z", to: "2025-01-08T01:00:00Z"')
     assert [candle["openTime"][:10] for candle in found] == ["2025-01-07", "2025-01-08"]
@@ -145,7 +145,7 @@ async def test_relative_times(database: Database, database_url: URL) -> None:
         assert len(await candles(client, 'from: "now-2d", to: "now"')) == 47
 
 
-async def test_more_than_ten_thousand_are_refused(database: Database, database_url: URL) -> None:
+async def test_more_than_ten_thousand_are_rejected(database: Database, database_url: URL) -> None:
     minutes = [(MONDAY + timedelta(minutes=n), 1.0, "a") for n in range(10_001)]
     await store(database, "MIN", "M1", minutes)
     query = """query($to: DateTime) {
@@ -185,7 +185,7 @@ async def test_a_sum_that_no_float_can_hold(database: Database, database_url: UR
 
 
 async def test_gaps_do_not_count(database: Database, database_url: URL) -> None:
-    """A wide range is refused for what it holds, not for how wide it is."""
+    """A range is rejected for the candles that it holds, not for its width."""
     await store(database, "MIN", "M1", [(MONDAY, 1.0, "a"), (MONDAY + timedelta(days=100), 1.0, "a")])
     async with serving(database_url) as client:
         assert len(await candles(client, 'from: "2025-01-01T00:00:00Z"', "MIN", "open")) == 2
@@ -206,7 +206,7 @@ def plain(candle: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def expected(file: Path, length: timedelta) -> list[tuple[Any, ...]]:
-    """What a spreadsheet would give: rows grouped by the bucket that holds them."""
+    """The expected buckets, by plain arithmetic: rows grouped by the bucket that holds them."""
     buckets: dict[datetime, list[list[float]]] = {}
     with file.open() as lines:
         for row in list(csv.reader(lines))[1:]:

@@ -1,4 +1,4 @@
-"""What operations cost before and after, and what is said to those that cost too much."""
+"""The cost of operations before and after they ran, and the error of one that is too expensive."""
 
 import math
 from typing import Any
@@ -31,10 +31,10 @@ COSTS = [
     ("{ signals { totalCount } }", 1),
     ("{ signals { nodes { id } } }", 1 + 50),
     ("{ signals(first: 5) { nodes { trades(first: 4) { nodes { id } } } } }", 1 + 5 * (1 + 1 + 4)),
-    # One field, however often it is asked for; and fragments are part of what spreads them.
+    # A field that is selected twice counts once, whether by a fragment or not.
     ("{ signals(first: 5) { nodes { id } } ...F } fragment F on Query { signals(first: 5) { nodes { type } } }", 6),
     ("{ a: signals(first: 5) { nodes { id } } b: signals(first: 5) { nodes { id } } }", 12),
-    # Of several types, the dearest.
+    # The most expensive of several types.
     ('{ node(id: "x") { ... on Signal { trades(first: 9) { nodes { id } } } ... on Trade { signal { id } } } }', 11),
     ('{ nodes(ids: ["x", "y"]) { id } }', 3),
     ("{ health { status } }", 10),
@@ -55,7 +55,7 @@ def test_costs(query: str, cost: float) -> None:
     assert cost_of(query) == pytest.approx(cost)
 
 
-def test_variables_decide() -> None:
+def test_variables_change_the_cost() -> None:
     query = "query($n: Int = 3) { signals(first: $n) { nodes { id } } }"
     assert [cost_of(query, given) for given in ({}, {"n": 5}, {"n": None}, {"n": -1})] == [4, 6, 51, 101]
     query = (
@@ -70,7 +70,7 @@ def test_variables_decide() -> None:
     assert cost_of(query, {"c": [candle] * 100}) == pytest.approx(20)
 
 
-def test_fragments_that_multiply_are_added_up_at_once() -> None:
+def test_the_cost_of_fragments_that_multiply_is_summed_quickly() -> None:
     links = "".join(
         f"fragment F{n} on Signal {{ a: trades {{ nodes {{ signal {{ ...F{n + 1} }} }} }} "
         f"b: trades {{ nodes {{ signal {{ ...F{n + 1} }} }} }} }} "
@@ -80,30 +80,30 @@ def test_fragments_that_multiply_are_added_up_at_once() -> None:
     assert 1e12 < cost_of(query) < math.inf
 
 
-async def refusal(client: Client, query: str, **variables: Any) -> dict[str, Any]:
+async def rejection(client: Client, query: str, **variables: Any) -> dict[str, Any]:
     error = await client.error(query, **variables)
     extensions: dict[str, Any] = error["extensions"]
     return extensions
 
 
-async def test_what_costs_too_much_is_told_what_would_fit(demo_url: URL) -> None:
+async def test_the_error_of_an_expensive_operation_names_arguments_that_fit(demo_url: URL) -> None:
     async with serving(demo_url, max_cost=100) as client:
-        told = await refusal(client, "{ signals(first: 50) { nodes { trades(first: 10) { nodes { id } } } } }")
-        assert (told["code"], told["cost"], told["limit"]) == ("QUERY_TOO_EXPENSIVE", 601, 100)
-        assert told["fits"] == [{"path": ["signals"], "argument": "first", "value": 8}]
+        extensions = await rejection(client, "{ signals(first: 50) { nodes { trades(first: 10) { nodes { id } } } } }")
+        assert (extensions["code"], extensions["cost"], extensions["limit"]) == ("QUERY_TOO_EXPENSIVE", 601, 100)
+        assert extensions["fits"] == [{"path": ["signals"], "argument": "first", "value": 8}]
         await client.data("{ signals(first: 8) { nodes { trades(first: 10) { nodes { id } } } } }")
 
         days = "query($i: Interval!) " + COIN % 'candles(interval: $i, from: "now-80d") { close }'
-        told = await refusal(client, days, i="H1")
-        assert told["fits"] == [{"path": ["cryptocurrency", "candles"], "argument": "interval", "value": "H4"}]
+        extensions = await rejection(client, days, i="H1")
+        assert extensions["fits"] == [{"path": ["cryptocurrency", "candles"], "argument": "interval", "value": "H4"}]
         await client.data(days, i="H4")
 
-        told = await refusal(client, COIN % "candles(last: 5000) { close }")
-        assert told["fits"] == [{"path": ["cryptocurrency", "candles"], "argument": "last", "value": 980}]
-        told = await refusal(
+        extensions = await rejection(client, COIN % "candles(last: 5000) { close }")
+        assert extensions["fits"] == [{"path": ["cryptocurrency", "candles"], "argument": "last", "value": 980}]
+        extensions = await rejection(
             client, "{ a: signals { nodes { id } } b: signals { nodes { id } } c: signals { nodes { id } } }"
         )
-        assert [(fit["path"], fit["value"]) for fit in told["fits"]] == [([name], 32) for name in "abc"]
+        assert [(fit["path"], fit["value"]) for fit in extensions["fits"]] == [([name], 32) for name in "abc"]
 
 
 ASKED = [
@@ -117,7 +117,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("query", "is_exact"), ASKED)
-async def test_what_it_did_cost(client: Client, query: str, is_exact: bool) -> None:
+async def test_the_actual_cost_is_reported(client: Client, query: str, is_exact: bool) -> None:
     response = await client.post("/graphql", json={"query": query}, headers={"graphql-cost": "1"})
     answer = response.json()
     cost = answer["extensions"]["cost"]
@@ -130,12 +130,12 @@ async def test_what_it_did_cost(client: Client, query: str, is_exact: bool) -> N
         assert orjson.loads(plain.content) == {"data": answer["data"]}
 
 
-async def test_who_asks_for_the_cost_of_what_is_kept(demo_url: URL) -> None:
+async def test_the_cost_of_an_answer_from_the_cache_is_reported_on_request(demo_url: URL) -> None:
     async with serving(demo_url) as client:
         bodies = [
             (await client.post("/graphql", json={"query": COIN % "name"}, headers=headers)).json()
             for headers in ({}, {}, {"graphql-cost": "1"}, {})
         ]
     assert [("extensions" in body, body["data"]) for body in bodies] == [
-        (told, bodies[0]["data"]) for told in (False, False, True, False)
+        (extensions, bodies[0]["data"]) for extensions in (False, False, True, False)
     ]

@@ -1,4 +1,4 @@
-"""Health in the graph: what monitors alarm on, and what it says when something is away."""
+"""The health field: the figures that monitors read, and its state when a part is unavailable."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ async def health(client: Client) -> dict[str, Any]:
     return report
 
 
-async def test_all_is_well(client: Client) -> None:
+async def test_a_healthy_server(client: Client) -> None:
     report = await health(client)
     assert report["status"] == "HEALTHY"
     assert (report["service"], report["environment"]) == ("candlegraph", "test")
@@ -54,7 +54,7 @@ async def test_all_is_well(client: Client) -> None:
     }
 
 
-async def test_redis_tells_its_figures(database_url: URL, redis_url: str) -> None:
+async def test_redis_reports_its_figures(database_url: URL, redis_url: str) -> None:
     async with serving(database_url, redis_url=redis_url) as client:
         cache = (await health(client))["cache"]
     assert (cache["status"], cache["backend"]) == ("HEALTHY", "memory+redis")
@@ -117,7 +117,7 @@ async def until_listening(client: Client) -> None:
             pass
 
 
-async def test_counts_end_where_int_ends(demo_url: URL) -> None:
+async def test_counts_are_capped_at_the_largest_int(demo_url: URL) -> None:
     database, feed = Database(demo_url, pool_size=1), ChangeFeed()
     cache = AnswerCache(feed)
     cache.stats[Tier.SHORT] = TierStats(memory_hits=2**31, redis_hits=2**31, misses=2**32)
@@ -128,7 +128,7 @@ async def test_counts_end_where_int_ends(demo_url: URL) -> None:
     assert (short.memory_hits, short.redis_hits, short.hit_rate) == (2**31, 2**31, 0.5)
 
 
-async def test_a_cache_that_hears_no_changes_is_degraded(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cache_without_the_change_feed_is_degraded(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     async def hear_nothing(*_: object) -> None: ...
 
     monkeypatch.setattr(app, "listen", hear_nothing)
@@ -141,7 +141,7 @@ async def test_a_cache_that_hears_no_changes_is_degraded(demo_url: URL, monkeypa
     assert report["cache"]["message"] == "Changes of the data are not received: no cached answers are served."
 
 
-async def test_a_cache_that_is_off_need_not_listen(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cache_that_is_off_needs_no_change_feed(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     async def receive_nothing(*_: object) -> None: ...
 
     monkeypatch.setattr(app, "listen", receive_nothing)
@@ -152,7 +152,7 @@ async def test_a_cache_that_is_off_need_not_listen(demo_url: URL, monkeypatch: p
     assert (cache["listening"], cache["breaker"]) == (False, None)
 
 
-async def test_the_breaker_is_told(demo_url: URL) -> None:
+async def test_the_breaker_is_reported(demo_url: URL) -> None:
     async with serving(demo_url, redis_url="redis://127.0.0.1:1/0") as client:
         await until_listening(client)
         for number in range(5):
@@ -160,7 +160,7 @@ async def test_the_breaker_is_told(demo_url: URL) -> None:
         assert (await client.data(CACHE))["health"]["cache"]["breaker"] in ("open", "half-open")
 
 
-async def test_a_database_that_hangs_costs_a_second(database: Database, database_url: URL) -> None:
+async def test_a_database_that_hangs_delays_the_answer_by_a_second(database: Database, database_url: URL) -> None:
     async with serving(database_url) as client, database.transaction() as connection:
         await connection.execute(text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
         started = time.monotonic()
@@ -169,14 +169,14 @@ async def test_a_database_that_hangs_costs_a_second(database: Database, database
     assert report["database"]["message"] == "No answer within 1 s."
 
 
-async def test_an_empty_database_says_so(postgres: URL) -> None:
+async def test_an_empty_database_is_reported(postgres: URL) -> None:
     async with serving(postgres) as client:
         report = await health(client)
     assert report["status"] == "UNHEALTHY"
     assert report["database"]["message"] == "The database has no tables yet: run candlegraph db upgrade."
 
 
-async def test_data_that_grew_old(database: Database, database_url: URL) -> None:
+async def test_stale_data_is_reported(database: Database, database_url: URL) -> None:
     async with database.transaction() as connection:
         fresh, old, _retired = [
             (await connection.execute(insert(Cryptocurrency).values(row).returning(Cryptocurrency.id))).scalar_one()

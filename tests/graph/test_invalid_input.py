@@ -1,4 +1,4 @@
-"""Bad input: each a clear refusal with a stable code, and the path of the argument."""
+"""Invalid input: each is rejected with a stable code and the path of the argument."""
 
 import base64
 from typing import Any
@@ -61,7 +61,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("query", "code", "argument"), REFUSED, ids=[query[:80] for query, *_ in REFUSED])
-async def test_refusal(client: Client, query: str, code: str, argument: list[str] | None) -> None:
+async def test_an_invalid_argument_is_rejected(
+    client: Client, query: str, code: str, argument: list[str] | None
+) -> None:
     error = await client.error(query)
     assert error["extensions"]["code"] == code
     assert error["extensions"].get("argument") == argument
@@ -76,27 +78,29 @@ async def test_refusal(client: Client, query: str, code: str, argument: list[str
         ("$value: DateTime", 5, "INVALID_TIME"),
     ],
 )
-async def test_variables_are_refused_alike(client: Client, declared: str, value: Any, code: str) -> None:
+async def test_an_invalid_variable_is_rejected_like_a_literal(
+    client: Client, declared: str, value: Any, code: str
+) -> None:
     query = f'query({declared}) {{ cryptocurrency(symbol: "BTC") {{ candles(from: $value) {{ close }} }} }}'
     error = await client.error(query, value=value)
     assert error["extensions"]["code"] == code
     assert "$value" in error["message"]
 
 
-async def test_a_refusal_deep_in_an_operation_says_where(client: Client) -> None:
+async def test_an_error_deep_in_an_operation_has_its_path(client: Client) -> None:
     query = "{ cryptocurrencies { nodes { symbol minutes: candles(interval: M1, last: 1) { close } } } }"
     error = await client.error(query)
     assert error["path"] == ["cryptocurrencies", "nodes", "minutes"]
     assert error["extensions"]["baseInterval"] == "H1"
 
 
-async def test_one_bad_root_field_leaves_the_others(client: Client) -> None:
+async def test_an_invalid_root_field_does_not_affect_the_others(client: Client) -> None:
     answer = await client.ask('{ good: cryptocurrency(symbol: "BTC") { symbol } bad: node(id: "x") { id } }')
     assert answer["data"] == {"good": {"symbol": "BTC"}, "bad": None}
     assert [error["path"] for error in answer["errors"]] == [["bad"]]
 
 
-async def test_a_selection_without_end_is_refused(client: Client) -> None:
+async def test_an_endless_selection_is_rejected(client: Client) -> None:
     fragments = " ".join(
         f"fragment F{i} on Prediction {{ a: cryptocurrency {{ predictions {{ nodes {{ ...F{i + 1} }} }} }}"
         f" b: cryptocurrency {{ predictions {{ nodes {{ ...F{i + 1} }} }} }} }}"
@@ -106,8 +110,8 @@ async def test_a_selection_without_end_is_refused(client: Client) -> None:
     assert (await client.error(query))["extensions"]["code"] == "QUERY_TOO_LARGE"
 
 
-async def test_many_root_fields_share_one_end(client: Client) -> None:
-    """What one root field may select, twenty may not: building statements takes time in which nobody else is served."""
+async def test_root_fields_share_one_limit(client: Client) -> None:
+    """A selection that is allowed once is rejected twenty times: building statements blocks the event loop."""
     nested = " ".join(f"p{n}: predictions {{ nodes {{ id }} }}" for n in range(30))
     roots = " ".join(f'r{n}: cryptocurrency(symbol: "BTC") {{ ...F }}' for n in range(20))
     answer = await client.ask(f"{{ {roots} }} fragment F on Cryptocurrency {{ {nested} }}")
@@ -123,7 +127,7 @@ async def test_a_filter_of_many_values_is_one_parameter(client: Client) -> None:
     assert data["cryptocurrencies"]["totalCount"] == 1
 
 
-async def test_a_document_without_end_is_refused(client: Client) -> None:
+async def test_an_endless_document_is_rejected(client: Client) -> None:
     error = await client.error(f"{{ {' '.join(f'a{n}: __typename' for n in range(5_000))} }}")
     assert error["extensions"]["code"] == "QUERY_TOO_LARGE"
 

@@ -1,4 +1,4 @@
-"""Documents by their hash: what is kept of those that clients send, and the list of those that are trusted."""
+"""Documents by their hash: automatic persisted queries, and the list of trusted documents."""
 
 import hashlib
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def sha256(text: str) -> str:
 
 
 class Bytes:
-    """A store that forgets nothing."""
+    """A store without a limit."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
@@ -38,10 +38,10 @@ class Bytes:
         self.kept[key] = value
 
 
-async def refusal(texts: PersistedQueries | AllowList, query: str | None, hash_: str | None) -> tuple[str, str]:
-    with pytest.raises(DocumentRejected) as refused:
+async def rejection(texts: PersistedQueries | AllowList, query: str | None, hash_: str | None) -> tuple[str, str]:
+    with pytest.raises(DocumentRejected) as rejected:
         await texts.text_of(query, hash_)
-    return refused.value.code, refused.value.errors[0].message
+    return rejected.value.code, rejected.value.errors[0].message
 
 
 # Automatic persisted queries.
@@ -53,13 +53,13 @@ async def test_a_query_alone_is_itself() -> None:
     assert store.kept == {}
 
 
-async def test_a_hash_stands_for_what_was_kept() -> None:
+async def test_a_hash_stands_for_the_stored_text() -> None:
     store = Bytes()
     queries = PersistedQueries(store)
     not_found = ("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
-    assert await refusal(queries, None, sha256(QUERY)) == not_found
+    assert await rejection(queries, None, sha256(QUERY)) == not_found
     assert await queries.text_of(QUERY, sha256(QUERY)) == QUERY
-    assert await refusal(queries, None, sha256(QUERY)) == not_found
+    assert await rejection(queries, None, sha256(QUERY)) == not_found
     queries.keep(sha256(QUERY).upper(), QUERY)
     assert list(store.kept) == [f"document:apq:{sha256(QUERY)}:text"]
     assert await queries.text_of(None, sha256(QUERY)) == QUERY
@@ -75,7 +75,7 @@ async def test_a_text_need_not_be_ascii() -> None:
 async def test_a_hash_is_checked_against_its_text() -> None:
     queries = PersistedQueries(Bytes())
     mismatch = ("PERSISTED_QUERY_MISMATCH", "provided sha does not match query")
-    assert await refusal(queries, QUERY, sha256(QUERY + " ")) == mismatch
+    assert await rejection(queries, QUERY, sha256(QUERY + " ")) == mismatch
     assert await queries.text_of(QUERY, sha256(QUERY).upper()) == QUERY
 
 
@@ -89,24 +89,24 @@ async def test_a_hash_is_checked_against_its_text() -> None:
     ],
     ids=["another text", "nothing", "no UTF-8", "too long"],
 )
-async def test_what_others_wrote_to_the_store_is_no_text(hash_: str, written: bytes) -> None:
+async def test_a_stored_text_that_does_not_fit_its_hash_is_ignored(hash_: str, written: bytes) -> None:
     store = Bytes()
     store.put(f"document:apq:{hash_}:text", written)
-    assert (await refusal(PersistedQueries(store), None, hash_))[0] == "PERSISTED_QUERY_NOT_FOUND"
+    assert (await rejection(PersistedQueries(store), None, hash_))[0] == "PERSISTED_QUERY_NOT_FOUND"
 
 
-async def test_long_texts_are_not_kept() -> None:
+async def test_long_texts_are_not_stored() -> None:
     store = Bytes()
     for length in (MAX_TEXT, MAX_TEXT + 1):
         PersistedQueries(store).keep(sha256("#" * length), "#" * length)
     assert [len(text) for text in store.kept.values()] == [MAX_TEXT]
 
 
-async def test_without_a_store_clients_are_told_to_send_texts() -> None:
+async def test_without_a_store_hashes_alone_are_rejected() -> None:
     queries = PersistedQueries(None)
     not_supported = ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
     queries.keep(sha256(QUERY), QUERY)
-    assert await refusal(queries, None, sha256(QUERY)) == not_supported
+    assert await rejection(queries, None, sha256(QUERY)) == not_supported
     assert await queries.text_of(QUERY, sha256(QUERY)) == QUERY
 
 
@@ -136,7 +136,7 @@ async def test_a_folder_lists_its_files(folder: Path) -> None:
         assert await trusted.text_of(None, sha256(text).upper()) == text.strip()
 
 
-async def test_everything_else_is_refused(folder: Path) -> None:
+async def test_other_documents_are_rejected(folder: Path) -> None:
     trusted = AllowList.read(folder)
     for query, hash_ in [
         ("{ __typename }", None),
@@ -147,16 +147,16 @@ async def test_everything_else_is_refused(folder: Path) -> None:
         (None, "unknown"),
         (None, None),
     ]:
-        code, message = await refusal(trusted, query, hash_)
+        code, message = await rejection(trusted, query, hash_)
         assert code == "DOCUMENT_NOT_TRUSTED"
         assert "only the documents that it was given" in message
-    assert (await refusal(trusted, QUERY, sha256(TWO)))[0] == "PERSISTED_QUERY_MISMATCH"
+    assert (await rejection(trusted, QUERY, sha256(TWO)))[0] == "PERSISTED_QUERY_MISMATCH"
 
 
-async def test_no_client_adds_to_the_list(folder: Path) -> None:
+async def test_clients_cannot_add_to_the_list(folder: Path) -> None:
     trusted = AllowList.read(folder)
     trusted.keep(sha256("{ __typename }"), "{ __typename }")
-    assert (await refusal(trusted, None, sha256("{ __typename }")))[0] == "DOCUMENT_NOT_TRUSTED"
+    assert (await rejection(trusted, None, sha256("{ __typename }")))[0] == "DOCUMENT_NOT_TRUSTED"
 
 
 def apollo(*entries: tuple[str, str]) -> bytes:
@@ -181,7 +181,7 @@ async def test_a_manifest_lists_documents_by_ids(tmp_path: Path, written: Callab
         assert await trusted.text_of(TWO, id_) == TWO.strip()
     for id_ in (prefixed, sha256("another printing of it"), sha256("{ __typename }")):
         assert await trusted.text_of(None, id_) == "{ __typename }"
-    assert (await refusal(trusted, QUERY, md5))[0] == "PERSISTED_QUERY_MISMATCH"
+    assert (await rejection(trusted, QUERY, md5))[0] == "PERSISTED_QUERY_MISMATCH"
 
 
 UNREADABLE = [
@@ -207,13 +207,13 @@ UNREADABLE = [
 def test_a_list_that_cannot_be_read_says_why(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     file = tmp_path / name
     file.write_bytes(content)
-    with pytest.raises(AllowListError) as refused:
+    with pytest.raises(AllowListError) as rejected:
         AllowList.read(file if file.suffix == ".json" else tmp_path)
-    assert message in str(refused.value)
-    assert str(tmp_path) in str(refused.value)
+    assert message in str(rejected.value)
+    assert str(tmp_path) in str(rejected.value)
 
 
-def test_a_list_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_list(tmp_path: Path) -> None:
     with pytest.raises(AllowListError, match=r"missing\.json cannot be read: No such file"):
         AllowList.read(tmp_path / "missing.json")
 
@@ -237,9 +237,9 @@ INVALID = [
 def test_a_document_that_does_not_fit_the_schema_is_named(folder: Path, text: str, message: str) -> None:
     file = folder / "deep" / "wrong.graphql"
     file.write_text(text)
-    with pytest.raises(AllowListError) as refused:
+    with pytest.raises(AllowListError) as rejected:
         AllowList.read(folder).operations(SCHEMA)
-    assert str(refused.value).startswith(f"{file}{message}")
+    assert str(rejected.value).startswith(f"{file}{message}")
 
 
 def test_an_operation_of_a_manifest_is_named(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_an_operation_of_a_manifest_is_named(tmp_path: Path) -> None:
 # Variables to compile with.
 
 
-def test_variables_that_must_be_given_have_examples() -> None:
+def test_required_variables_have_examples() -> None:
     text = """query($id: ID!, $symbol: String!, $first: Int! = 5, $after: String, $skipped: Boolean!, $ids: [ID!]!) {
         node(id: $id) { id } nodes(ids: $ids) { id } cryptocurrency(symbol: $symbol) { name @skip(if: $skipped) }
         signals(first: $first, after: $after) { totalCount }
@@ -264,12 +264,12 @@ def test_variables_that_must_be_given_have_examples() -> None:
 
 
 def with_variable(type_: str, schema: GraphQLSchema) -> Operation:
-    """An operation that declares a variable of this type, and does nothing with it."""
+    """An operation that declares a variable of this type and does not use it."""
     document = parse(f"query($a: {type_}) {{ __typename }}")
     node = document.definitions[0]
     assert isinstance(node, OperationDefinitionNode)
     return Operation(
-        document, node, Variables(schema, node.variable_definitions or ()), Cost(schema, document, node), 0
+        "", None, document, node, Variables(schema, node.variable_definitions or ()), Cost(schema, document, node), 0
     )
 
 
@@ -285,7 +285,7 @@ def test_an_example_fits_its_type(name: str, form: str) -> None:
     assert isinstance(operation.variables.coerce(examples, 10), dict)
 
 
-def test_an_example_of_an_input_object_has_what_it_must() -> None:
+def test_an_example_of_an_input_object_has_its_required_fields() -> None:
     schema = build_schema("""
         type Query { a: Int }
         enum Side { LONG SHORT }

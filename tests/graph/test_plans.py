@@ -1,4 +1,4 @@
-"""Plans: what a warm request does not do again, what it must, and what is answered without one."""
+"""Plans: what they save a warm request, that they depend on no variable, and queries without a plan."""
 
 import asyncio
 import time
@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
+from graphql import GraphQLError
 from sqlalchemy import URL, text
+from structlog.testing import capture_logs
 
 from db.engine import Database
-from graph import documents, pipeline
+from graph import documents, execution, plan_cache
 from graph.pipeline import Pipeline
 from graph.plan_cache import PlanCache
 from graph.schema import create_schema
@@ -21,7 +23,7 @@ COIN = "query($symbol: String!) { cryptocurrency(symbol: $symbol) { name } }"
 
 
 class Server:
-    """The operations of the schema on a database, and what they remember."""
+    """The pipeline on a database, with and without plans."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -42,7 +44,7 @@ class Server:
 
     @property
     def hits(self) -> int:
-        return self.plans.plans.stats.hits
+        return self.plans.plan_stats.hits
 
 
 @pytest.fixture
@@ -53,17 +55,19 @@ async def server(demo_url: URL) -> AsyncIterator[Server]:
     await database.close()
 
 
-async def test_a_warm_request_does_nothing_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_warm_request_does_not_parse_validate_compile_or_execute(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await server.warm(COIN, {"symbol": "BTC"})
 
     def fail(*_: Any, **__: Any) -> Any:
-        raise AssertionError("this was done before")
+        raise AssertionError("a warm request must not do this again")
 
     for module, name in (
         (documents, "parse"),
         (documents, "validate"),
-        (pipeline, "compile_plan"),
-        (pipeline, "execute"),
+        (plan_cache, "compile_plan"),
+        (execution, "execute"),
     ):
         monkeypatch.setattr(module, name, fail)
     for symbol, name in (("BTC", "Bitcoin"), ("eth", "Ethereum")):
@@ -79,7 +83,7 @@ VARYING = [
         {"n": 2, "c": "c2lnbmFscy5uZXdlc3R8MTc5NDk1OTk5OTAwMDAwMHw1"},
         [{"n": 3, "c": "c2lnbmFscy5uZXdlc3R8MTc4NDk1OTk5OTAwMDAwMHw1"}, {"n": 3, "c": "?"}, {"n": 101, "c": "?"}],
     ),
-    # A cursor is read even where no row is.
+    # A cursor is checked even if no row is read.
     ("query($c: String) { signals(after: $c) { __typename } }", {"c": "c2lnbmFscy5uZXdlc3R8MXw1"}, [{"c": "nonsense"}]),
     (
         'query($l: Int, $f: DateTime, $t: DateTime) { cryptocurrency(symbol: "BTC") '
@@ -142,7 +146,7 @@ VARYING = [
 
 
 @pytest.mark.parametrize(("query", "first", "others"), VARYING, ids=[query[:50] for query, _, _ in VARYING])
-async def test_a_warm_answer_is_that_of_its_own_variables(
+async def test_a_plan_answers_each_request_with_its_own_variables(
     server: Server, query: str, first: dict[str, Any], others: list[dict[str, Any]]
 ) -> None:
     await server.warm(query, first)
@@ -154,7 +158,7 @@ async def test_a_warm_answer_is_that_of_its_own_variables(
     assert server.plans.fallbacks == 0
 
 
-async def test_a_relative_time_in_the_document_goes_with_the_clock(database: Database) -> None:
+async def test_a_relative_time_in_the_document_is_evaluated_for_each_request(database: Database) -> None:
     async with database.transaction() as connection:
         await connection.execute(
             text("INSERT INTO alerts (alert_type, message, timestamp) SELECT 'SYSTEM', 'm', now()")
@@ -169,7 +173,7 @@ async def test_a_relative_time_in_the_document_goes_with_the_clock(database: Dat
 
 
 async def test_an_answer_is_one_snapshot(database: Database, database_url: URL) -> None:
-    """Alerts come while they are counted twice in one operation."""
+    """Alerts are inserted while one operation counts them twice."""
     server = Server(database)
     query = "{ a: alerts { totalCount } b: alerts(first: 1) { nodes { id } totalCount } c: alerts { totalCount } }"
     await server.warm(query)
@@ -193,7 +197,7 @@ async def test_an_answer_is_one_snapshot(database: Database, database_url: URL) 
     assert len(counts) > 5
 
 
-async def test_what_is_no_row_is_merged_in_the_order_of_the_document(server: Server) -> None:
+async def test_fields_that_are_not_rows_are_merged_in_the_order_of_the_document(server: Server) -> None:
     query = """query($s: String!) {
         __typename b: cryptocurrency(symbol: $s) { symbol }
         health { status ...F } a: cryptocurrency(symbol: "ETH") { symbol }
@@ -212,14 +216,14 @@ async def test_what_is_no_row_is_merged_in_the_order_of_the_document(server: Ser
     assert server.hits == 1
 
 
-async def test_an_operation_without_rows_asks_the_database_nothing(server: Server) -> None:
+async def test_an_operation_without_rows_runs_no_statement(server: Server) -> None:
     for _ in range(3):
         with counted(server.database) as executed:
             assert await server.ask("{ __typename t: __typename }") == {"data": {"__typename": "Query", "t": "Query"}}
         assert executed == []
 
 
-async def test_a_failing_statement_is_an_error_of_the_fields_that_it_was_to_answer(database: Database) -> None:
+async def test_a_failed_statement_is_an_error_of_each_of_its_root_fields(database: Database) -> None:
     server = Server(database)
     query = """{
         cryptocurrency(symbol: "BTC") { name } health { service } m: model(name: "a", version: "b") { name } __typename
@@ -243,14 +247,14 @@ async def test_a_failing_statement_is_an_error_of_the_fields_that_it_was_to_answ
         "m": None,
         "__typename": "Query",
     }
-    # alerts must not be null, so nothing is left.
+    # alerts is not nullable, so data is null.
     assert answer_required["data"] is None
     assert {error["path"][0] for error in answer_required["errors"]} == {"cryptocurrency", "m", "alerts"}
     assert "errors" not in await server.ask(query)
 
 
-async def test_a_refusal_spares_the_other_root_fields(server: Server) -> None:
-    """What the rows refuse concerns one root field; the others are answered."""
+async def test_a_rejection_by_the_statement_nulls_only_its_root_field(server: Server) -> None:
+    """The statement rejects an argument of one root field; the others are answered."""
     query = """query($i: Interval) {
       cryptocurrency(symbol: "BTC") { candles(interval: $i) { close } } alerts { __typename } }"""
     for _ in range(3):
@@ -261,7 +265,7 @@ async def test_a_refusal_spares_the_other_root_fields(server: Server) -> None:
         assert answer["data"] == {"cryptocurrency": None, "alerts": {"__typename": "AlertConnection"}}
 
 
-async def test_new_documents_and_new_shapes_do_not_push_out_what_is_hot(server: Server) -> None:
+async def test_new_documents_and_new_shapes_do_not_evict_a_hot_plan(server: Server) -> None:
     await server.warm(COIN, {"symbol": "BTC"})
     for number in range(60):
         for _ in range(2):
@@ -272,30 +276,61 @@ async def test_new_documents_and_new_shapes_do_not_push_out_what_is_hot(server: 
     hits = server.hits
     await server.ask(COIN, {"symbol": "ETH"})
     assert server.hits == hits + 1
-    stats = server.plans.plans.stats
+    stats = server.plans.plan_stats
     assert stats.entries <= 512
     assert 0 < stats.bytes <= 32 * 2**20
 
 
-async def test_a_plan_that_cannot_be_made_is_counted(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> Any:
-        raise RuntimeError
+@pytest.mark.parametrize("wraps", [False, True], ids=["as raised", "wrapped by graphql-core"])
+async def test_an_unexpected_exception_in_planning_is_logged_and_counted_and_the_query_is_answered(
+    server: Server, monkeypatch: pytest.MonkeyPatch, wraps: bool
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        error = RuntimeError("a bug")
+        raise GraphQLError(str(error), original_error=error) if wraps else error
 
-    monkeypatch.setattr(pipeline, "compile_plan", fail)
-    assert await server.ask(COIN, {"symbol": "BTC"}) == {"data": {"cryptocurrency": {"name": "Bitcoin"}}}
-    assert server.plans.fallbacks == 1
+    monkeypatch.setattr(plan_cache, "compile_plan", fail)
+    with capture_logs() as logs:
+        assert await server.ask(COIN, {"symbol": "BTC"}) == {"data": {"cryptocurrency": {"name": "Bitcoin"}}}
+    assert [(entry["event"], entry["log_level"], entry["operation"]) for entry in logs] == [
+        ("planning_failed", "error", None)
+    ]
+    assert logs[0]["exc_info"]
+    assert (server.plans.errors, server.plans.fallbacks) == (1, 1)
     report = (await server.ask("{ health { plans { fallbacks hits entries } } }"))["data"]["health"]["plans"]
     assert report == {"fallbacks": 1, "hits": 0, "entries": 0}
 
 
-async def test_input_that_is_refused_is_no_fallback(server: Server) -> None:
-    for _ in range(3):
-        answer = await server.ask("query($n: Int) { signals(first: $n) { __typename } }", {"n": 0})
-        assert answer["errors"][0]["extensions"]["code"] == "INVALID_PAGE_SIZE"
-    assert server.plans.fallbacks == 0
+REJECTED = [
+    ("query($n: Int) { signals(first: $n) { __typename } }", {"n": 0}, "INVALID_PAGE_SIZE"),
+    ("query($c: String) { signals(after: $c) { nodes { id } } }", {"c": "nonsense"}, "INVALID_CURSOR"),
+    ("query($i: ID!) { node(id: $i) { id } }", {"i": "nonsense"}, "INVALID_ID"),
+    ("query($i: ID!) { signals(filter: { strategyId: $i }) { totalCount } }", {"i": "U2lnbmFsOjE="}, "INVALID_ID"),
+    ("{" + " ".join(f"a{n}: __typename" for n in range(101)) + "}", {}, "QUERY_TOO_LARGE"),
+]
 
 
-async def test_a_variable_is_no_literal_of_its_name(server: Server) -> None:
+@pytest.mark.parametrize(("query", "variables", "code"), REJECTED, ids=[query[:50] for query, _, _ in REJECTED])
+async def test_rejected_input_is_no_fallback_and_no_planning_error(
+    server: Server, query: str, variables: dict[str, Any], code: str
+) -> None:
+    with capture_logs() as logs:
+        for _ in range(3):
+            answer = await server.ask(query, variables)
+            assert answer["errors"][0]["extensions"]["code"] == code
+    assert logs == []
+    assert (server.plans.errors, server.plans.fallbacks) == (0, 0)
+
+
+async def test_a_plan_with_other_variables_rejects_input_without_a_planning_error(server: Server) -> None:
+    query = "query($c: String) { signals(after: $c) { nodes { id } } }"
+    await server.warm(query, {"c": "c2lnbmFscy5uZXdlc3R8MTc5NDk1OTk5OTAwMDAwMHw1"})
+    answer = await server.ask(query, {"c": "nonsense"})
+    assert answer["errors"][0]["extensions"]["code"] == "INVALID_CURSOR"
+    assert (server.plans.errors, server.plans.fallbacks) == (0, 0)
+
+
+async def test_a_variable_is_not_confused_with_a_literal_equal_to_its_name(server: Server) -> None:
     """A global id may be the name of a variable: "Signal:12" is U2lnbmFsOjEy."""
     query = """query($U2lnbmFsOjEy: ID!, $U2lnbmFsOjEz: ID!) {
       x: nodes(ids: [$U2lnbmFsOjEy, "U2lnbmFsOjEz"]) { __typename }
@@ -309,7 +344,7 @@ async def test_a_variable_is_no_literal_of_its_name(server: Server) -> None:
         assert await server.ask(query, variables) == await server.ask_field_by_field(query, variables)
 
 
-async def test_a_refused_request_spoils_no_plan(server: Server) -> None:
+async def test_a_rejected_request_does_not_change_a_plan(server: Server) -> None:
     query = """query($n: Int, $c: String, $y: String) {
       cryptocurrencies(first: $n, after: $c, filter: { search: $y }) { nodes { symbol } } }"""
     cursor = "Y3J5cHRvY3VycmVuY2llc3ww"
@@ -322,8 +357,8 @@ async def test_a_refused_request_spoils_no_plan(server: Server) -> None:
     assert server.hits == hits + 10
 
 
-async def test_types_of_ids_are_known_for_each_shape(server: Server) -> None:
-    """However many lengths of a list were asked for, a plan is found by the types of its own."""
+async def test_each_shape_has_plans_for_its_own_types_of_ids(server: Server) -> None:
+    """Whatever lengths of a list came before, a plan is found by the types of its own ids."""
     query = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     signal, coin = "U2lnbmFsOjE=", "Q3J5cHRvY3VycmVuY3k6MQ=="
     for length in range(1, 12):
@@ -332,7 +367,7 @@ async def test_types_of_ids_are_known_for_each_shape(server: Server) -> None:
     for length in range(1, 12):
         for ids in ([coin, signal] * length, [signal] * length + [coin] * length):
             assert await server.ask(query, {"ids": ids}) == await server.ask_field_by_field(query, {"ids": ids})
-    # What is known of the shape is found, and then the plan.
+    # The specializations of the shape are found, and then the plan.
     assert server.hits == hits + 2 * 22
 
 
@@ -346,7 +381,7 @@ async def test_many_long_lists_cost_no_more_than_few(server: Server) -> None:
     assert time.process_time() - began < 3
 
 
-async def test_what_is_selected_beside_counts_as_well(server: Server) -> None:
+async def test_fields_that_are_executed_beside_the_statement_count_for_the_limit(server: Server) -> None:
     fields = " ".join(f"f{number}: name" for number in range(2_100))
     query = "{ health { data { stale { ...F } } } cryptocurrencies { nodes { ...F } } } "
     query += f"fragment F on Cryptocurrency {{ {fields} }}"

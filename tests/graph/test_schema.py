@@ -41,24 +41,24 @@ def described() -> Iterator[tuple[str, str | None]]:
                     yield f"{name}.{field}({argument})", definition.description
 
 
-def test_the_printed_schema_is_the_schema() -> None:
+def test_schema_graphql_is_up_to_date() -> None:
     printed = (ROOT / "schema.graphql").read_text()
     assert printed == SCHEMA.as_str() + "\n", "run: candlegraph schema > schema.graphql"
 
 
-def test_everything_is_described() -> None:
+def test_everything_has_a_description() -> None:
     assert [name for name, description in described() if not description] == []
 
 
-def test_no_default_says_null() -> None:
+def test_no_default_is_printed_as_null() -> None:
     assert "= null" not in SCHEMA.as_str()
 
 
 @pytest.mark.parametrize(
     "name", ["Alert", "Candle", "Cryptocurrency", "Model", "Sentiment", "Signal", "Strategy", "Trade", "Prediction"]
 )
-def test_a_field_that_is_never_null_stands_on_a_column_that_is_never_null(name: str) -> None:
-    """The statement writes what the column holds: there is no executor behind it that would notice a null."""
+def test_a_non_null_field_of_a_column_has_a_non_null_column(name: str) -> None:
+    """The statement returns the column as it is: no executor would notice a null."""
     model = getattr(models, name)
     fields = TYPES[name].fields  # type: ignore[union-attr]
     for field, definition in fields.items():
@@ -67,7 +67,7 @@ def test_a_field_that_is_never_null_stands_on_a_column_that_is_never_null(name: 
             assert not column.nullable, f"{name}.{field}"
 
 
-def test_enumerations_are_what_the_database_takes() -> None:
+def test_enumerations_have_the_values_of_the_check_constraints() -> None:
     """An enumeration is stored as its names: a check constraint lists them."""
     stored = {
         "Interval": ("cryptocurrencies", "base_interval"),

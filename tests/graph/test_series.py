@@ -1,4 +1,4 @@
-"""Candles as lists: the same as candles, column by column."""
+"""Series: candles as lists, column by column."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -90,7 +90,7 @@ async def test_it_takes_less_than_half_of_the_bytes(client: Client) -> None:
         ('from: "yesterday"', "INVALID_TIME"),
     ],
 )
-async def test_what_is_refused(client: Client, arguments: str, code: str) -> None:
+async def test_invalid_arguments_are_rejected(client: Client, arguments: str, code: str) -> None:
     error = await client.error(
         f'{{ coin: cryptocurrency(symbol: "BTC") {{ lists: series({arguments}) {{ close }} }} }}'
     )
@@ -108,7 +108,7 @@ FROM market_data, generate_series(1, 10000) n
 """
 
 
-async def test_more_than_ten_thousand_are_refused(database: Database, database_url: URL) -> None:
+async def test_more_than_ten_thousand_are_rejected(database: Database, database_url: URL) -> None:
     await store(database, "MIN", "M1", [(MONDAY, 1.0, "a")])
     async with database.transaction() as connection:
         await connection.execute(text(MINUTES))

@@ -1,4 +1,4 @@
-"""How many statements an operation costs: one, whatever it selects, unless it asks for the server's health."""
+"""The number of statements of an operation: one, whatever it selects, except for the server's health."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -82,14 +82,14 @@ async def test_statements_of_an_operation(
         assert len(executed) == statements
 
 
-async def test_a_count_is_made_only_when_it_is_selected(database: Database, operations: Pipeline) -> None:
+async def test_rows_are_counted_only_if_the_count_is_selected(database: Database, operations: Pipeline) -> None:
     for selection, is_counted in (("nodes { id }", False), ("nodes { id } totalCount", True)):
         with counted(database) as executed:
             await _data(operations, f"{{ signals {{ {selection} }} }}")
         assert ('AS "totalCount"' in executed[0]) is is_counted
 
 
-async def test_what_is_not_selected_is_not_read(database: Database, operations: Pipeline) -> None:
+async def test_a_table_is_read_only_if_its_field_is_selected(database: Database, operations: Pipeline) -> None:
     query = """query($more: Boolean!) {
       cryptocurrency(symbol: "BTC") { name candles(last: 1) @include(if: $more) { close } }
     }"""

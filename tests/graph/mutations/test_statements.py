@@ -6,7 +6,8 @@ from sqlalchemy import URL
 from db.engine import Database
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
-from graph.pipeline import GraphQLRequest, Pipeline
+from graph.pipeline import Pipeline
+from graph.request import GraphQLRequest
 from graph.schema import create_schema
 from tests.application import context_of, counted
 from tests.graph.mutations.people import People

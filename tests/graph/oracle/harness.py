@@ -37,10 +37,9 @@ class Harness:
         self.world = World(rows)
         self.cursors = Cursors()
         self.evaluator = Evaluator(self.world, self.cursors)
-        context = context_of(database)
-        self.plans = context.plans
         # Cache the plan of the first execution, so that the second one uses it.
-        self.plans.plans.min_uses = 1
+        self.plans = PlanCache(min_uses=1)
+        context = replace(context_of(database), plans=self.plans)
         self.planned = Pipeline(create_schema(), context, rules=GENEROUS)
         self.unplanned = FieldByField(create_schema(), replace(context, plans=PlanCache()), rules=GENEROUS)
         runner.run(insert_user(database))

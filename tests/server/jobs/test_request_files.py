@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.pipeline import GraphQLRequest
+from graph.request import GraphQLRequest
 from server.jobs.request_files import requests_in
 from server.jobs.warming import Asked, WarmingError
 

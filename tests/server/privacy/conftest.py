@@ -13,8 +13,9 @@ from db.engine import Database
 from graph.graphql_core_compat import graphql_schema
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
-from graph.pipeline import GraphQLRequest, Pipeline
+from graph.pipeline import Pipeline
 from graph.plan_cache import PlanCache
+from graph.request import GraphQLRequest
 from graph.schema import create_schema
 from tests.application import context_of, serving
 from tests.conftest import TEMPLATE, create_database

@@ -27,7 +27,8 @@ from db.queries.viewers import Viewer
 from graph.context import Context
 from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
-from graph.pipeline import GraphQLRequest, Pipeline
+from graph.pipeline import Pipeline
+from graph.request import GraphQLRequest
 from graph.schema import create_schema
 from graph.types.nodes import NODE_MODELS
 from tests.application import Client, FieldByField, context_of, serving
