@@ -1,4 +1,4 @@
-"""Several processes that serve one socket, and the one that starts, watches and stops them."""
+"""Worker processes that serve the same sockets, and the supervisor that starts, monitors and stops them."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from server.process.stopping import DrainingServer, ServingConfig
 
-LOOK_SECONDS = 0.05
-# As often it looks whether the workers are alive.
-WATCH_SECONDS = 0.5
+POLL_SECONDS = 0.05
+# Interval of the check that the workers are alive.
+CHECK_SECONDS = 0.5
 
 
 class Worker(Process):
-    """A process that serves until it is told to stop."""
+    """A worker process, which runs a DrainingServer."""
 
     @property
     def server(self) -> uvicorn.Server:
@@ -26,25 +26,26 @@ class Worker(Process):
         return self._server
 
 
-# uvicorn starts its workers by this name, in several places, and offers no other way to say what they are.
+# Multiprocess starts its workers by this name, in several places, and has no parameter for their class.
 multiprocess.Process = Worker  # type: ignore[misc]
 
 
 class Supervisor(Multiprocess):
-    """Unlike uvicorn's, it lets go of the socket, and passes on what comes while the workers finish."""
+    """In contrast to uvicorn's, it closes its sockets at shutdown, and passes signals on while the workers finish."""
 
     def run(self) -> None:
         self.init_processes()
-        watched_at = time.monotonic()
-        while not self.should_exit.wait(LOOK_SECONDS):
+        checked_at = time.monotonic()
+        while not self.should_exit.wait(POLL_SECONDS):
             self.handle_signals()
-            if time.monotonic() - watched_at > WATCH_SECONDS:
+            if time.monotonic() - checked_at > CHECK_SECONDS:
                 self.keep_subprocess_alive()
-                watched_at = time.monotonic()
+                checked_at = time.monotonic()
         self.terminate_all()
-        # The workers have it for as long as they listen; while we held it, whoever connects later would wait in vain.
-        for one in self.sockets:
-            one.close()
+        # The workers have the sockets too, as long as they listen. If this process kept them open, later connections
+        # would wait in the backlog without an answer.
+        for listening in self.sockets:
+            listening.close()
         self._await_workers()
 
     def _await_workers(self) -> None:
@@ -54,5 +55,5 @@ class Supervisor(Multiprocess):
                 for worker in alive:
                     assert worker.pid is not None
                     os.kill(worker.pid, signal.SIGINT)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         self.join_all()
