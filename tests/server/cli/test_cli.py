@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.waiting import eventually_sync
+
 COMMAND = [str(Path(sys.executable).with_name("candlegraph"))]
 CSV = """Date,Open,High,Low,Close,Volume
 2025-06-28 15:00:00+00:00,10,12,9,11,1.5
@@ -158,15 +160,15 @@ def server(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[byt
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(300):
+    def is_ready() -> bool:
         assert process.poll() is None, log.read_text()
         try:
             urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
         except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(log.read_text())
+            return False
+        return True
+
+    eventually_sync(is_ready, 120, every=0.1)
 
 
 def ask(url: str, query: str) -> Any:

@@ -18,11 +18,13 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server
 from uvicorn.supervisors import multiprocess
-from uvicorn.supervisors.multiprocess import Multiprocess, Process
+from uvicorn.supervisors.multiprocess import Multiprocess
 
 from server.process.stopping import DrainingServer, ServingConfig
 from server.process.workers import Supervisor, Worker
 
+# Its name in uvicorn's module is that of Worker by now.
+Process: Any = Worker.__base__
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[3] / "pyproject.toml").read_text())["project"]
 SIGNATURES = {
     # Overridden or called by Protocol.
@@ -54,6 +56,7 @@ SIGNATURES = {
     Multiprocess.terminate_all: ["self"],
     Multiprocess.join_all: ["self"],
     Process.__init__: ["self", "config", "sockets"],
+    Process.is_alive: ["self", "timeout"],
 }
 
 
@@ -168,6 +171,10 @@ def test_our_classes_are_the_ones_that_run() -> None:
     assert isinstance(inspect.getattr_static(Process, "server"), property)
     assert "self._server" in inspect.getsource(Process.__init__)
     assert "self.server.run(sockets)" in inspect.getsource(Process.target)
+    # Worker.is_alive reads the answer to a ping.
+    assert 'self.parent_conn.send(b"ping")' in inspect.getsource(Process)
+    assert "self.child_conn.send(self.server.started)" in inspect.getsource(Process.pong)
+    assert "process.is_alive(timeout=" in inspect.getsource(Multiprocess.keep_subprocess_alive)
 
 
 def test_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
