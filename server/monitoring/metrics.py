@@ -196,7 +196,7 @@ class Metrics:
         scraper = Scraper(context)
 
         async def metrics(_: Request) -> Response:
-            scrape = await scraper.look()
+            scrape = await scraper.scrape()
             text = generate_latest(self._registry) + generate_latest(scrape)
             return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"})
 

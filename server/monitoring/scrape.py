@@ -27,15 +27,17 @@ TABLES = frozenset(Base.metadata.tables)
 
 
 class Scraper:
+    """Collects the metrics of one scrape."""
+
     def __init__(self, context: Context) -> None:
         self._context = context
         self._data = DataWatch(context.database)
 
-    async def look(self) -> "Scrape":
-        data, redis = await asyncio.gather(self._data.look(), self._look_at_redis())
+    async def scrape(self) -> "Scrape":
+        data, redis = await asyncio.gather(self._data.latest(), self._probe_redis())
         return Scrape(self._context, data, redis)
 
-    async def _look_at_redis(self) -> CacheProbe | None:
+    async def _probe_redis(self) -> CacheProbe | None:
         shared = self._context.cache.shared
         return None if shared is None else await shared.probe(REDIS_SECONDS)
 
@@ -48,7 +50,7 @@ class DataWatch:
         self._reading: asyncio.Task[Any] | None = None
         self._read_at = -DATA_AGE_SECONDS
 
-    async def look(self) -> Any | None:
+    async def latest(self) -> Any | None:
         """A row of freshness.for_monitors(); None if the database does not return it in time."""
         now = time.monotonic()
         if self._reading is None or now - self._read_at >= DATA_AGE_SECONDS:
@@ -149,12 +151,12 @@ class Scrape(Collector):
             about = "Duration of the listener's last ping, which is about the delay of changes."
             yield _gauge("listener_lag_seconds", about, changes.lag_seconds)
         about = "Received changes of the data by table; any: a change that may affect all tables."
-        heard = _by(CounterMetricFamily, "changes_heard", about, ["table"])
+        received = _by(CounterMetricFamily, "changes_heard", about, ["table"])
         counts = self.context.cache.changes_seen
         for table in sorted(TABLES & {name for name in counts if name}):
-            heard.add_metric([table], counts[table])
-        heard.add_metric(["any"], counts[None])
-        yield heard
+            received.add_metric([table], counts[table])
+        received.add_metric(["any"], counts[None])
+        yield received
 
 
 def _shared(shared: SharedCache, probe: CacheProbe) -> Iterator[Metric]:

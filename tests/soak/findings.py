@@ -86,7 +86,7 @@ class Findings:
         """What is wrong on any machine, however busy."""
         found = [f"after {at:.1f} s, {what}" for at, what in self.violations]
         # Each has a connection that listens; and for those who have time, four more to Redis.
-        most = Connections(self.servers * (POOL_SIZE + 1), 0, self.servers * (REDIS_CONNECTIONS + 4))
+        most = Connections(self.servers * (POOL_SIZE + 2), 0, self.servers * (REDIS_CONNECTIONS + 4))
         if any(there > allowed for there, allowed in zip(self.afterwards, most, strict=True)):
             found.append(f"connections are not given back: {self.afterwards}, at rest {self.at_rest}")
         if self.in_the_end != NONE:

@@ -43,7 +43,7 @@ async def fill_pools(client: Client, dsn: str, redis: Redis, running: list[Serve
     """Ask so much at once that servers open all the connections that they may keep."""
     lengths = count(LONG.total_seconds(), -1)
     for _ in range(BURSTS):
-        if (await connections(dsn, redis)).postgres == len(running) * (POOL_SIZE + 1):
+        if (await connections(dsn, redis)).postgres == len(running) * (POOL_SIZE + 2):
             return
         # Nobody has asked for these yet.
         sent = [closed_range(coin.symbol, coin.closed - LONG, timedelta(seconds=next(lengths))).body for _ in range(20)]

@@ -235,11 +235,11 @@ async def test_metrics_do_not_need_the_database() -> None:
 async def test_the_data_is_queried_at_intervals(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = scrape.DataWatch(database)
     with counted(database) as statements:
-        await asyncio.gather(*(watch.look() for _ in range(5)))
-        await watch.look()
+        await asyncio.gather(*(watch.latest() for _ in range(5)))
+        await watch.latest()
         assert len(statements) == 1
         monkeypatch.setattr(scrape, "DATA_AGE_SECONDS", 0.0)
-        await watch.look()
+        await watch.latest()
         assert len(statements) == 2
 
 
@@ -249,12 +249,12 @@ async def test_a_scrape_does_not_wait_long_for_the_data(database: Database, monk
     async with database.transaction() as connection:
         await connection.execute(text("LOCK TABLE market_data IN ACCESS EXCLUSIVE MODE"))
         started = time.monotonic()
-        assert await asyncio.gather(watch.look(), watch.look()) == [None, None]
-        assert await watch.look() is None
+        assert await asyncio.gather(watch.latest(), watch.latest()) == [None, None]
+        assert await watch.latest() is None
         assert time.monotonic() - started < 10
     monkeypatch.setattr(scrape, "DATA_AGE_SECONDS", 0.0)
     monkeypatch.setattr(scrape, "DATA_SECONDS", 5.0)
-    assert await watch.look() is not None
+    assert await watch.latest() is not None
 
 
 async def test_changes_by_table(database: Database, database_url: URL) -> None:
