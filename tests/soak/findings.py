@@ -85,7 +85,7 @@ class Findings:
     def failures(self) -> list[str]:
         """What is wrong on any machine, however busy."""
         found = [f"after {at:.1f} s, {what}" for at, what in self.violations]
-        # Each has a connection that listens; and for those who have time, four more to Redis.
+        # Each has one more that listens and one that holds locks, and four more to Redis for commands that may wait.
         most = Connections(self.servers * (POOL_SIZE + 2), 0, self.servers * (REDIS_CONNECTIONS + 4))
         if any(there > allowed for there, allowed in zip(self.afterwards, most, strict=True)):
             found.append(f"connections are not given back: {self.afterwards}, at rest {self.at_rest}")
