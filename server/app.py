@@ -26,7 +26,6 @@ from db.changes import listen
 from db.embedded import EmbeddedPostgres
 from db.engine import Database
 from db.observer import Observer
-from db.settle import settle
 from graph.context import Context, Service
 from graph.graphql_core_compat import graphql_schema
 from graph.identity.access_tokens import AccessTokens
@@ -49,14 +48,17 @@ from server.http.exposure import check_secret
 from server.http.fast_path import FastPath, FastPathMiddleware
 from server.http.graphiql import graphiql_page
 from server.http.health import detail_routes, health_routes
-from server.jobs.warming import record_for_ever, warm_memory
+from server.jobs.job import Job
+from server.jobs.recording import recording
+from server.jobs.runner import JobRunner, end
+from server.jobs.settling import settling
+from server.jobs.warming import warm_memory
 from server.logging import configure_logging
 from server.monitoring.metrics import Metrics
 from server.overload.request_queue import REQUEST_QUEUE, RequestQueue
 from server.settings import Settings, read_settings
 
 PATH = "/graphql"
-SETTLE_EVERY_SECONDS = 60
 log = structlog.get_logger("candlegraph.server")
 
 
@@ -85,7 +87,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         needs_preflight=settings.needs_preflight,
         timeout_seconds=settings.request_timeout_seconds,
     )
-    health, details = health_routes(context), [*detail_routes(context), metrics.route(context)]
+    hottest = _hottest(context.cache)
+    jobs = JobRunner(_jobs(context, fast_path, hottest), database, metrics.jobs)
+    health, details = health_routes(context), [*detail_routes(context, jobs.report), metrics.route(context)]
     app = ProtectedStarlette(
         routes=[
             Route(PATH, endpoint),
@@ -101,7 +105,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Middleware(AdmissionMiddleware, path=PATH, admission=admission, metrics=metrics.requests),
         ],
         lifespan=lambda _: _lifespan(
-            context, operations, fast_path, request_queue, UNRESTRICTED if settings.is_open else ANONYMOUS
+            context, operations, jobs, hottest, request_queue, UNRESTRICTED if settings.is_open else ANONYMOUS
         ),
     )
     app.is_production = settings.is_production
@@ -187,44 +191,37 @@ def open_cache(settings: Settings, feed: ChangeFeed) -> AnswerCache:
     )
 
 
+def _hottest(cache: AnswerCache) -> Hottest | None:
+    return Hottest(cache.shared) if cache.is_enabled and cache.shared is not None else None
+
+
+def _jobs(context: Context, fast_path: FastPath, hottest: Hottest | None) -> list[Job]:
+    """All background jobs of the application."""
+    return [settling(context.database), *([recording(fast_path, hottest)] if hottest else [])]
+
+
 @asynccontextmanager
 async def _lifespan(
-    context: Context, operations: Pipeline, fast_path: FastPath, request_queue: RequestQueue, anonymous: Caller
+    context: Context,
+    operations: Pipeline,
+    jobs: JobRunner,
+    hottest: Hottest | None,
+    request_queue: RequestQueue,
+    anonymous: Caller,
 ) -> AsyncIterator[dict[str, Any]]:
-    cache = context.cache
-    work = [_settle_for_ever(context.database), listen(context.database, context.feed)]
-    if cache.is_enabled and cache.shared is not None:
-        hottest = Hottest(cache.shared)
-        work += [warm_memory(operations, context.feed, hottest, anonymous), record_for_ever(fast_path, hottest)]
+    work = [listen(context.database, context.feed)]
+    if hottest is not None:
+        work.append(warm_memory(operations, context.feed, hottest, anonymous))
     tasks = [asyncio.create_task(part) for part in work]
+    jobs.start()
     try:
         yield {REQUEST_QUEUE: request_queue}
     finally:
-        for task in tasks:
-            await _end(task)
+        await jobs.stop()
+        await end(tasks)
         context.accounts.passwords.close()
         await context.cache.close()
         await context.database.close()
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    """A cancellation that meets a connection being closed is swallowed below SQLAlchemy: it may take another."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=1)
-
-
-async def _settle_for_ever(database: Database) -> None:
-    """Every minute; a minute that fails is tried again in the next."""
-    while True:
-        try:
-            async with database.transaction() as connection:
-                settled = await settle(connection)
-            if settled:
-                log.info("predictions_settled", count=settled)
-        except Exception as error:
-            log.warning("settling_failed", error=type(error).__name__)
-        await asyncio.sleep(SETTLE_EVERY_SECONDS)
 
 
 async def _to_graphql(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The only place that reads the environment. Settings enter once, in create_app; below it, all receive values."""
+"""The settings: the only module that reads the environment. Other modules receive values from create_app()."""
 
 import os
 import re
@@ -11,18 +11,18 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from cache.redis import check_url
 from db.engine import DatabaseUrl, driver_url
 
-# What may be spent in a minute, where people have to sign in.
+# Default rate limits with AUTH_MODE=required, in points per minute.
 SIGNED_IN_POINTS, ANONYMOUS_POINTS = 600_000.0, 60_000.0
-# As browsers write it.
+# The form of the Origin header.
 ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
 
 
 class SettingsError(Exception):
-    """The environment or .env holds values that cannot be used; the message names them, a line each."""
+    """The environment or .env holds invalid values; the message has a line for each."""
 
 
 class Settings(BaseSettings):
-    """Read from the environment, then from .env in the working directory, by these names in capitals."""
+    """Read from environment variables, then from .env in the working directory; names there are in capitals."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
 
@@ -43,9 +43,9 @@ class Settings(BaseSettings):
     environment: Literal["development", "test", "staging", "production"] = "development"
     secret_key: SecretStr | None = Field(default=None, min_length=32)
     secret_key_previous: SecretStr | None = Field(default=None, min_length=32)
-    # None: open on a loopback address, and required anywhere else; see server/http/exposure.py.
+    # None: open on a loopback address, required on any other; see server/http/exposure.py.
     auth_mode: Literal["open", "required"] | None = None
-    # None: in production, no; else yes.
+    # None: False in production, otherwise True.
     introspection: bool | None = None
     graphiql: bool | None = None
     rate_limit: float | None = Field(default=None, gt=0)
@@ -57,12 +57,12 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> DatabaseUrl | None:
-        """Where the database is; None for the embedded one."""
+        """The URL of the database; None for the embedded one."""
         return driver_url(self.database_url.get_secret_value()) if self.database_url else None
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody may see and do everything."""
+        """Whether every caller has all rights."""
         return self.auth_mode == "open"
 
     @property
@@ -79,18 +79,18 @@ class Settings(BaseSettings):
 
     @property
     def points_a_minute(self) -> tuple[float | None, float | None]:
-        """Of whoever is signed in, and of an address; None: as many as they like."""
+        """Rate limits of a user, and of an address without a user; None: no limit."""
         usual = (None, None) if self.is_open else (SIGNED_IN_POINTS, ANONYMOUS_POINTS)
         return self.rate_limit or usual[0], self.rate_limit_anonymous or usual[1]
 
     @property
     def needs_preflight(self) -> bool:
-        """Whether queries by GET need a header that no page of another site can send unasked."""
+        """Whether queries by GET need a header that pages of other sites cannot send without a preflight."""
         return self.is_production or not self.is_open
 
     @property
     def secrets(self) -> list[str]:
-        """The key that signs, then those that only verify."""
+        """The key that signs, then keys that only verify."""
         return [key.get_secret_value() for key in (self.secret_key, self.secret_key_previous) if key is not None]
 
     @property
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     @classmethod
     def _must_exist(cls, path: Path | None) -> Path | None:
         if path is not None and not os.path.exists(path):
-            raise ValueError(f"there is no folder and no file at {path}")
+            raise ValueError(f"there is no directory and no file at {path}")
         return path
 
     @field_validator("cors_origins", mode="before")
@@ -144,19 +144,19 @@ class Settings(BaseSettings):
 
 
 def export_to_workers(**settings: str) -> None:
-    """Decide settings for this process and those that it starts."""
+    """Set these settings in the environment, for this process and the worker processes that it starts."""
     os.environ.update({name.upper(): value for name, value in settings.items()})
 
 
 def read_settings(*, data_dir: Path | None = None) -> Settings:
-    """The settings; what is given here goes first, in processes that this one starts too. Raises SettingsError."""
+    """The settings. data_dir overrides the environment, also in worker processes. Raises SettingsError."""
     if data_dir is not None:
         os.environ["CANDLEGRAPH_DATA_DIR"] = str(data_dir)
     try:
         return Settings()
     except ValidationError as error:
-        # The values are left out: they may be secrets.
+        # The message does not contain the values, which may be secrets.
         lines = [
             f"  {str(part['loc'][0]).upper()}: {part['msg'].removeprefix('Value error, ')}" for part in error.errors()
         ]
-        raise SettingsError("\n".join(["These settings cannot be used:", *lines])) from None
+        raise SettingsError("\n".join(["Invalid settings:", *lines])) from None

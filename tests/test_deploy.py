@@ -1,6 +1,5 @@
-"""Alerts and the dashboard ask for nothing that a server does not tell."""
+"""Alerts and the dashboard use only metrics and labels that a server exports."""
 
-import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import URL
 
 from tests.application import serving
+from tests.waiting import eventually
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "candlegraph.json").read_text())
@@ -28,6 +28,7 @@ THRESHOLDS = {
     "CandlegraphEvictions": "> 100",
     "CandlegraphStaleData": "> 0",
     "CandlegraphOverduePredictions": "> 0",
+    "CandlegraphJobFails": "> 3",
     "CandlegraphListenerDown": "== 0",
     "CandlegraphRedisBreakerOpen": "== 0",
     "CandlegraphDatabaseDown": "== 0",
@@ -55,11 +56,17 @@ EXPRESSIONS = sorted(set(expressions()))
 
 async def told(url: URL, redis_url: str) -> dict[str, set[str]]:
     """The names of all samples, with those of their labels."""
-    async with serving(url, redis_url=redis_url) as client, asyncio.timeout(5):
+    text = ""
+
+    async def is_complete() -> bool:
+        """The first samples of these come some time after the start."""
+        nonlocal text
+        text = (await client.get("/metrics")).text
+        return "candlegraph_listener_lag_seconds" in text and "candlegraph_job_last_success_timestamp_seconds{" in text
+
+    async with serving(url, redis_url=redis_url) as client:
         await client.data('{ cryptocurrency(symbol: "BTC") { name } }')
-        text = ""
-        while "candlegraph_listener_lag_seconds" not in text:
-            text = (await client.get("/metrics")).text
+        await eventually(is_complete)
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     names = {sample.name for sample in samples}
     return {name: {label for sample in samples if sample.name == name for label in sample.labels} for name in names}
@@ -122,7 +129,7 @@ def test_an_alert_says_what_to_do(name: str) -> None:
     assert rule["annotations"].keys() == {"summary", "description"}
     for text in rule["annotations"].values():
         assert text.endswith(".")
-        assert set(re.findall(r"{{ (\S+)", text)) <= {"$value", "$labels.instance"}
+        assert set(re.findall(r"{{ (\S+)", text)) <= {"$value", "$labels.instance", "$labels.name"}
     # A sum over servers is of none of them.
     by_instance = not re.search(r"\bby \(job", rule["expr"])
     assert ("$labels.instance" in rule["annotations"]["summary"]) == by_instance

@@ -1,1 +1,1 @@
-"""The command line, one command group a file."""
+"""The command line: one command group a file, registered in main.py."""

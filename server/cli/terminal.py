@@ -1,14 +1,20 @@
-"""What the commands share: where they print, how they refuse, and the option that most of them have."""
+"""Shared by the commands: consoles, the option --data-dir, running work on the configured database, and formats."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 
+from db.engine import Database
+from server.process.startup import with_database
+from server.settings import read_settings
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+Result = TypeVar("Result")
 
 DataDir = Annotated[
     Path | None,
@@ -17,9 +23,14 @@ DataDir = Annotated[
 
 
 class CommandError(Exception):
-    """What was asked for cannot be done; the message is written for the person who asked."""
+    """The command cannot be run as given; the message is for the user of the command line."""
 
 
-def shown_time(time: datetime | None, otherwise: str = "never") -> str:
-    """To the minute, in UTC."""
+def run(data_dir: Path | None, work: Callable[[Database], Awaitable[Result]], *, needs_tables: bool = True) -> Result:
+    """Run the work on the configured database, see with_database(). Raises SettingsError, and what the work raises."""
+    return with_database(read_settings(data_dir=data_dir), errors, work, needs_tables=needs_tables)
+
+
+def format_time(time: datetime | None, otherwise: str = "never") -> str:
+    """The time in UTC, to the minute."""
     return otherwise if time is None else f"{time:%Y-%m-%d %H:%M}"

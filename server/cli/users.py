@@ -1,10 +1,8 @@
-"""candlegraph users: who may sign in."""
+"""candlegraph users: creates, lists, disables and enables users, and resets passwords."""
 
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import closing
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -14,103 +12,96 @@ from db.engine import Database
 from db.queries import users as queries
 from db.writes import users
 from graph.identity import passwords
-from server.cli.terminal import CommandError, DataDir, console, errors, shown_time
-from server.process.startup import with_database
-from server.settings import read_settings
+from server.cli.terminal import CommandError, DataDir, console, format_time, run
 
-app = typer.Typer(help="Look after users.", no_args_is_help=True)
-Result = TypeVar("Result")
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name; capitals do not matter.")]
+app = typer.Typer(help="Create, list, disable and enable users.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name, in upper or lower case.")]
 FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input, the first line of it.")
+    bool, typer.Option("--password-stdin", help="Read the password from the first line of standard input.")
 ]
-# More than any password has bytes.
-MOST_BYTES = 4_096
-
-
-def _with(data_dir: Path | None, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    return with_database(read_settings(data_dir=data_dir), errors, work)
+# More bytes than the longest password has.
+MAX_PASSWORD_BYTES = 4_096
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 50 letters, digits, dots, hyphens or underscores.")],
-    email: Annotated[str | None, typer.Option(help="The user's address.")] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="Let the user see and do everything.")] = False,
+    email: Annotated[str | None, typer.Option(help="The user's e-mail address.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Give the user all rights.")] = False,
     password_stdin: FromStdin = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Create a user. Asks for a password: 10 to 200 characters of any kind."""
-    # Before a password is thought up for nothing.
+    """Create a user. Prompts for a password: 10 to 200 characters of any kind."""
+    # Checked before the prompt, so that no password is typed in vain.
     users.check_username(name)
     if email is not None:
         users.check_email(email)
     password = _password(from_stdin=password_stdin)
 
     async def work(database: Database) -> None:
-        password_hash = await _hashed(password)
+        password_hash = await _hash(password)
         async with database.transaction() as connection:
             await users.create(connection, username=name, password_hash=password_hash, email=email, is_admin=admin)
 
-    _with(data_dir, work)
-    console.print(f"{name} is {'an administrator' if admin else 'a user'} now.")
+    run(data_dir, work)
+    console.print(f"Created the {'administrator' if admin else 'user'} {name}.")
 
 
 @app.command("list")
 def list_(data_dir: DataDir = None) -> None:
-    """Show all users, and how many API keys each can use. Times are in UTC."""
-    table = Table("name", "address", "role", "keys", "created")
+    """List all users, with the number of their valid API keys. Times are in UTC."""
+    table = Table("name", "e-mail", "role", "keys", "created")
     table.columns[3].justify = "right"
-    for user in _with(data_dir, lambda database: database.fetch_rows(queries.all_users())):
+    for user in run(data_dir, lambda database: database.fetch_rows(queries.all_users())):
         role = "administrator" if user.is_admin else "user"
         keys = f"{user.keys if user.is_active else 0:,}"
         state = role if user.is_active else f"{role}, disabled"
-        table.add_row(user.username, escape(user.email or ""), state, keys, shown_time(user.created_at))
+        table.add_row(user.username, escape(user.email or ""), state, keys, format_time(user.created_at))
     console.print(table)
 
 
 @app.command()
 def disable(name: Name, data_dir: DataDir = None) -> None:
-    """Let a user sign in no more: sessions end, and API keys are good for nothing until the user is enabled."""
+    """Disable a user: sessions end, and API keys are rejected until the user is enabled again."""
 
     async def work(database: Database) -> str:
-        user = await found(database, name)
+        user = await find_user(database, name)
         async with database.transaction() as connection:
             ended = await users.disable(connection, user.id)
         return f"{user.username} is disabled. {_sessions(ended)}"
 
-    console.print(_with(data_dir, work))
+    console.print(run(data_dir, work))
 
 
 @app.command()
 def enable(name: Name, data_dir: DataDir = None) -> None:
-    """Let a user who was disabled sign in again."""
+    """Enable a user that was disabled."""
 
     async def work(database: Database) -> str:
-        user = await found(database, name)
+        user = await find_user(database, name)
         async with database.transaction() as connection:
             await users.enable(connection, user.id)
         return f"{user.username} is enabled."
 
-    console.print(_with(data_dir, work))
+    console.print(run(data_dir, work))
 
 
 @app.command()
 def reset_password(name: Name, password_stdin: FromStdin = False, data_dir: DataDir = None) -> None:
-    """Give a user another password, and end all sessions. API keys stay."""
+    """Set a new password for a user and end all sessions. API keys stay valid."""
     password = _password(from_stdin=password_stdin)
 
     async def work(database: Database) -> str:
-        user = await found(database, name)
-        password_hash = await _hashed(password)
+        user = await find_user(database, name)
+        password_hash = await _hash(password)
         async with database.transaction() as connection:
             ended = await users.set_password(connection, user.id, password_hash)
-        return f"{user.username} has another password. {_sessions(ended)}"
+        return f"The password of {user.username} is changed. {_sessions(ended)}"
 
-    console.print(_with(data_dir, work))
+    console.print(run(data_dir, work))
 
 
-async def found(database: Database, name: str) -> Any:
+async def find_user(database: Database, name: str) -> Any:
     """The row (id, username, is_active) of the user of this name. Raises CommandError."""
     rows = await database.fetch_rows(queries.by_username(name))
     if not rows:
@@ -119,35 +110,35 @@ async def found(database: Database, name: str) -> Any:
 
 
 def _sessions(ended: int | None) -> str:
-    return "1 session is ended." if ended == 1 else f"{ended or 0:,} sessions are ended."
+    return "1 session ended." if ended == 1 else f"{ended or 0:,} sessions ended."
 
 
 def _password(*, from_stdin: bool) -> str:
-    """A password that somebody may choose. Raises InvalidPassword or CommandError.
+    """A valid new password. Raises InvalidPassword or CommandError.
 
-    It is never an argument: everyone on a machine may see those, and a shell keeps them.
+    It is never a command-line argument: all users of a machine can see those, and the shell's history stores them.
     """
-    password = _read() if from_stdin else _asked()
+    password = _read_password() if from_stdin else _prompt_password()
     passwords.check(password)
-    if not from_stdin and typer.prompt("Once more", hide_input=True, err=True) != password:
+    if not from_stdin and typer.prompt("Repeat the password", hide_input=True, err=True) != password:
         raise CommandError("The two passwords differ.")
     return password
 
 
-def _read() -> str:
+def _read_password() -> str:
     try:
-        return sys.stdin.buffer.readline(MOST_BYTES).decode().rstrip("\r\n")
+        return sys.stdin.buffer.readline(MAX_PASSWORD_BYTES).decode().rstrip("\r\n")
     except UnicodeDecodeError:
         raise CommandError("The password on standard input is not in UTF-8.") from None
 
 
-def _asked() -> str:
+def _prompt_password() -> str:
     if not sys.stdin.isatty():
-        raise CommandError("There is no terminal to ask for a password on: use --password-stdin.")
+        raise CommandError("There is no terminal to prompt for a password: use --password-stdin.")
     password: str = typer.prompt("Password", hide_input=True, err=True)
     return password
 
 
-async def _hashed(password: str) -> str:
+async def _hash(password: str) -> str:
     with closing(passwords.Passwords()) as hashing:
         return await hashing.hash(password)

@@ -1,6 +1,6 @@
 """Health over REST: for orchestrators, who need no more than a status, and in detail for those who may see it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -48,8 +48,8 @@ def health_routes(context: Context) -> list[Route]:
     ]
 
 
-def detail_routes(context: Context) -> list[Route]:
-    """What tells of the insides."""
+def detail_routes(context: Context, jobs: Callable[[], list[dict[str, Any]]]) -> list[Route]:
+    """What tells of the insides. jobs: the status of each background job."""
 
     async def database(_: Request) -> Response:
         return _respond((await probe_health(context)).database)
@@ -58,7 +58,7 @@ def detail_routes(context: Context) -> list[Route]:
         return _respond((await probe_health(context)).cache)
 
     async def detailed(_: Request) -> Response:
-        return _respond(await probe_health(context))
+        return _respond(await probe_health(context), {"jobs": jobs()})
 
     return [
         Route("/health/db", database),
@@ -67,9 +67,9 @@ def detail_routes(context: Context) -> list[Route]:
     ]
 
 
-def _respond(report: Any) -> Response:
+def _respond(report: Any, more: Mapping[str, Any] | None = None) -> Response:
     """503 tells a balancer to send nobody here; what is degraded still serves."""
-    written = _written(report)
+    written = _written(report) | _written(more or {})
     status = 503 if written["status"] == "unhealthy" else 200
     return Response(orjson.dumps(written), status, {"Cache-Control": "no-store"}, media_type="application/json")
 

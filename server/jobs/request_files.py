@@ -1,4 +1,4 @@
-"""Requests in files: operations in GraphQL, and requests in JSON as clients send them."""
+"""Reads requests from files: operations in GraphQL, and requests in JSON as clients send them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,20 +9,21 @@ from graphql import GraphQLError, NonNullTypeNode, OperationDefinitionNode, pars
 from graph.limits import USUAL
 from graph.request import GraphQLRequest
 from server.http.request_parsing import RequestError
-from server.jobs.warming import Asked, WarmingError, read_body
+from server.jobs.recording import NamedRequest, read_request
+from server.jobs.warming import WarmingError
 
 GRAPHQL = {".graphql", ".gql"}
 
 
-async def requests_in(file: Path) -> list[Asked]:
-    """The requests in a file: operations that need no variables, an object or a list in JSON, an object in each line.
+async def requests_in(file: Path) -> list[NamedRequest]:
+    """The requests in a file: operations without required variables, a JSON object or list, or a JSON object per line.
 
-    Raises WarmingError, which says where.
+    Raises WarmingError, which names the place in the file.
     """
     text = _text_in(file)
     if file.suffix in GRAPHQL:
         return _operations(file, text)
-    return [await _request(where, sent) for where, sent in _objects(file, text)]
+    return [await _request(place, content) for place, content in _objects(file, text)]
 
 
 def _text_in(file: Path) -> str:
@@ -34,7 +35,7 @@ def _text_in(file: Path) -> str:
         raise WarmingError(f"{file} cannot be read: {error.strerror}.") from None
 
 
-def _operations(file: Path, text: str) -> list[Asked]:
+def _operations(file: Path, text: str) -> list[NamedRequest]:
     try:
         nodes = parse(text, max_tokens=USUAL.limits.tokens).definitions
     except GraphQLError as error:
@@ -42,7 +43,7 @@ def _operations(file: Path, text: str) -> list[Asked]:
         raise WarmingError(f"{file}{line}: {error.message}") from None
     operations = [node for node in nodes if isinstance(node, OperationDefinitionNode) and not _needs_variables(node)]
     names = [operation.name.value if operation.name else None for operation in operations]
-    return [Asked(f"{file}, {name}" if name else str(file), GraphQLRequest(text, {}, name)) for name in names]
+    return [NamedRequest(f"{file}, {name}" if name else str(file), GraphQLRequest(text, {}, name)) for name in names]
 
 
 def _needs_variables(operation: OperationDefinitionNode) -> bool:
@@ -53,31 +54,31 @@ def _needs_variables(operation: OperationDefinitionNode) -> bool:
 
 
 def _objects(file: Path, text: str) -> Iterator[tuple[str, object]]:
-    """Each request, and where it is."""
+    """The place and the content of each request."""
     if file.suffix == ".jsonl":
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
                 yield f"{file}, line {number}", _json(f"{file}, line {number}", line)
         return
-    sent = _json(str(file), text)
-    if not isinstance(sent, list):
-        yield str(file), sent
+    content = _json(str(file), text)
+    if not isinstance(content, list):
+        yield str(file), content
         return
-    for number, one in enumerate(sent, 1):
+    for number, one in enumerate(content, 1):
         yield f"{file}, request {number}", one
 
 
-def _json(where: str, text: str) -> object:
+def _json(place: str, text: str) -> object:
     try:
-        found: object = orjson.loads(text)
+        value: object = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise WarmingError(f"{where}: this is not valid JSON: {error.msg}.") from None
-    return found
+        raise WarmingError(f"{place}: this is not valid JSON: {error.msg}.") from None
+    return value
 
 
-async def _request(where: str, sent: object) -> Asked:
+async def _request(place: str, content: object) -> NamedRequest:
     try:
-        request = await read_body(orjson.dumps(sent))
+        request = await read_request(orjson.dumps(content))
     except RequestError as error:
-        raise WarmingError(f"{where}: {error}") from None
-    return Asked(f"{where}, {request.name}" if request.name else where, request)
+        raise WarmingError(f"{place}: {error}") from None
+    return NamedRequest(f"{place}, {request.name}" if request.name else place, request)

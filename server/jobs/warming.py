@@ -1,20 +1,16 @@
-"""Asking before others do: servers record what they are asked most, and whoever starts asks that first."""
+"""Fills caches with the answers to recorded or given requests, before clients send them."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from random import uniform
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
 import structlog
-from starlette.requests import Request as HttpRequest
 
 from cache.answers import MAX_ANSWER_BYTES, AnswerCache
 from cache.change_feed import ChangeFeed
-from cache.hottest import MAX_RETURNED, Hottest
+from cache.hottest import Hottest
 from cache.link import CacheUnavailable
 from db.changes import listen
 from db.engine import Database
@@ -24,15 +20,12 @@ from graph.identity.callers import Caller
 from graph.pipeline import Pipeline
 from graph.request import GraphQLRequest
 from graph.response import Answer
-from server.http.fast_path import FastPath, Key
-from server.http.media_types import JSON
-from server.http.request_parsing import RequestError, parse_request
+from server.jobs.recording import NamedRequest, recorded_requests
 
-RECORD_EVERY_SECONDS = 60.0
-# Between two requests, so that those who do not only prepare go first.
+# Between two requests, so that requests of clients go first.
 PAUSE_SECONDS = 0.02
-LOOK_SECONDS = 0.05
-HEARD_WITHIN_SECONDS = 10.0
+POLL_SECONDS = 0.05
+LISTENING_TIMEOUT_SECONDS = 10.0
 log = structlog.get_logger("candlegraph.cache")
 
 
@@ -40,108 +33,75 @@ class WarmingError(Exception):
     """The cache cannot be warmed; the message says why."""
 
 
-class Asked(NamedTuple):
-    """A request, and what people call it."""
-
-    name: str
-    request: GraphQLRequest
-
-
 @dataclass
-class Warmed:
-    """How it went. live: answers that are never kept, and nothing is wrong with them. refused: names and errors."""
+class WarmingResult:
+    """Numbers of requests: executed, and stored in Redis. uncacheable: succeeded, with an answer that is never stored.
 
-    asked: int = 0
-    kept: int = 0
-    live: int = 0
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    rejected: the name and the error of each request that failed, or whose answer could not be stored.
+    """
 
-
-async def record_for_ever(fast_path: FastPath, hottest: Hottest) -> None:
-    """Every minute, as far as Redis is well."""
-    while True:
-        await asyncio.sleep(RECORD_EVERY_SECONDS * uniform(0.8, 1))  # noqa: S311 - so that not all servers come at once
-        try:
-            await record(fast_path, hottest)
-        except CacheUnavailable:
-            continue
-        except Exception as error:
-            log.warning("recording_failed", error=type(error).__name__)
-
-
-async def record(fast_path: FastPath, hottest: Hottest) -> None:
-    """Tell what was asked most since the last time. Raises CacheUnavailable."""
-    asked = Counter[bytes]()
-    for key, times in fast_path.most_asked(MAX_RETURNED).items():
-        asked[_written(await _request_of(key))] += times
-    await hottest.record(asked)
+    executed: int = 0
+    stored: int = 0
+    uncacheable: int = 0
+    rejected: list[tuple[str, str]] = field(default_factory=list)
 
 
 async def warm_memory(operations: Pipeline, feed: ChangeFeed, hottest: Hottest, caller: Caller) -> None:
-    """Ask what servers were asked most, so that it is in this one's memory when somebody does, such as this caller."""
-    await _until_heard(feed)
+    """Execute the recorded requests as this caller, so that their answers are in the memory of this process."""
+    await _until_listening(feed)
     with suppress(CacheUnavailable):
-        requests = await recorded(hottest)
-        for asked in requests:
-            # What is seen once is not worth keeping a plan for: it is asked twice.
+        requests = await recorded_requests(hottest)
+        for named in requests:
+            # A plan is cached from the second execution on.
             for _ in range(2):
-                await _ask(operations, asked.request._replace(caller=caller))
+                await _execute(operations, named.request._replace(caller=caller))
                 await asyncio.sleep(PAUSE_SECONDS)
         log.info("memory_warmed", requests=len(requests))
 
 
-async def recorded(hottest: Hottest) -> list[Asked]:
-    """The requests that servers were asked most. Raises CacheUnavailable."""
-    found = []
-    for number, body in enumerate(await hottest.requests(), 1):
-        # Anybody may have written to Redis.
-        with suppress(RequestError):
-            request = await read_body(body)
-            found.append(Asked(f"{request.name or 'request'} (number {number} of the hottest)", request))
-    return found
-
-
-async def read_body(body: bytes) -> GraphQLRequest:
-    """The request in this JSON, as clients send it. Raises RequestError."""
-    return await _request_of((b"POST", body, (b"content-type", JSON.encode())))
-
-
 @asynccontextmanager
-async def hearing(database: Database, feed: ChangeFeed) -> AsyncIterator[None]:
-    """While the block runs, changes are heard, without which nothing is kept. Raises DatabaseError or WarmingError."""
+async def listening(database: Database, feed: ChangeFeed) -> AsyncIterator[None]:
+    """Listen for changes during the block: without them no answer is cached. Raises DatabaseError or WarmingError."""
     probe = await database.probe()
     if probe.message is not None:
         raise DatabaseUnavailable(probe.message)
-    listening = asyncio.create_task(listen(database, feed))
+    listener = asyncio.create_task(listen(database, feed))
     try:
-        await _heard_in_time(feed)
+        try:
+            async with asyncio.timeout(LISTENING_TIMEOUT_SECONDS):
+                await _until_listening(feed)
+        except TimeoutError:
+            raise WarmingError("LISTEN on the database does not work, so no answer may be cached.") from None
         yield
     finally:
-        listening.cancel()
-        await asyncio.wait({listening}, timeout=1)
+        listener.cancel()
+        await asyncio.wait({listener}, timeout=1)
 
 
 async def warm_redis(
-    operations: Pipeline, cache: AnswerCache, requests: Sequence[Asked], progress: Callable[[int], Any]
-) -> Warmed:
-    """Ask all of these; whatever may be kept is in Redis by the end. progress is told how many are done."""
-    warmed = Warmed()
-    for asked in requests:
-        answer = await _ask(operations, asked.request)
-        error = _first_error(answer) or await _why_not_kept(cache, answer)
-        warmed.asked += 1
+    operations: Pipeline, cache: AnswerCache, requests: Sequence[NamedRequest], progress: Callable[[int], Any]
+) -> WarmingResult:
+    """Execute all requests; when it returns, Redis has every answer that may be cached.
+
+    progress is called with the number of requests that are done.
+    """
+    result = WarmingResult()
+    for named in requests:
+        answer = await _execute(operations, named.request)
+        error = _first_error(answer) or await _why_not_stored(cache, answer)
+        result.executed += 1
         if error is not None:
-            warmed.refused.append((asked.name, error))
+            result.rejected.append((named.name, error))
         elif answer is not None and answer.entry is not None:
-            warmed.kept += 1
+            result.stored += 1
         else:
-            warmed.live += 1
-        progress(warmed.asked)
-    return warmed
+            result.uncacheable += 1
+        progress(result.executed)
+    return result
 
 
-async def _ask(operations: Pipeline, request: GraphQLRequest) -> Answer | None:
-    """The answer; None to what is no query."""
+async def _execute(operations: Pipeline, request: GraphQLRequest) -> Answer | None:
+    """The answer; None if the operation is not a query."""
     try:
         return await operations.answer(request, queries_only=True)
     except NotAQuery:
@@ -150,51 +110,22 @@ async def _ask(operations: Pipeline, request: GraphQLRequest) -> Answer | None:
 
 def _first_error(answer: Answer | None) -> str | None:
     if answer is None:
-        return "Only queries are asked."
+        return "Only queries are executed."
     return str(answer.errors[0]["message"]) if answer.errors else None
 
 
-async def _why_not_kept(cache: AnswerCache, answer: Answer | None) -> str | None:
-    """Why another server would not find an answer that may be kept; None where it would."""
+async def _why_not_stored(cache: AnswerCache, answer: Answer | None) -> str | None:
+    """Why another server would not find this answer in Redis; None if it would, or if it is never cached."""
     entry = answer.entry if answer else None
     if entry is None or cache.shared is None:
         return None
     if len(entry.body) > MAX_ANSWER_BYTES:
-        return f"Its answer has {len(entry.body):,} bytes, and {MAX_ANSWER_BYTES:,} may be kept."
+        return f"Its answer has {len(entry.body):,} bytes; the limit is {MAX_ANSWER_BYTES:,}."
     await cache.shared.flush()
-    return None if await cache.find_shared(entry.key, entry.tags) else "Redis did not keep its answer."
+    return None if await cache.find_shared(entry.key, entry.tags) else "Redis did not store its answer."
 
 
-async def _heard_in_time(feed: ChangeFeed) -> None:
-    try:
-        async with asyncio.timeout(HEARD_WITHIN_SECONDS):
-            await _until_heard(feed)
-    except TimeoutError:
-        raise WarmingError("Changes of the database cannot be heard, so no answer may be kept.") from None
-
-
-async def _until_heard(feed: ChangeFeed) -> None:
-    # Whether they are depends on the time, too: there is no event to wait for.
+async def _until_listening(feed: ChangeFeed) -> None:
+    # is_listening depends on the time too, so there is no event to wait for.
     while not feed.is_listening:  # noqa: ASYNC110
-        await asyncio.sleep(LOOK_SECONDS)
-
-
-async def _request_of(key: Key) -> GraphQLRequest:
-    """What is asked in these bytes. Raises RequestError."""
-    method, sent, *headers = key
-    assert isinstance(method, bytes)
-    # Of the two, each method reads its own.
-    scope = {"type": "http", "method": method.decode(), "query_string": sent, "headers": headers}
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": sent}
-
-    return await parse_request(HttpRequest(scope, receive))
-
-
-def _written(request: GraphQLRequest) -> bytes:
-    """A request as JSON, the same however it was sent, and nothing that is not part of it."""
-    named = {"query": request.query} if request.query else {"documentId": request.sha256}
-    sent = {**named, "variables": request.variables or None, "operationName": request.name}
-    given = {name: value for name, value in sent.items() if value is not None}
-    return orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+        await asyncio.sleep(POLL_SECONDS)

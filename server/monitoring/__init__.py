@@ -1,1 +1,1 @@
-"""Metrics for Prometheus."""
+"""Metrics in the text format of Prometheus, and their sources."""

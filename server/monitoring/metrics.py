@@ -28,7 +28,7 @@ from db.errors import CommitUnconfirmed, DatabaseUnavailable, Overloaded, Reject
 from graph.context import Context
 from server.monitoring.scrape import Scraper
 
-# Clients choose the names of operations: so many get series of their own, in the order in which they come.
+# Clients choose the names of operations. The first ones, up to this number, get a series of their own.
 MAX_OPERATIONS = 100
 OPERATION = re.compile(r"[_A-Za-z]\w{0,63}", re.ASCII)
 UNNAMED, OTHER = "-", "other"
@@ -46,27 +46,27 @@ STATEMENT_OUTCOMES = {
     CommitUnconfirmed: "unavailable",
     Overloaded: "overloaded",
 }
-# When a series began, as a series of its own: twice the text, and nothing reads it.
+# Another series for when each series began: twice the text, and nothing reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class RequestMetrics:
-    """Requests to the endpoint. On the way of every one of them: what can be bound beforehand is."""
+    """Requests to the endpoint. Runs for every request, so the children of the metrics are looked up beforehand."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "candlegraph_requests",
-            "GraphQL requests. operation: the operationName that was sent, - for none, other for all beyond the first"
-            f" {MAX_OPERATIONS}. outcome: ok; partial, with errors of fields; refused, an operation that cannot be run;"
-            " limited, one that may not spend more (HTTP 429); rejected, a request that is none (HTTP 4xx); shed, one"
-            " too many (HTTP 503).",
+            "GraphQL requests. operation: the operationName of the request, - if it has none, other for names beyond"
+            f" the first {MAX_OPERATIONS}. outcome: ok; partial, fields have errors; refused, the operation is invalid"
+            " or not allowed; limited, the rate limit is used up (HTTP 429); rejected, not a valid GraphQL request"
+            " (HTTP 4xx); shed, the server is overloaded (HTTP 503).",
             ["operation", "outcome"],
             registry=registry,
         )
         seconds = Histogram(
             "candlegraph_request_seconds",
-            "From the request to the end of its answer. source: where the answer was found, as X-Cache says; other"
-            " for what was refused or rejected.",
+            "Time from a request to the end of its response. source: of the answer, as in X-Cache; other for requests"
+            " that were refused or rejected.",
             ["source"],
             buckets=REQUEST_BUCKETS,
             registry=registry,
@@ -77,7 +77,7 @@ class RequestMetrics:
         self._operations: set[str] = set()
 
     def answered(self, operation: str | None, outcome: Outcome, source: str, started: float) -> None:
-        """started: of time.perf_counter()."""
+        """started: time.perf_counter() at the start of the request."""
         counter = self._known.get((operation, outcome)) or self._counter(operation, outcome)
         counter.inc()
         self._took[source](time.perf_counter() - started)
@@ -100,26 +100,26 @@ class RequestMetrics:
 
 
 class StatementMetrics:
-    """The db.observer.Observer that counts and times."""
+    """A db.observer.Observer that counts statements and measures their times."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         statements = Counter(
             "candlegraph_statements",
-            "Statements that read from PostgreSQL. outcome: ok; refused, by a limit or for what was asked; timeout,"
-            " cancelled; unavailable, no connection; overloaded, every connection busy; error, a fault of ours.",
+            "Statements that read from PostgreSQL. outcome: ok; refused, by a limit or an invalid argument; timeout,"
+            " cancelled; unavailable, no connection; overloaded, every connection was busy; error, any other error.",
             ["outcome"],
             registry=registry,
         )
         self._ended = {outcome: statements.labels(outcome).inc for outcome in [*STATEMENT_OUTCOMES.values(), "error"]}
         self.on_run = Histogram(
             "candlegraph_statement_seconds",
-            "How long statements were with PostgreSQL, without their wait for a connection.",
+            "Time that PostgreSQL took for a statement, without the wait for a connection.",
             buckets=STATEMENT_BUCKETS,
             registry=registry,
         ).observe
         self.on_wait = Histogram(
             "candlegraph_pool_wait_seconds",
-            "How long statements waited for a connection, be it in vain.",
+            "Time that statements waited for a connection, whether they got one or not.",
             buckets=WAIT_BUCKETS,
             registry=registry,
         ).observe
@@ -128,8 +128,51 @@ class StatementMetrics:
         self._ended[STATEMENT_OUTCOMES.get(type(error), "error")]()
 
 
+class JobMetrics:
+    """Runs of background jobs. Their label is not called job: Prometheus gives that name to what it scrapes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._last_success = Gauge(
+            "candlegraph_job_last_success_timestamp_seconds",
+            "When a background job last succeeded in this process, in seconds since 1970. No sample before that.",
+            ["name"],
+            registry=registry,
+        )
+        self._duration = Gauge(
+            "candlegraph_job_duration_seconds",
+            "Duration of a background job's last run in this process.",
+            ["name"],
+            registry=registry,
+        )
+        self._failures = Counter(
+            "candlegraph_job_failures",
+            "Runs of a background job that failed in this process.",
+            ["name"],
+            registry=registry,
+        )
+        self._running = Gauge(
+            "candlegraph_job_running",
+            "Whether this process runs a background job. An exclusive job runs in one process of all servers.",
+            ["name"],
+            registry=registry,
+        )
+
+    def add(self, name: str, is_running: Callable[[], bool]) -> None:
+        """Report this job from now on."""
+        self._running.labels(name).set_function(is_running)
+        self._failures.labels(name)
+
+    def succeeded(self, name: str, seconds: float) -> None:
+        self._duration.labels(name).set(seconds)
+        self._last_success.labels(name).set_to_current_time()
+
+    def failed(self, name: str, seconds: float) -> None:
+        self._duration.labels(name).set(seconds)
+        self._failures.labels(name).inc()
+
+
 class Metrics:
-    """All of an application."""
+    """All metrics of an application."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -137,6 +180,7 @@ class Metrics:
         PlatformCollector(registry=self._registry)
         self.requests = RequestMetrics(self._registry)
         self.statements = StatementMetrics(self._registry)
+        self.jobs = JobMetrics(self._registry)
 
     def watch_queue(self, length: Callable[[], int]) -> None:
         """Report the length of the request queue."""
@@ -152,7 +196,7 @@ class Metrics:
         scraper = Scraper(context)
 
         async def metrics(_: Request) -> Response:
-            scrape = await scraper.look()
+            scrape = await scraper.scrape()
             text = generate_latest(self._registry) + generate_latest(scrape)
             return Response(text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4, "Cache-Control": "no-store"})
 

@@ -1,1 +1,1 @@
-"""Processes: starting the database, serving, stopping."""
+"""Server processes: preparing the database, serving, supervising workers, stopping."""

@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn, in one process or several, and stops it cleanly."""
+"""Runs the application under uvicorn, in one process or several, until a signal stops it."""
 
 import gc
 import logging
@@ -19,24 +19,24 @@ from server.process.stopping import DrainingServer, ServingConfig
 from server.process.workers import Supervisor
 from server.settings import Settings
 
-# What is under way when the server is told to stop is given up by its own deadline, or so much later.
+# At shutdown, requests in progress are cancelled this long after their own deadline.
 GRACE_SECONDS = 1
-_told_to_stop = Event()
+_received_sigterm = Event()
 
 
 def stop_on_sigterm() -> None:
-    """Let SIGTERM end what was begun, as Ctrl-C does: the embedded PostgreSQL would go on without us."""
+    """Exit on SIGTERM by an exception, as on Ctrl-C, so that the embedded PostgreSQL is stopped too."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        # Python drops an exception that arrives within a finaliser, so it is written down as well.
-        _told_to_stop.set()
+        # Python drops an exception that is raised within a finaliser, so the signal is recorded as well.
+        _received_sigterm.set()
         sys.exit(128 + signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, stop)
 
 
 def listen(host: str, port: int, workers: int, settings: Settings) -> tuple[ServingConfig, socket.socket]:
-    """The server's configuration and its socket, bound: a port that is taken is told before anything else is done."""
+    """The server's configuration, and its bound socket: a port in use is reported before anything is started."""
     config = ServingConfig(
         "server.process.serving:application",
         factory=True,
@@ -54,36 +54,36 @@ def listen(host: str, port: int, workers: int, settings: Settings) -> tuple[Serv
 
 
 def listen_privately(host: str, port: int) -> socket.socket:
-    """A second socket, bound too, for run()."""
+    """A second bound socket for run()."""
     return _bound(uvicorn.Config("server.process.serving:application", host=host, port=port, log_config=None))
 
 
 def _bound(config: uvicorn.Config) -> socket.socket:
-    # It would say that it runs, which comes true only later; what goes wrong is still told.
+    # uvicorn would log that it runs, before it does. Errors are still logged.
     log = logging.getLogger("uvicorn.error")
     log.setLevel(logging.WARNING)
     bound = config.bind_socket()
     log.setLevel(logging.NOTSET)
-    # From here on, whoever connects waits until we serve.
+    # From now on, connections wait in the backlog until the server accepts them.
     bound.listen(config.backlog)
     return bound
 
 
 def application() -> Starlette:
-    """The application of a process that serves."""
+    """The application, in a server process."""
     app = create_app()
-    # What is there by now stays. To look through it again takes the garbage collector 40 ms, in which nobody is
-    # answered.
+    # The objects that exist by now stay. To traverse them again takes the garbage collector 40 ms, during which no
+    # request is handled.
     gc.collect()
     gc.freeze()
     return app
 
 
 def run(config: ServingConfig, *bound: socket.socket) -> None:
-    """Serve until SIGTERM or Ctrl-C. Returns once every request in flight is answered, or the grace is over."""
-    if _told_to_stop.is_set():
+    """Serve until SIGTERM or Ctrl-C. Returns when all requests in progress are answered or cancelled."""
+    if _received_sigterm.is_set():
         return
-    # uvicorn raises the signal again when it is done; what was begun before must still be ended.
+    # uvicorn raises the signal again after its shutdown; the caller's cleanup must run all the same.
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     if config.workers > 1:

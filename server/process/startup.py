@@ -1,4 +1,4 @@
-"""What has to be there before the server serves: a database, its tables, and something to look at."""
+"""Prepares the database of a command or server: starts it, migrates it, and loads demo data."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,13 +20,13 @@ Result = TypeVar("Result")
 
 @contextmanager
 def postgres(settings: Settings, console: Console) -> Iterator[None]:
-    """While the block runs, so does the embedded PostgreSQL, unless another database is configured."""
+    """Run the embedded PostgreSQL during the block, unless another database is configured."""
     if settings.database is not None:
         yield
         return
     embedded = EmbeddedPostgres(settings.candlegraph_data_dir)
-    doing = "Creating" if embedded.is_new else "Starting"
-    with console.status(f"{doing} the embedded PostgreSQL in {embedded.data} …"):
+    action = "Creating" if embedded.is_new else "Starting"
+    with console.status(f"{action} the embedded PostgreSQL in {embedded.data} …"):
         embedded.open()
     try:
         yield
@@ -37,7 +37,7 @@ def postgres(settings: Settings, console: Console) -> Iterator[None]:
 def with_database(
     settings: Settings, console: Console, work: Callable[[Database], Awaitable[Result]], *, needs_tables: bool = True
 ) -> Result:
-    """Do the work with the configured database. The embedded one gets its tables first, where the work needs them."""
+    """Run the work on the configured database. The embedded one is migrated first, if the work needs tables."""
 
     async def prepared(database: Database) -> Result:
         if needs_tables and database.embedded:
@@ -49,7 +49,7 @@ def with_database(
 
 
 async def connected(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Do the work with the configured database, which must be running."""
+    """Run the work on the configured database, which must be running."""
     database = open_database(settings)
     try:
         return await work(database)
@@ -58,14 +58,14 @@ async def connected(settings: Settings, work: Callable[[Database], Awaitable[Res
 
 
 async def prepare(database: Database, console: Console, *, with_demo: bool) -> None:
-    """Bring the tables up to date, and load the demo data into an empty database. Says what it did."""
+    """Migrate the database, load the demo data if it is empty, and print what was done."""
     probe = await database.probe(timeout_seconds=10)
     where = "embedded" if database.embedded else "external"
     console.print(f"  PostgreSQL {probe.version or '(no answer)'}, {where}")
     before = await migrate.current(database)
     await migrate.upgrade(database)
-    done = "is up to date" if before == migrate.head() else "migrated"
-    console.print(f"  Schema {done}: {migrate.head()}")
+    state = "is up to date" if before == migrate.head() else "migrated"
+    console.print(f"  Schema {state}: {migrate.head()}")
     if with_demo:
         await _load_demo(database, console)
 

@@ -1,10 +1,11 @@
-"""A server that stops without losing a request: what was sent is answered, and clients are told to go elsewhere.
+"""A graceful shutdown: every request that was sent gets its response, and connections end with a response.
 
-    SIGTERM     it is not ready, and each answer ends its connection, for SHUTDOWN_DELAY_SECONDS: balancers notice
-    then        it listens no more; who is connected may send one more request, LINGER_SECONDS long
-    then        what is idle is closed, what is under way is finished, and the process ends
+    SIGTERM     for SHUTDOWN_DELAY_SECONDS, /readyz responds 503 and each response closes its connection, so that load
+                balancers stop sending requests
+    then        the sockets are closed; open connections may send one more request within LINGER_SECONDS
+    then        idle connections are closed, requests in progress are finished, and the process ends
 
-Ctrl-C waits for nobody who is idle; a second one waits for nobody at all.
+Ctrl-C skips the first two steps; a second one also cancels the requests in progress.
 """
 
 import asyncio
@@ -18,14 +19,14 @@ import uvicorn
 
 from server.overload.draining import STATE, Draining
 
-# Clients that keep a connection busy send their next request within this time, and are told with its answer.
+# Clients that keep a connection busy send their next request within this time; its response closes the connection.
 LINGER_SECONDS = 0.5
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 CLOSE = (b"connection", b"close")
 
 
 class ServingConfig(uvicorn.Config):
-    """shutdown_delay_seconds: how long the server goes on as before when it is told to stop."""
+    """shutdown_delay_seconds: how long the server still accepts connections after SIGTERM."""
 
     def __init__(self, *args: Any, shutdown_delay_seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,6 +34,8 @@ class ServingConfig(uvicorn.Config):
 
 
 class DrainingServer(uvicorn.Server):
+    """A server that drains its connections before it stops."""
+
     def __init__(self, config: ServingConfig) -> None:
         super().__init__(config)
         self._delay_seconds = config.shutdown_delay_seconds
@@ -52,23 +55,23 @@ class DrainingServer(uvicorn.Server):
         await self._drain(self._delay_seconds)
         for server in self.servers:
             server.close()
-        for one in sockets or []:
-            one.close()
+        for listening in sockets or []:
+            listening.close()
         await self._drain(LINGER_SECONDS, while_connected=True)
         await super().shutdown(sockets)
 
     async def _drain(self, seconds: float, *, while_connected: bool = False) -> None:
         end = time.monotonic() + seconds
         while not self._is_interrupted and (self.server_state.connections or not while_connected):
-            await self._say_goodbye()
+            await self._close_after_responses()
             left = end - time.monotonic()
             if left <= 0:
                 return
-            await asyncio.sleep(min(left, LOOK_SECONDS))
+            await asyncio.sleep(min(left, POLL_SECONDS))
 
-    async def _say_goodbye(self) -> None:
-        """Every answer that begins from now on ends its connection, and says so."""
-        # Answers have a date.
+    async def _close_after_responses(self) -> None:
+        """Every response that begins from now on has `Connection: close`, and its connection is closed."""
+        # Resets the headers, and sets the current date among them.
         await self.on_tick(0)
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
         for connection in self.server_state.connections:

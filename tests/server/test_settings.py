@@ -1,4 +1,4 @@
-"""Settings: read from the environment, validated at start, told readably."""
+"""Settings: read from the environment and .env, and validated."""
 
 from pathlib import Path
 
@@ -8,23 +8,23 @@ from server.settings import SettingsError, read_settings
 
 
 @pytest.fixture(autouse=True)
-def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder without .env, and an environment without our names."""
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A working directory without .env, and an environment without settings."""
     monkeypatch.chdir(tmp_path)
     for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "CANDLEGRAPH_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
-def test_without_anything_the_database_is_embedded() -> None:
+def test_the_database_is_embedded_by_default() -> None:
     settings = read_settings()
     assert settings.database is None
     assert settings.redis is None
     assert settings.candlegraph_data_dir == Path(".candlegraph")
 
 
-def test_the_environment_goes_before_the_file(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (nowhere / ".env").write_text(
+def test_the_environment_takes_precedence_over_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text(
         "LOG_LEVEL=warning\nDATABASE_POOL_SIZE=3\nCORS_ORIGINS=https://a.example, https://b.example\n"
     )
     monkeypatch.setenv("DATABASE_POOL_SIZE", "4")
@@ -37,7 +37,7 @@ def test_the_environment_goes_before_the_file(nowhere: Path, monkeypatch: pytest
     "url",
     ["postgres://u@h/d", "postgresql://u@h/d?channel_binding=require", "postgresql+asyncpg://u@h/d?sslmode=require"],
 )
-def test_every_usual_spelling_of_a_database_is_understood(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_usual_forms_of_a_database_url_are_accepted(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     database = read_settings().database
     assert database is not None
@@ -45,7 +45,7 @@ def test_every_usual_spelling_of_a_database_is_understood(monkeypatch: pytest.Mo
     assert set(database.query) <= {"ssl"}
 
 
-REFUSED = [
+INVALID = [
     ("DATABASE_URL", "mysql://u:hunter2@h/d", "Candlegraph supports PostgreSQL only, not mysql"),
     ("DATABASE_URL", "not a url, hunter2", "it is not a URL like postgresql://"),
     ("DATABASE_URL", "postgresql://u:hunter2@h/d?sslmode=maybe", "sslmode must be one of"),
@@ -72,16 +72,16 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "message"), REFUSED)
-def test_a_refusal_names_the_setting_and_keeps_its_value(
+@pytest.mark.parametrize(("name", "value", "message"), INVALID)
+def test_an_error_names_the_setting_and_not_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as error:
         read_settings()
-    assert f"  {name}: " in str(refused.value)
-    assert message in str(refused.value)
-    assert "hunter2" not in str(refused.value)
+    assert f"  {name}: " in str(error.value)
+    assert message in str(error.value)
+    assert "hunter2" not in str(error.value)
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

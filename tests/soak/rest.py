@@ -43,7 +43,7 @@ async def fill_pools(client: Client, dsn: str, redis: Redis, running: list[Serve
     """Send so many requests at once that servers open all the connections that they may keep."""
     lengths = count(LONG.total_seconds(), -1)
     for _ in range(BURSTS):
-        if (await connections(dsn, redis)).postgres == len(running) * (POOL_SIZE + 1):
+        if (await connections(dsn, redis)).postgres == len(running) * (POOL_SIZE + 2):
             return
         # Queries that were not sent before.
         sent = [closed_range(coin.symbol, coin.closed - LONG, timedelta(seconds=next(lengths))).body for _ in range(20)]

@@ -1,4 +1,4 @@
-"""The command line, as a person runs it: in a process of its own, on an embedded database of its own."""
+"""The command line, run in processes, on an embedded database of its own."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from tests.waiting import eventually_sync
 
 COMMAND = [str(Path(sys.executable).with_name("candlegraph"))]
 CSV = """Date,Open,High,Low,Close,Volume
@@ -25,13 +26,14 @@ CSV = """Date,Open,High,Low,Close,Volume
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory that the commands of this module share, with their data in it."""
+    """A working directory with data that the commands of this module share."""
     return tmp_path_factory.mktemp("cli")
 
 
 def environment() -> dict[str, str]:
-    ours = {"DATABASE_URL", "REDIS_URL", "CANDLEGRAPH_DATA_DIR"}
-    return {name: value for name, value in os.environ.items() if name not in ours} | {"COLUMNS": "200"}
+    """The environment of a command, without settings of the test run."""
+    ignored = {"DATABASE_URL", "REDIS_URL", "CANDLEGRAPH_DATA_DIR"}
+    return {name: value for name, value in os.environ.items() if name not in ignored} | {"COLUMNS": "200"}
 
 
 def candlegraph(folder: Path, *arguments: str, answer: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -53,10 +55,10 @@ def succeeded(folder: Path, *arguments: str, answer: str | None = None) -> str:
     return done.stdout
 
 
-def test_help_reads_well(folder: Path) -> None:
-    told = succeeded(folder, "--help")
+def test_help_lists_commands_and_options(folder: Path) -> None:
+    shown = succeeded(folder, "--help")
     for command in ("serve", "import-candles", "settle", "schema", "db"):
-        assert command in told
+        assert command in shown
     for option in ("--host", "--port", "--workers", "--data-dir", "--no-demo"):
         assert option in succeeded(folder, "serve", "--help")
     for command in ("upgrade", "downgrade", "current", "stats", "verify", "rebuild-rollups", "clean", "reset"):
@@ -67,7 +69,7 @@ def test_the_schema_is_printed(folder: Path) -> None:
     assert succeeded(folder, "schema") == (Path(__file__).resolve().parents[3] / "schema.graphql").read_text()
 
 
-def test_settings_that_cannot_be_used_are_told_in_a_line(folder: Path) -> None:
+def test_invalid_settings_are_reported(folder: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "db", "current"],
         cwd=folder,
@@ -82,7 +84,7 @@ def test_settings_that_cannot_be_used_are_told_in_a_line(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_database_that_is_away_is_told_in_a_line(folder: Path) -> None:
+def test_an_unreachable_database_is_reported_on_one_line(folder: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "db", "stats"],
         cwd=folder,
@@ -99,22 +101,22 @@ def test_a_database_that_is_away_is_told_in_a_line(folder: Path) -> None:
 def test_candles_are_imported_once(folder: Path) -> None:
     (folder / "candles.csv").write_text(CSV)
     arguments = ["import-candles", "candles.csv", "--symbol", "tst", "--name", "Test", "--interval", "H1"]
-    assert succeeded(folder, *arguments).startswith("TST: 2 inserted, 0 updated, 0 unchanged, 0 refused")
-    assert succeeded(folder, *arguments).startswith("TST: 0 inserted, 0 updated, 2 unchanged, 0 refused")
+    assert succeeded(folder, *arguments).startswith("TST: 2 inserted, 0 updated, 0 unchanged, 0 rejected")
+    assert succeeded(folder, *arguments).startswith("TST: 0 inserted, 0 updated, 2 unchanged, 0 rejected")
 
 
-def test_bad_rows_are_told_by_line(folder: Path) -> None:
+def test_bad_rows_are_reported_by_line(folder: Path) -> None:
     (folder / "bad.csv").write_text(CSV + "2025-06-28 17:00:00+00:00,10,9,11,10,1\n")
     arguments = ["import-candles", "bad.csv", "--symbol", "BAD", "--interval", "H1"]
     done = candlegraph(folder, *arguments)
     assert done.returncode == 1
     assert "line 4: " in done.stderr
     assert succeeded(folder, *arguments, "--skip-bad-rows").startswith(
-        "BAD: 2 inserted, 0 updated, 0 unchanged, 1 refused"
+        "BAD: 2 inserted, 0 updated, 0 unchanged, 1 rejected"
     )
 
 
-def test_the_database_is_looked_after(folder: Path) -> None:
+def test_the_database_is_migrated_checked_and_cleaned(folder: Path) -> None:
     assert "(up to date)" in succeeded(folder, "db", "upgrade")
     assert "market_data" in succeeded(folder, "db", "stats")
     assert "WRONG" not in succeeded(folder, "db", "verify")
@@ -134,7 +136,7 @@ def test_revisions_go_up_and_down(folder: Path) -> None:
     assert "(up to date)" in succeeded(folder, "db", "upgrade")
 
 
-def test_a_reset_asks(folder: Path) -> None:
+def test_a_reset_asks_for_confirmation(folder: Path) -> None:
     assert candlegraph(folder, "db", "reset", answer="n\n").returncode == 1
     assert "empty" in succeeded(folder, "db", "reset", "--yes")
     assert succeeded(folder, "db", "downgrade", "base").startswith("no tables")
@@ -158,15 +160,15 @@ def server(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[byt
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(300):
+    def is_ready() -> bool:
         assert process.poll() is None, log.read_text()
         try:
             urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
         except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(log.read_text())
+            return False
+        return True
+
+    eventually_sync(is_ready, 120, every=0.1)
 
 
 def ask(url: str, query: str) -> Any:
@@ -191,34 +193,32 @@ def test_serve_stops_cleanly(folder: Path, stop: signal.Signals, workers: str) -
         assert ask(url, "{ cryptocurrencies { totalCount } }") == {"cryptocurrencies": {"totalCount": 0}}
         assert postgres_of(folder)
         process.send_signal(stop)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
     assert postgres_of(folder) == []
     assert b"Traceback" not in (folder / "serve.log").read_bytes()
 
 
-def test_a_killed_server_comes_back_with_everything(tmp_path: Path) -> None:
+def test_a_killed_server_restarts_with_its_data(tmp_path: Path) -> None:
     with server(tmp_path) as (process, url):
-        told = (tmp_path / "serve.log").read_text()
-        assert "Demo data: 5 coins" in told
-        assert f"Ready: {url}/graphql" in told
+        output = (tmp_path / "serve.log").read_text()
+        assert "Demo data: 5 coins" in output
+        assert f"Ready: {url}/graphql" in output
         before = ask(url, "{ trades { totalCount } predictions { totalCount } }")
         assert before["trades"]["totalCount"] > 100
         process.kill()
-    started = time.monotonic()
     with server(tmp_path) as (process, url):
-        assert time.monotonic() - started < 10
         assert "Demo data" not in (tmp_path / "serve.log").read_text()
         assert ask(url, "{ trades { totalCount } predictions { totalCount } }") == before
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
     assert postgres_of(tmp_path) == []
 
 
-def test_a_port_that_is_taken_is_told_before_anything_else(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        done = candlegraph(tmp_path, "serve", "--port", str(taken.getsockname()[1]))
+def test_a_port_in_use_is_reported_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        done = candlegraph(tmp_path, "serve", "--port", str(used.getsockname()[1]))
     assert done.returncode != 0
     assert "address already in use" in done.stderr.lower()
     assert not (tmp_path / ".candlegraph").exists()

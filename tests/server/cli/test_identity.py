@@ -1,6 +1,6 @@
-"""Users and API keys, as a person looks after them on the command line.
+"""The commands for users and API keys.
 
-Most commands run in this process, which is faster: test_cli.py has what only processes show.
+Most run in the process of the test, which is faster; test_cli.py runs commands in processes.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ def url(postgres: URL, template: URL) -> URL:
 
 @pytest.fixture(autouse=True)
 def configured(url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands, whether here or in processes, find the database by the environment."""
+    """Sets the database in the environment, for commands in this process and in others."""
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
     monkeypatch.setenv("DATABASE_URL", dsn)
     monkeypatch.chdir(tmp_path)
@@ -58,16 +58,16 @@ def failed(*arguments: str, answer: str | bytes | None = None) -> str:
 
 
 def at_a_terminal(*arguments: str, typed: list[str]) -> tuple[int, str]:
-    """The exit code of a process, and all that its terminal shows."""
+    """Run a process at a terminal; return its exit code and all that the terminal shows."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     ) as process:
         os.close(theirs)
         shown = b""
-        for asked, line in enumerate(typed, start=1):
-            # What is typed before it is asked for is lost.
-            while shown.count(b": ") < asked:
+        for prompts, line in enumerate(typed, start=1):
+            # Text that is typed before the prompt is lost.
+            while shown.count(b": ") < prompts:
                 shown += read(ours)
             os.write(ours, line.encode() + b"\n")
         while part := read(ours):
@@ -77,10 +77,10 @@ def at_a_terminal(*arguments: str, typed: list[str]) -> tuple[int, str]:
 
 
 def read(terminal: int) -> bytes:
-    assert select.select([terminal], [], [], 30)[0], "it neither says anything nor ends"
+    assert select.select([terminal], [], [], 30)[0], "no output, and the process has not ended"
     try:
         return os.read(terminal, 1_000)
-    except OSError:  # nobody is at the other end any more
+    except OSError:  # the process has closed the terminal
         return b""
 
 
@@ -110,25 +110,25 @@ def cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
 
 
-def test_users_are_looked_after(url: URL) -> None:
+def test_users_are_created_disabled_and_enabled(url: URL) -> None:
     create = ["users", "create", "ada", "--email", "ada@x.org", "--password-stdin"]
-    assert succeeded(*create, answer=f"{PASSWORD}\nmore") == "ada is a user now.\n"
+    assert succeeded(*create, answer=f"{PASSWORD}\nmore") == "Created the user ada.\n"
     assert has_password(url, PASSWORD)
     fetch(url, f"{SESSIONS} RETURNING 1")
     reset = succeeded("users", "reset-password", "ADA", "--password-stdin", answer=OTHER)
-    assert reset == "ada has another password. 1 session is ended.\n"
+    assert reset == "The password of ada is changed. 1 session ended.\n"
     assert has_password(url, OTHER)
     fetch(url, f"{SESSIONS}, generate_series(1, 2) RETURNING 1")
-    assert succeeded("users", "disable", "Ada") == "ada is disabled. 2 sessions are ended.\n"
+    assert succeeded("users", "disable", "Ada") == "ada is disabled. 2 sessions ended.\n"
     assert [row[:4] for row in cells(succeeded("users", "list"))] == [["ada", "ada@x.org", "user, disabled", "0"]]
     assert succeeded("users", "enable", "ada") == "ada is enabled.\n"
     assert fetch(url, "SELECT is_active, is_admin FROM users") == [(True, False)]
 
 
-def test_a_password_is_asked_for_twice_and_never_shown(url: URL) -> None:
+def test_a_password_is_prompted_for_twice_and_never_shown(url: URL) -> None:
     code, shown = at_a_terminal("users", "create", "boss", "--admin", typed=[PASSWORD] * 2)
     assert code == 0, shown
-    assert "boss is an administrator now." in shown
+    assert "Created the administrator boss." in shown
     assert "horse" not in shown
     assert fetch(url, "SELECT is_admin FROM users WHERE username = 'boss'") == [(True,)]
     code, shown = at_a_terminal("users", "create", "other", typed=[PASSWORD, OTHER])
@@ -136,33 +136,33 @@ def test_a_password_is_asked_for_twice_and_never_shown(url: URL) -> None:
     assert "The two passwords differ." in shown
 
 
-def test_keys_are_looked_after(url: URL) -> None:
+def test_keys_are_created_listed_and_revoked(url: URL) -> None:
     fetch(url, "INSERT INTO users (username, password_hash) VALUES ('eve', '!') RETURNING 1")
     create = [COMMAND, "keys", "create", "eve", "--name", "[bot]", "--scope", "WRITE", "--scope", "read"]
     done = subprocess.run(create, capture_output=True, text=True, timeout=60, check=True)
-    # Nothing else, so that it can be piped.
+    # Only the key, so that it can be piped.
     key = ApiKey.parse(done.stdout.removesuffix("\n"))
     assert key is not None
     assert f"Its prefix is {key.prefix}" in done.stderr
     assert key.text not in done.stderr
     assert [row.scopes for row in fetch(url, identities.of_api_key(key.hash))] == [["READ", "WRITE"]]
     ((prefix, user, name, scopes, expires, used, state),) = cells(succeeded("keys", "list", "EVE"))
-    assert (prefix, user, name, scopes, used, state) == (key.prefix, "eve", "[bot]", "READ, WRITE", "never", "good")
+    assert (prefix, user, name, scopes, used, state) == (key.prefix, "eve", "[bot]", "READ, WRITE", "never", "valid")
     assert expires != "never"
     assert succeeded("keys", "revoke", f"cg_{key.prefix}") == f"The key {key.prefix} is revoked.\n"
     assert fetch(url, identities.of_api_key(key.hash)) == []
-    assert failed("keys", "revoke", key.prefix) == "There is no key of this prefix, or it is revoked already."
+    assert failed("keys", "revoke", key.prefix) == "There is no key with this prefix, or it is revoked already."
     succeeded("keys", "create", "eve", "--name", "for ever", "--scope", "READ", "--days", "0")
     states = [(row[4], row[6].partition(" ")[0]) for row in cells(succeeded("keys", "list"))]
-    assert states == [(expires, "revoked"), ("never", "good")]
+    assert states == [(expires, "revoked"), ("never", "valid")]
 
 
 @pytest.mark.parametrize(
-    ("command", "answer", "told"),
+    ("command", "answer", "message"),
     [
         ("users create a~b", b"", "A user name has 1 to 50 letters"),
         ("users create x --email x", b"", "This is not an address"),
-        ("users create x", b"", "There is no terminal to ask for a password on"),
+        ("users create x", b"", "There is no terminal to prompt for a password"),
         ("users create x --password-stdin", b"123456789\r\n", "A password has at least 10 characters."),
         ("users create x --password-stdin", b"\xff" * 12, "The password on standard input is not in UTF-8."),
         ("users create TAKEN --password-stdin", b"123456789 ", "A user named TAKEN already exists."),
@@ -172,12 +172,12 @@ def test_keys_are_looked_after(url: URL) -> None:
         ("keys create taken --name x --scope ADMIN", b"", "The scope ADMIN is for"),
         ("keys create nobody --name x --scope READ", b"", "There is no user 'nobody'."),
         ("keys list nobody", b"", "There is no user 'nobody'."),
-        ("keys revoke é", b"", "There is no key of this prefix"),
+        ("keys revoke é", b"", "There is no key with this prefix"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_a_line(url: URL, command: str, answer: bytes, told: str) -> None:
+def test_errors_are_reported_in_one_message(url: URL, command: str, answer: bytes, message: str) -> None:
     fetch(url, TAKEN)
-    assert failed(*command.split(), answer=answer).startswith(told)
+    assert failed(*command.split(), answer=answer).startswith(message)
 
 
 def test_a_disabled_user_gets_no_key(url: URL) -> None:
@@ -186,7 +186,7 @@ def test_a_disabled_user_gets_no_key(url: URL) -> None:
     assert failed("keys", "create", "taken", "--name", "x", "--scope", "READ") == "taken is disabled."
 
 
-def test_help_reads_well() -> None:
-    told = succeeded("users", "--help")
-    assert all(command in told for command in ("create", "list", "disable", "enable", "reset-password"))
+def test_help_lists_commands() -> None:
+    shown = succeeded("users", "--help")
+    assert all(command in shown for command in ("create", "list", "disable", "enable", "reset-password"))
     assert all(command in succeeded("keys", "--help") for command in ("create", "list", "revoke"))

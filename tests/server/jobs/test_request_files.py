@@ -1,4 +1,4 @@
-"""Requests in files: what is read of them, and where they are wrong."""
+"""Requests in files: how they are read, and messages for invalid ones."""
 
 import re
 from pathlib import Path
@@ -6,26 +6,29 @@ from pathlib import Path
 import pytest
 
 from graph.request import GraphQLRequest
+from server.jobs.recording import NamedRequest
 from server.jobs.request_files import requests_in
-from server.jobs.warming import Asked, WarmingError
+from server.jobs.warming import WarmingError
 
 
-async def test_operations_that_need_no_variables(tmp_path: Path) -> None:
+async def test_operations_without_required_variables_are_read(tmp_path: Path) -> None:
     file = tmp_path / "a.graphql"
     text = "query A { a } query B($b: Int!) { b } query C($c: Int! = 1, $d: Int) { c } fragment D on E { d }"
     file.write_text(text)
-    assert await requests_in(file) == [Asked(f"{file}, {name}", GraphQLRequest(text, {}, name)) for name in ("A", "C")]
+    assert await requests_in(file) == [
+        NamedRequest(f"{file}, {name}", GraphQLRequest(text, {}, name)) for name in ("A", "C")
+    ]
     file.write_text("\ufeff{ a }")
-    assert await requests_in(file) == [Asked(str(file), GraphQLRequest("{ a }", {}, None))]
+    assert await requests_in(file) == [NamedRequest(str(file), GraphQLRequest("{ a }", {}, None))]
 
 
-async def test_one_request_or_many(tmp_path: Path) -> None:
+async def test_json_has_one_request_or_several(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_text('{"query": "{ a }", "variables": {"b": [1]}, "operationName": null}')
-    assert await requests_in(file) == [Asked(str(file), GraphQLRequest("{ a }", {"b": [1]}, None))]
+    assert await requests_in(file) == [NamedRequest(str(file), GraphQLRequest("{ a }", {"b": [1]}, None))]
     file = tmp_path / "a.jsonl"
     file.write_text('{"query": "{ \u2028a }"}\r\n\n{"query": "query B { b }", "operationName": "B"}')
-    assert [asked.name for asked in await requests_in(file)] == [f"{file}, line 1", f"{file}, line 3, B"]
+    assert [named.name for named in await requests_in(file)] == [f"{file}, line 1", f"{file}, line 3, B"]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,7 @@ async def test_one_request_or_many(tmp_path: Path) -> None:
         ("a.jsonl", b'\n{"query": "', "a.jsonl, line 2: this is not valid JSON: "),
     ],
 )
-async def test_files_that_cannot_be_read(tmp_path: Path, name: str, text: bytes, error: str) -> None:
+async def test_errors_name_the_place(tmp_path: Path, name: str, text: bytes, error: str) -> None:
     (tmp_path / name).write_bytes(text)
     with pytest.raises(WarmingError, match=re.escape(f"{tmp_path}/{error}")):
         await requests_in(tmp_path / name)
