@@ -24,6 +24,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 
 from db.errors import Conflict, DatabaseUnavailable, Overloaded, Rejected, StatementTimeout
 from graph.compiler.statement import TooLarge
+from graph.request_id import current_request_id
 
 MAX_ERRORS = 10
 MAX_MESSAGE = 1_000
@@ -91,6 +92,9 @@ def _causes(error: GraphQLError) -> Iterator[Exception]:
 
 
 def _formatted(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
+    request_id = current_request_id()
+    if request_id is not None:
+        extensions = {**extensions, "requestId": request_id}
     # graphql-core repeats what it was sent.
     return {**error.formatted, "message": message[:MAX_MESSAGE], "extensions": extensions}
 

@@ -23,7 +23,7 @@ from server.app import trusted_documents
 from server.cli import cache, db, keys, users
 from server.cli.terminal import CommandError, DataDir, console, errors
 from server.http.examples import EXAMPLES
-from server.http.exposure import decide, private_address
+from server.http.exposure import private_address, resolve_exposure
 from server.jobs.warming import WarmingError
 from server.logging import configure_logging
 from server.process.serving import listen, listen_privately, run, stop_on_sigterm
@@ -79,7 +79,7 @@ def serve(
     """Serve the API and GraphiQL: starts PostgreSQL if none is configured, migrates, and loads demo data if empty."""
     settings = read_settings(data_dir=data_dir)
     configure_logging(settings.level)
-    warnings = decide(settings, host, insecure_open=insecure_open)
+    warnings = resolve_exposure(settings, host, insecure_open=insecure_open)
     private = private_address(settings, port)
     # A list that cannot be used is told before anything is started.
     trusted_documents(settings, create_schema())

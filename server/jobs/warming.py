@@ -69,7 +69,7 @@ async def record_for_ever(fast_path: FastPath, hottest: Hottest) -> None:
 async def record(fast_path: FastPath, hottest: Hottest) -> None:
     """Tell what was asked most since the last time. Raises CacheUnavailable."""
     asked = Counter[bytes]()
-    for key, times in fast_path.most_asked(MOST_TOLD).items():
+    for key, times in fast_path.most_requested(MOST_TOLD).items():
         asked[_written(await _request_of(key))] += times
     await hottest.tell(asked)
 
