@@ -12,7 +12,7 @@ from graph.request_id import REQUEST_ID
 
 # The one key of an ASGI scope that holds state of ours.
 STATE = "candlegraph"
-REQUEST_ID_HEADER = b"x-request-id"
+REQUEST_ID_HEADER, TRACEPARENT_HEADER = b"x-request-id", b"traceparent"
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # W3C Trace Context: version, trace id, parent id, flags. Versions after 00 may append more.
 TRACEPARENT = re.compile(
@@ -71,21 +71,30 @@ def begin_request(scope: Scope) -> RequestState:
     state = state_of(scope)
     state.headers = headers = dict(scope["headers"])
     state.has_repeated_headers = len(headers) != len(scope["headers"])
-    state.request_id = choose_request_id(headers)
+    if REQUEST_ID_HEADER in headers or TRACEPARENT_HEADER in headers:
+        request_id = _given_request_id(headers) or generate_request_id()
+    else:
+        request_id = generate_request_id()
+    state.request_id = request_id
     # Each request runs in a task, and so in a context, of its own: nothing has to reset it.
-    REQUEST_ID.set(state.request_id)
+    REQUEST_ID.set(request_id)
     return state
 
 
-def choose_request_id(headers: dict[bytes, bytes]) -> bytes:
-    """X-Request-Id if it is valid; without that header, the trace id of a valid traceparent; else a generated id."""
+def _given_request_id(headers: dict[bytes, bytes]) -> bytes | None:
+    """X-Request-Id, if it is valid; without that header, the trace id of a valid traceparent."""
     given = headers.get(REQUEST_ID_HEADER)
     if given is not None:
-        if VALID_REQUEST_ID.fullmatch(given):
-            return given
-    elif (traceparent := headers.get(b"traceparent")) is not None and (match := TRACEPARENT.fullmatch(traceparent)):
-        return match[1]
-    # Not a UUID: it takes ten times as long. Not a counter: it would show clients how many requests there are.
+        return given if VALID_REQUEST_ID.fullmatch(given) else None
+    match = TRACEPARENT.fullmatch(headers[TRACEPARENT_HEADER])
+    return match[1] if match else None
+
+
+def generate_request_id() -> bytes:
+    """16 hexadecimal digits.
+
+    Not a UUID, which takes ten times as long; and not a counter, which would show clients how many requests there are.
+    """
     return b"%016x" % getrandbits(64)
 
 

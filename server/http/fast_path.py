@@ -33,11 +33,10 @@ KNOWN_REQUEST_BYTES = 500
 # The headers that select the answer to the same bytes.
 SELECTING_HEADERS = (b"accept", b"content-type", b"content-encoding")
 
-# The name in the last pair of a key, if the answer is for one viewer.
-VIEWER = b":viewer"
-
-# The method, the body or query string, and those of the headers above that were sent: equal requests have equal keys.
-Key: TypeAlias = tuple[bytes | tuple[bytes, bytes], ...]
+# The method, the body or query string, the values of the headers above, and the viewer: equal requests have equal keys.
+Key: TypeAlias = tuple[bytes, bytes, bytes | None, bytes | None, bytes | None, bytes | None]
+# The method, the body or query string, and those of the headers above that were sent.
+AnonymousRequest: TypeAlias = tuple[bytes | tuple[bytes, bytes], ...]
 
 
 @dataclass(slots=True)
@@ -95,21 +94,32 @@ class FastPath:
 
     async def answer(self, scope: Scope, state: RequestState, receive: Receive, send: Send) -> bool:
         """Send the answer to a known request, if it is cached; return whether. Raises RequestError."""
-        headers = self._selecting_headers(scope, state)
-        if headers is None:
+        if not self._may_be_known(scope, state):
             return False
+        method, body = b"GET", scope["query_string"]
         if scope["method"] == "POST":
-            await read_body(state, receive, MAX_BODY)
+            # Most bodies come in one message.
+            message = await receive()
+            state.body = body = message.get("body", b"")
+            state.is_body_complete = message["type"] == "http.request" and not message.get("more_body", False)
             if not state.is_body_complete:
-                return False
-            key: Key = (b"POST", bytes(state.body), *headers)
-        else:
-            key = (b"GET", scope["query_string"], *headers)
-        state.fast_path_key = key
+                await read_body(state, receive, MAX_BODY)
+                if not state.is_body_complete:
+                    return False
+                body = bytes(state.body)
+            method = b"POST"
+        headers = state.headers
+        state.fast_path_key = key = (
+            method,
+            body,
+            headers.get(b"accept"),
+            headers.get(b"content-type"),
+            headers.get(b"content-encoding"),
+            viewer_of(state.caller),
+        )
         known = self._known.get(key)
-        return known is not None and await self._answer_known(known, scope, state, send)
-
-    async def _answer_known(self, known: KnownRequest, scope: Scope, state: RequestState, send: Send) -> bool:
+        if known is None:
+            return False
         known.uses += 1
         entry, source = self._cache.find(known.key), Source.MEMORY
         if entry is None:
@@ -136,39 +146,30 @@ class FastPath:
         key: Key | None = state.fast_path_key
         if key is None:
             return
+        size = sum(len(part) for part in key[2:] if part)
+        if size > MAX_HEADERS:
+            return
         uses = self._known.uses_of(key) or 1
         known = KnownRequest(entry.key, entry.tags, media_type, operation, uses)
-        self._known.put(key, known, len(key[1]) + MAX_HEADERS + KNOWN_REQUEST_BYTES)
+        self._known.put(key, known, len(key[1]) + size + KNOWN_REQUEST_BYTES)
 
-    def most_requested(self, number: int) -> dict[Key, int]:
-        """The most frequent requests since the previous call, with their counts: only those of anonymous callers."""
-        anonymous = (known for known in self._known.by_uses() if known[1][-1][0] != VIEWER)
+    def most_requested(self, number: int) -> dict[AnonymousRequest, int]:
+        """The most frequent requests of anonymous callers since the previous call, with their counts."""
+        anonymous = (known for known in self._known.by_uses() if known[1][-1] is None)
         most_used = nlargest(number, anonymous, key=itemgetter(0))
         for _, _, known in self._known.by_uses():
             known.uses = 0
-        return {key: uses for uses, key, _ in most_used if uses}
+        return {_anonymous_request(key): uses for uses, key, _ in most_used if uses}
 
-    def _selecting_headers(self, scope: Scope, state: RequestState) -> list[tuple[bytes, bytes]] | None:
-        """The headers in the key of the request; None for a request that takes the long way."""
+    def _may_be_known(self, scope: Scope, state: RequestState) -> bool:
+        """Whether the request is of a kind that is remembered."""
         method, headers = scope["method"], state.headers
         if method == "POST":
             if not _is_short(headers.get(b"content-length", b"")):
-                return None
+                return False
         elif method not in ("GET", "HEAD") or (self._needs_preflight and not is_preflighted(scope)):
-            return None
-        if COST in headers or (state.has_repeated_headers and _repeats_a_selecting_header(scope)):
-            return None
-        selecting, size = [], 0
-        for name in SELECTING_HEADERS:
-            value = headers.get(name)
-            if value is not None:
-                selecting.append((name, value))
-                size += len(value)
-        if size > MAX_HEADERS:
-            return None
-        if (viewer := viewer_of(state.caller)) is not None:
-            selecting.append((VIEWER, viewer))
-        return selecting
+            return False
+        return COST not in headers and not (state.has_repeated_headers and _repeats_a_selecting_header(scope))
 
 
 def _is_short(length: bytes) -> bool:
@@ -177,3 +178,9 @@ def _is_short(length: bytes) -> bool:
 
 def _repeats_a_selecting_header(scope: Scope) -> bool:
     return any(len(header_values(scope, name)) > 1 for name in SELECTING_HEADERS)
+
+
+def _anonymous_request(key: Key) -> AnonymousRequest:
+    method, sent, *values, _ = key
+    headers = zip(SELECTING_HEADERS, values, strict=True)
+    return method, sent, *((name, value) for name, value in headers if value is not None)

@@ -21,7 +21,7 @@ from db.errors import DatabaseUnavailable
 from graph.documents import NotAQuery
 from graph.identity.callers import Caller
 from graph.pipeline import Answer, GraphQLRequest, Pipeline
-from server.http.fast_path import FastPath, Key
+from server.http.fast_path import AnonymousRequest, FastPath
 from server.http.media_types import JSON
 from server.http.request_parsing import RequestError, parse_request
 
@@ -177,7 +177,7 @@ async def _until_heard(cache: AnswerCache) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _request_of(key: Key) -> GraphQLRequest:
+async def _request_of(key: AnonymousRequest) -> GraphQLRequest:
     """What is asked in these bytes. Raises RequestError."""
     method, sent, *headers = key
     assert isinstance(method, bytes)
