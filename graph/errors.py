@@ -28,6 +28,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 
 from db.errors import Conflict, DatabaseUnavailable, Overloaded, Rejected, StatementTimeout
 from graph.compiler.statement import TooLarge
+from graph.request_id import current_request_id
 
 MAX_ERRORS = 10
 MAX_MESSAGE = 1_000
@@ -95,6 +96,9 @@ def _causes(error: GraphQLError) -> Iterator[Exception]:
 
 
 def _formatted(error: GraphQLError, message: str, extensions: dict[str, Any]) -> dict[str, Any]:
+    request_id = current_request_id()
+    if request_id is not None:
+        extensions = {**extensions, "requestId": request_id}
     # Messages of graphql-core quote the input, which may be long.
     return {**error.formatted, "message": message[:MAX_MESSAGE], "extensions": extensions}
 

@@ -1,4 +1,4 @@
-"""The application: everything is wired here, and nowhere else."""
+"""Creates the application from its settings: everything is wired here, and nowhere else."""
 
 import asyncio
 import secrets
@@ -39,13 +39,14 @@ from graph.persisted import AllowList, PersistedQueries
 from graph.pipeline import Pipeline
 from graph.plan_cache import PlanCache
 from graph.schema import create_schema
-from server.http.admission import Admission, AdmissionMiddleware, longest_wait
-from server.http.browsers import ProtectedStarlette, cors
+from server.http.admission import Admission, LoadShedder, longest_wait
+from server.http.application import Application
+from server.http.browsers import cors
 from server.http.callers import CallerMiddleware
-from server.http.details import PrivatePortMiddleware, for_admins
+from server.http.details import PrivatePortMiddleware, require_admin
 from server.http.endpoint import GraphQLEndpoint
 from server.http.exposure import check_secret
-from server.http.fast_path import FastPath, FastPathMiddleware
+from server.http.fast_path import FastPath
 from server.http.graphiql import graphiql_page
 from server.http.health import detail_routes, health_routes
 from server.jobs.job import Job
@@ -63,7 +64,7 @@ log = structlog.get_logger("candlegraph.server")
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    """The application for these settings, or for those of the environment. It connects when it is first asked.
+    """The application for these settings, or for those of the environment. It connects when it first needs to.
 
     Raises SettingsError.
     """
@@ -78,38 +79,38 @@ def create_app(settings: Settings | None = None) -> Starlette:
     request_queue = RequestQueue(PATH, database.max_connections, longest)
     metrics.watch_queue(lambda: len(request_queue.waiting))
     admission = Admission(database.queue, longest)
-    fast_path = FastPath(context.cache, context.meter, metrics.requests, admission)
+    needs_preflight = settings.needs_preflight
+    fast_path = FastPath(context.cache, context.meter, metrics.requests, admission, needs_preflight=needs_preflight)
     endpoint = GraphQLEndpoint(
         operations,
-        fast_path,
+        fast_path if settings.cache_enabled else None,
+        LoadShedder(admission, metrics.requests),
         metrics.requests,
         graphiql=graphiql_page() if settings.shows_graphiql else None,
-        needs_preflight=settings.needs_preflight,
+        needs_preflight=needs_preflight,
         timeout_seconds=settings.request_timeout_seconds,
     )
     hottest = _hottest(context.cache)
     jobs = JobRunner(_jobs(context, fast_path, hottest), database, metrics.jobs)
     health, details = health_routes(context), [*detail_routes(context, jobs.report), metrics.route(context)]
-    app = ProtectedStarlette(
+    return Application(
+        PATH,
+        endpoint,
         routes=[
-            Route(PATH, endpoint),
             *([Route("/", _to_graphql)] if settings.shows_graphiql else []),
             *health,
-            *map(for_admins, details),
+            *map(require_admin, details),
         ],
         middleware=[
             *_private_port(settings, [*health, *details]),
             *([cors(settings.cors_origins)] if settings.cors_origins else []),
             Middleware(CallerMiddleware, identities=identities, is_open=settings.is_open),
-            *_fast_path(settings, fast_path),
-            Middleware(AdmissionMiddleware, path=PATH, admission=admission, metrics=metrics.requests),
         ],
+        is_production=settings.is_production,
         lifespan=lambda _: _lifespan(
             context, operations, jobs, hottest, request_queue, UNRESTRICTED if settings.is_open else ANONYMOUS
         ),
     )
-    app.is_production = settings.is_production
-    return app
 
 
 def _private_port(settings: Settings, routes: list[Route]) -> list[Middleware]:
@@ -117,15 +118,8 @@ def _private_port(settings: Settings, routes: list[Route]) -> list[Middleware]:
     return [] if port is None else [Middleware(PrivatePortMiddleware, port=port, routes=routes)]
 
 
-def _fast_path(settings: Settings, fast_path: FastPath) -> list[Middleware]:
-    if not settings.cache_enabled:
-        return []
-    needs_preflight = settings.needs_preflight
-    return [Middleware(FastPathMiddleware, path=PATH, fast_path=fast_path, needs_preflight=needs_preflight)]
-
-
 def open_operations(settings: Settings, database: Database) -> tuple[Context, Pipeline]:
-    """What answers operations on this database. Raises AllowListError."""
+    """The pipeline for operations on this database, and its context. Raises AllowListError."""
     schema = create_schema()
     trusted = trusted_documents(settings, schema)
     texts = trusted.operations(graphql_schema(schema)) if trusted else []
@@ -152,7 +146,7 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Pi
 
 
 def open_database(settings: Settings, observer: Observer | None = None, *, rls_enabled: bool = False) -> Database:
-    """The configured database, or the embedded one, which must be running. rls_enabled: as db.engine has it."""
+    """The configured database, or the embedded one, which must be running. rls_enabled: see db.engine.Database."""
     url = settings.database
     return Database(
         url or EmbeddedPostgres(settings.candlegraph_data_dir).url(),
@@ -167,7 +161,7 @@ def open_database(settings: Settings, observer: Observer | None = None, *, rls_e
 
 
 def trusted_documents(settings: Settings, schema: Schema) -> AllowList | None:
-    """The only documents that are answered, if there is such a list. Raises AllowListError."""
+    """The allow list of documents; None if any document is answered. Raises AllowListError."""
     if settings.trusted_documents is None:
         return None
     trusted = AllowList.read(settings.trusted_documents)
@@ -176,12 +170,12 @@ def trusted_documents(settings: Settings, schema: Schema) -> AllowList | None:
 
 
 def access_tokens(settings: Settings) -> AccessTokens:
-    """What makes and reads them. Without a key they are worth nothing beyond this process."""
+    """Signs and verifies access tokens. Without a SECRET_KEY, they are valid only in this process."""
     return AccessTokens(settings.secrets or [secrets.token_hex(32)])
 
 
 def open_cache(settings: Settings, feed: ChangeFeed) -> AnswerCache:
-    """The cache as it is configured. Nothing connects before the first look at it."""
+    """The configured cache. It connects at its first use."""
     url = settings.redis
     return AnswerCache(
         feed,

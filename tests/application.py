@@ -1,4 +1,4 @@
-"""The application in a test: spoken to over HTTP, without a socket."""
+"""The application in tests: clients of it over HTTP, without a socket."""
 
 import math
 from collections.abc import AsyncIterator, Iterator
@@ -27,7 +27,7 @@ from graph.request import GraphQLRequest
 from server.app import create_app
 from server.settings import Settings
 
-# What is generated is longer than what people write.
+# Generated documents are longer than those that people write.
 GENEROUS = Rules(Limits(tokens=30_000, depth=40, aliases=10_000, selections=10_000, fields=10_000), max_cost=math.inf)
 BUCKETS = Buckets(None)
 ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(BUCKETS))
@@ -41,12 +41,12 @@ def context_of(database: Database, feed: ChangeFeed | None = None, cache: Answer
 
 
 def asked(query: str, variables: dict[str, Any] | None = None) -> GraphQLRequest:
-    """An operation of somebody who may see everything."""
+    """An operation of a caller that may see everything."""
     return GraphQLRequest(query, variables or {}, None, caller=UNRESTRICTED)
 
 
 class FieldByField(Pipeline):
-    """Answers without plans, as the executor does where there is none."""
+    """Executes every operation without a plan, as the pipeline does if none can be made."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -57,9 +57,11 @@ class Client(httpx.AsyncClient):
     """An HTTP client with a short way to send an operation."""
 
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The whole answer to an operation, decoded."""
+        """The whole answer to an operation, decoded, without the request id of its errors, which is never the same."""
         response = await self.post("/graphql", json={"query": query, "variables": variables})
         answer: dict[str, Any] = response.json()
+        for error in answer.get("errors", []):
+            assert error["extensions"].pop("requestId") == response.headers["x-request-id"]
         return answer
 
     async def data(self, query: str, **variables: Any) -> dict[str, Any]:
@@ -78,14 +80,14 @@ class Client(httpx.AsyncClient):
 
 
 def application(url: URL, **settings: Any) -> Starlette:
-    """An application on this database, with memory alone for a cache unless the settings say more."""
+    """An application on this database, by default with a cache in memory only."""
     settings = {"redis_url": None, "auth_mode": "open", "environment": "test", **settings}
     database_url = url.render_as_string(hide_password=False)
     return create_app(Settings(_env_file=None, database_url=database_url, **settings))
 
 
 def in_one_piece(app: ASGIApp) -> ASGIApp:
-    """The application, to which short bodies come in one message, as they do from a real server."""
+    """The application, which gets short bodies in one message, as from a real server."""
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         length = dict(scope.get("headers", ())).get(b"content-length", b"")
@@ -116,7 +118,7 @@ async def serving(url: URL, **settings: Any) -> AsyncIterator[Client]:
 
 @contextmanager
 def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that are executed within the block, whichever way they take."""
+    """The statements that are executed within the block, by SQLAlchemy or as prepared statements."""
     statements: list[str] = []
     prepared = database.prepared
 

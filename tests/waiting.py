@@ -1,28 +1,35 @@
-"""Waiting for conditions in tests."""
+"""Waiting in tests: for a condition with a deadline, instead of a fixed time or a number of turns of the event loop."""
 
 import asyncio
-import inspect
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 10, every: float = 0.01) -> None:
-    """Wait until the condition, a function or a coroutine function, returns a true value. Fails after this time."""
+async def eventually(
+    condition: Callable[[], Result | Awaitable[Result]], seconds: float = 10, every: float = 0.01
+) -> Result:
+    """The first true result of a condition, which may be a coroutine function; an AssertionError after the deadline.
+
+    seconds: generous, because it only distinguishes a failure from a busy machine. every: pause between two attempts.
+    """
     deadline = time.monotonic() + seconds
     while True:
         result = condition()
-        if inspect.isawaitable(result):
+        if isinstance(result, Awaitable):
             result = await result
         if result:
-            return
-        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+            return result
+        assert time.monotonic() < deadline, f"The condition was not true within {seconds:g} s."
         await asyncio.sleep(every)
 
 
-def eventually_sync(condition: Callable[[], Any], seconds: float = 10, every: float = 0.01) -> None:
-    """Wait until the condition returns a true value. Fails after this time."""
+def eventually_sync(condition: Callable[[], Result], seconds: float = 10, every: float = 0.01) -> Result:
+    """The first true result of a condition; an AssertionError after the deadline."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"The condition was not true within {seconds:g} s."
         time.sleep(every)
+    return result

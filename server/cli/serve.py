@@ -10,7 +10,7 @@ from graph.schema import create_schema
 from server.app import trusted_documents
 from server.cli.terminal import DataDir, console
 from server.http.examples import EXAMPLES
-from server.http.exposure import decide, private_address
+from server.http.exposure import private_address, resolve_exposure
 from server.logging import configure_logging
 from server.process.serving import listen, listen_privately, run
 from server.process.startup import connected, postgres, prepare
@@ -31,7 +31,7 @@ def serve(
     """Serve the API and GraphiQL: starts PostgreSQL if none is configured, migrates, and loads demo data if empty."""
     settings = read_settings(data_dir=data_dir)
     configure_logging(settings.level)
-    warnings = decide(settings, host, insecure_open=insecure_open)
+    warnings = resolve_exposure(settings, host, insecure_open=insecure_open)
     private = private_address(settings, port)
     # An invalid list is reported before anything is started.
     trusted_documents(settings, create_schema())

@@ -1,1 +1,1 @@
-"""HTTP: requests, answers, callers, and the middleware between them."""
+"""HTTP: requests, responses, callers, and the middleware around them."""

@@ -1,122 +1,100 @@
-"""Who is let in: beyond what the database answers in time, a request is refused before it is read.
+"""Load shedding: while the database cannot answer in time, GraphQL requests get a 503 before they are parsed.
 
-What nobody waits for the database for is served whatever happens: answers from memory, health, metrics.
+Requests that need no connection to the database are served regardless: answers from memory, health, metrics.
 """
 
 import time
-from collections.abc import Awaitable
 from random import choice
 
-import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope, Send
 
 from db.connection_queue import ConnectionQueue
-from server.http.caching import Head
+from server.http.errors import HTTPError, PreparedError
 from server.http.media_types import GRAPHQL_JSON, JSON
 from server.monitoring.metrics import OTHER, RequestMetrics
-from server.overload.protocol import PAUSE
-from server.overload.request_queue import REJECTED
+from server.request_state import RequestState
 
-# Whoever would wait longer is refused; half of the time for a request, where that is less.
+# A request that would wait longer for a connection is rejected; half of the request timeout, if that is less.
 LONGEST_WAIT_SECONDS = 1.0
-# For so long one judgement holds: to reckon for each request would cost more than all else that is done here.
-JUDGED_SECONDS = 0.002
-# So many may wait, however short: each takes memory.
+# How long one estimate is used: an estimate for each request would cost more than all else that is done here.
+ESTIMATE_SECONDS = 0.002
+# So many requests may wait, however short their wait: each takes memory.
 MOST_WAITING = 2_000
-# To refuse costs something too, and a flood would leave no time to answer anybody: when so many have been refused in a
-# second, whoever else is, and comes back sooner than it was told to, is not read before.
-REFUSALS_A_SECOND = 100
-# Those who are refused together should not come back together.
+# A rejection costs something too, and in a flood the server would do nothing else: after so many rejections in a
+# second, the connection of a rejected request is not read again before its Retry-After is over.
+REJECTIONS_A_SECOND = 100
+# Several values, so that clients that are rejected together do not return together.
 RETRY_AFTER_SECONDS = (1, 2, 3)
+# Headers of a proxy, whose connection carries the requests of many clients.
+PROXY_HEADERS = frozenset({b"x-forwarded-for", b"forwarded", b"via"})
 
 
 def longest_wait(request_timeout_seconds: float) -> float:
+    """For how many seconds a request may wait for a connection."""
     return min(request_timeout_seconds / 2, LONGEST_WAIT_SECONDS)
 
 
 class Admission:
-    """Whether there is room for one more who may need the database."""
+    """Estimates whether another request would get a connection to the database in time."""
 
     def __init__(self, queue: ConnectionQueue, longest_wait_seconds: float) -> None:
         self._queue = queue
         self._longest_wait = longest_wait_seconds
         self._is_full = False
-        self._judged_until = 0.0
+        self._valid_until = 0.0
 
     @property
     def is_full(self) -> bool:
         now = time.monotonic()
-        if now >= self._judged_until:
-            self._judged_until = now + JUDGED_SECONDS
+        if now >= self._valid_until:
+            self._valid_until = now + ESTIMATE_SECONDS
             expected = self._queue.expected_wait_seconds
             self._is_full = expected > self._longest_wait or self._queue.waiting >= MOST_WAITING
         return self._is_full
 
 
-class AdmissionMiddleware:
-    """Answers for a path, with 503, while there is no room. It stands behind whatever answers from memory."""
+class LoadShedder:
+    """Rejects operations while there is no admission. It comes after the fast path, which needs no database."""
 
-    def __init__(self, app: ASGIApp, path: str, admission: Admission, metrics: RequestMetrics) -> None:
-        self._app = app
-        self._path = path
+    def __init__(self, admission: Admission, metrics: RequestMetrics) -> None:
         self._admission = admission
         self._metrics = metrics
-        # How many have been refused in this second.
-        self._second, self._refused = 0, 0
+        # How many requests have been rejected in this second.
+        self._second, self._rejections = 0, 0
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        # No coroutine of its own: almost everybody is let in.
-        if (REJECTED in scope or self._admission.is_full) and self._is_asked(scope):
-            return self._refuse(scope, send)
-        return self._app(scope, receive, send)
+    def must_reject(self, scope: Scope, state: RequestState) -> bool:
+        return (state.is_rejected or self._admission.is_full) and _has_operation(scope)
 
-    def _is_asked(self, scope: Scope) -> bool:
-        return scope["type"] == "http" and scope["path"] == self._path and _asks(scope)
-
-    async def _refuse(self, scope: Scope, send: Send) -> None:
+    async def reject(self, state: RequestState, send: Send) -> None:
         started = time.perf_counter()
-        # What the client likes best is not weighed: that would take longer than the refusal.
-        is_new = any(name == b"accept" and GRAPHQL_JSON.encode() in value for name, value in scope["headers"])
-        seconds, headers, body = choice(REFUSALS[GRAPHQL_JSON if is_new else JSON])  # noqa: S311
-        if self._is_flooded(started) and not _is_shared(scope):
-            scope[PAUSE] = seconds
-        # Whoever stands before us may add to the list.
-        await send({"type": "http.response.start", "status": 503, "headers": [*headers]})
-        await send({"type": "http.response.body", "body": body})
+        # No content negotiation: it would take longer than the rejection.
+        media_type = GRAPHQL_JSON if GRAPHQL_JSON.encode() in state.headers.get(b"accept", b"") else JSON
+        seconds, error = choice(OVERLOADED[media_type])  # noqa: S311
+        if self._is_flooded(started) and PROXY_HEADERS.isdisjoint(state.headers):
+            state.pause_seconds = seconds
+        await error.send(state.request_id, send)
         self._metrics.answered(None, "shed", OTHER, started)
 
     def _is_flooded(self, now: float) -> bool:
-        """Whether one more refusal is one too many."""
+        """Count a rejection; return whether there have been too many in this second."""
         if int(now) != self._second:
-            self._second, self._refused = int(now), 0
-        self._refused += 1
-        return self._refused > REFUSALS_A_SECOND
+            self._second, self._rejections = int(now), 0
+        self._rejections += 1
+        return self._rejections > REJECTIONS_A_SECOND
 
 
-def _asks(scope: Scope) -> bool:
-    """Without a query string, a GET asks for GraphiQL."""
+def _has_operation(scope: Scope) -> bool:
+    """A GET without a query string is for GraphiQL."""
     return scope["method"] == "POST" or bool(scope["query_string"])
 
 
-def _is_shared(scope: Scope) -> bool:
-    """Whether the connection is that of a proxy, which sends what others ask for."""
-    return any(name in (b"x-forwarded-for", b"forwarded", b"via") for name, _ in scope["headers"])
+def _overloaded(media_type: str, seconds: int) -> tuple[int, PreparedError]:
+    message = f"The server is overloaded: try again in {seconds} s."
+    error = HTTPError(503, "OVERLOADED", message, (b"retry-after", b"%d" % seconds))
+    return seconds, PreparedError(error, media_type)
 
 
-def _refusal(media_type: str, seconds: int) -> tuple[int, Head, bytes]:
-    """When to come back, and what is sent."""
-    message = f"The server has more to do than it can: try again in {seconds} s."
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": "OVERLOADED"}}]})
-    headers = [
-        (b"content-type", f"{media_type}; charset=utf-8".encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"retry-after", b"%d" % seconds),
-        (b"cache-control", b"no-store"),
-    ]
-    return seconds, headers, body
-
-
-REFUSALS = {
-    media_type: [_refusal(media_type, seconds) for seconds in RETRY_AFTER_SECONDS]
+OVERLOADED = {
+    media_type: [_overloaded(media_type, seconds) for seconds in RETRY_AFTER_SECONDS]
     for media_type in (JSON, GRAPHQL_JSON)
 }

@@ -1,4 +1,4 @@
-"""Who sends a request: told by its Authorization header, before anything else, and noted for all who come after."""
+"""Identifies the caller of each request by its Authorization header, before anything else handles the request."""
 
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -11,70 +11,92 @@ from db.errors import DatabaseError
 from graph.identity.callers import ANONYMOUS, UNRESTRICTED, Caller
 from graph.identity.identities import Identities, Identity
 from graph.identity.scopes import Scope as Permission
-from server.http.errors import error_response
+from server.http.errors import HTTPError, error_response
+from server.request_state import RequestState, header_values, state_of
 
-# Where a scope holds who sends the request.
-CALLER = "candlegraph.caller"
-# No token of ours is longer.
+# Longer than any token that Candlegraph issues.
 MAX_TOKEN = 2_000
-# Whoever has an address of the new kind has a whole network of them.
+# IPv6: a client owns a /64.
 NETWORK_BITS = 64
-REMEMBERED = 4_096
-OTHER_NAME = "With AUTH_MODE=open, use the server's address or localhost: a name could be that of another site."
+MAX_CACHED_HOSTS = 4_096
+
+
+class AuthenticationError(HTTPError):
+    """The request names a caller that could not be identified."""
+
+
+MISDIRECTED = HTTPError(
+    421,
+    "MISDIRECTED",
+    "With AUTH_MODE=open, use the server's address or localhost: a name could be that of another site.",
+)
+NOT_ONE_TOKEN = AuthenticationError(401, "UNAUTHENTICATED", "Send one token: Authorization: Bearer …")
+INVALID_TOKEN = AuthenticationError(401, "UNAUTHENTICATED", "This token is invalid or has expired: sign in again.")
 
 
 class CallerMiddleware:
-    """Notes the caller of each request; a token that proves nothing is refused, whatever is asked for."""
+    """Stores the caller in the request state. An invalid token is rejected, whatever the request is for."""
 
     def __init__(self, app: ASGIApp, *, identities: Identities, is_open: bool) -> None:
         self._app = app
         self._identities = identities
         self._is_open = is_open
         anonymous = UNRESTRICTED if is_open else ANONYMOUS
-        self._anonymous_at = lru_cache(REMEMBERED)(lambda host: replace(anonymous, client=address_of(host)))
+        self._anonymous_at = lru_cache(MAX_CACHED_HOSTS)(lambda host: replace(anonymous, client=client_of(host)))
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        given: list[bytes] = []
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                given.append(value)
-            elif name == b"host" and self._is_open and not is_of_this_network(value):
-                return error_response(421, "MISDIRECTED", OTHER_NAME)(scope, receive, send)
-        if given:
-            return self._identified(given, scope, receive, send)
-        # No coroutine for those who show nothing.
-        scope[CALLER] = self._anonymous_at(scope["client"][0] if scope.get("client") else "")
+        state = state_of(scope)
+        if self._is_open and not _is_local(scope, state):
+            return error_response(MISDIRECTED, scope)(scope, receive, send)
+        authorization = state.headers.get(b"authorization")
+        if authorization is not None:
+            return self._identified(authorization, state, scope, receive, send)
+        # Without a coroutine of its own, which most requests do not need.
+        state.caller = self._anonymous_at(scope["client"][0] if scope.get("client") else "")
         return self._app(scope, receive, send)
 
-    async def _identified(self, given: list[bytes], scope: Scope, receive: Receive, send: Send) -> None:
+    async def _identified(
+        self, authorization: bytes, state: RequestState, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
-            scope[CALLER] = await self._caller(given)
-        except _Refused as refused:
-            await error_response(refused.status, refused.code, str(refused))(scope, receive, send)
+            if state.has_repeated_headers and len(header_values(scope, b"authorization")) > 1:
+                raise NOT_ONE_TOKEN
+            state.caller = await self._caller(authorization)
+        except AuthenticationError as error:
+            await error_response(error, scope)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    async def _caller(self, given: list[bytes]) -> Caller:
-        kind, _, token = given[0].decode("latin-1").partition(" ")
-        if len(given) > 1 or kind.lower() != "bearer" or len(token) > MAX_TOKEN:
-            raise _Refused(401, "UNAUTHENTICATED", "Send one token: Authorization: Bearer …")
+    async def _caller(self, authorization: bytes) -> Caller:
+        """Raises AuthenticationError."""
+        kind, _, token = authorization.decode("latin-1").partition(" ")
+        if kind.lower() != "bearer" or len(token) > MAX_TOKEN:
+            raise NOT_ONE_TOKEN
         try:
             identity = await self._identities.of(token.strip())
         except DatabaseError as error:
-            raise _Refused(503, "DATABASE_UNAVAILABLE", str(error)) from None
+            raise AuthenticationError(503, "DATABASE_UNAVAILABLE", str(error)) from None
         if identity is None:
-            raise _Refused(401, "UNAUTHENTICATED", "This token is not valid, or not any more: sign in again.")
+            raise INVALID_TOKEN
         return caller_of(identity, is_open=self._is_open)
 
 
-# Clients say the same for ever.
-@lru_cache(maxsize=REMEMBERED)
-def is_of_this_network(host: bytes) -> bool:
-    """Whether a Host is an address, or a name without a dot.
+def _is_local(scope: Scope, state: RequestState) -> bool:
+    """Whether every Host header, if there is one, is a local one."""
+    if state.has_repeated_headers:
+        return all(map(is_local_host, header_values(scope, b"host")))
+    host = state.headers.get(b"host")
+    return host is None or is_local_host(host)
 
-    A page of another site may have its own name mean this machine (DNS rebinding), and be taken for one of ours.
+
+# Each client sends the same value again and again.
+@lru_cache(maxsize=MAX_CACHED_HOSTS)
+def is_local_host(host: bytes) -> bool:
+    """Whether a Host header is an address, or a name without a dot.
+
+    DNS rebinding: a page of another site may let its own name resolve to this machine, and pass for a page of ours.
     """
     text = host.decode("latin-1").lower()
     before, _, port = text.rpartition(":")
@@ -89,7 +111,7 @@ def is_of_this_network(host: bytes) -> bool:
 
 
 def caller_of(identity: Identity, *, is_open: bool) -> Caller:
-    """What an identity may do. Where everybody may see everything, so may who signed in."""
+    """The caller with the rights of an identity. With AUTH_MODE=open, every caller sees everything."""
     return Caller(
         identity.user_id,
         identity.scopes,
@@ -101,12 +123,12 @@ def caller_of(identity: Identity, *, is_open: bool) -> Caller:
 
 
 def viewer_of(caller: Caller) -> bytes | None:
-    """What tells the answers to this caller from those to others; None for anonymous, who are all alike."""
+    """A key for all callers that get the same answers; None for anonymous callers, who all get the same."""
     return None if caller.user_id is None else b"%d %d" % (caller.user_id, caller.sees_all)
 
 
-def address_of(host: str) -> str:
-    """Whom requests are charged to that nobody signed."""
+def client_of(host: str) -> str:
+    """The rate limiter's name for anonymous requests from an address."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -114,10 +136,3 @@ def address_of(host: str) -> str:
     if address.version == 6 and address.ipv4_mapped is None:
         return f"address:{ip_network((address, NETWORK_BITS), strict=False)}"
     return f"address:{address.ipv4_mapped or address}" if address.version == 6 else f"address:{address}"
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code

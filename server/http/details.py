@@ -1,4 +1,4 @@
-"""Details of how the server is: for those with the scope ADMIN, and for whoever reaches its private port."""
+"""Details of the server's health: for callers with the scope ADMIN, and for every client of the private port."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -10,27 +10,28 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.errors import Forbidden
 from graph.identity.permissions import check_sees_all
-from server.http.callers import CALLER
-from server.http.errors import error_response
+from server.http.errors import HTTPError, error_response
+from server.request_state import state_of
 
 
-def for_admins(route: Route) -> Route:
-    """The same, for those who may see everything."""
-    answer: Callable[[Request], Awaitable[Response]] = route.endpoint
+def require_admin(route: Route) -> Route:
+    """The same route, for callers who may see everything."""
+    respond: Callable[[Request], Awaitable[Response]] = route.endpoint
 
     async def guarded(request: Request) -> Response:
         try:
-            check_sees_all(request.scope[CALLER])
+            check_sees_all(state_of(request.scope).caller)
         except Forbidden as error:
             code = error.extensions["code"]
-            return error_response(401 if code == "UNAUTHENTICATED" else 403, code, str(error))
-        return await answer(request)
+            rejection = HTTPError(401 if code == "UNAUTHENTICATED" else 403, code, str(error))
+            return error_response(rejection, request.scope)
+        return await respond(request)
 
     return Route(route.path, guarded)
 
 
 class PrivatePortMiddleware:
-    """Serves what arrives on one port with these routes alone, whoever sends it."""
+    """Serves requests on the private port with these routes only, without identifying callers."""
 
     def __init__(self, app: ASGIApp, *, port: int, routes: Sequence[Route]) -> None:
         self._app = app
@@ -38,7 +39,7 @@ class PrivatePortMiddleware:
         self._private = Starlette(routes=routes)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        # The port of the socket: nothing that a client sends decides it.
+        # The port of the socket: no header decides it.
         server = scope.get("server") if scope["type"] == "http" else None
         is_private = server is not None and server[1] == self._port
         return (self._private if is_private else self._app)(scope, receive, send)

@@ -1,13 +1,79 @@
-"""Refusals outside the endpoint, in the form of its own."""
+"""Error responses: the one exception for errors of HTTP, and the one envelope that they are sent in.
+
+HTTPError
+ ├ RequestError (request_parsing.py)   the request is malformed, or is not allowed
+ └ AuthenticationError (callers.py)    the caller could not be identified
+
+Errors of GraphQL itself, beside data or instead of it, are presented by graph/errors.py.
+"""
+
+from typing import Any
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope, Send
+
+from server.http.media_types import JSON
+from server.http.responses import NO_STORE, VARY, HeaderList, content_type
+from server.request_state import state_of
+
+WWW_AUTHENTICATE = (b"www-authenticate", b'Bearer realm="candlegraph"')
 
 
-def error_response(status: int, code: str, message: str) -> Response:
-    """401 says how to sign in."""
-    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    headers = {"Cache-Control": "no-store"}
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="candlegraph"'
-    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+class HTTPError(Exception):
+    """A request is answered with this status, and with an error of this code. headers: beside those of all errors.
+
+    extensions: more members of the error's extensions.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *headers: tuple[bytes, bytes], **extensions: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers
+        self.extensions = extensions
+
+
+class PreparedError:
+    """An error response that is sent in floods: all is encoded beforehand, but for the id of the request."""
+
+    _PLACEHOLDER = "0" * 32
+
+    def __init__(self, error: HTTPError, media_type: str) -> None:
+        self._status = error.status
+        self._head = _headers(error, media_type)
+        self._before, self._after = _body(error, self._PLACEHOLDER).split(self._PLACEHOLDER.encode())
+
+    async def send(self, request_id: bytes, send: Send) -> None:
+        # The id holds nothing that JSON would escape.
+        body = b"%s%s%s" % (self._before, request_id, self._after)
+        # A list of its own: middleware may append to it.
+        headers = [*self._head, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def error_response(error: HTTPError, scope: Scope, media_type: str = JSON) -> Response:
+    """The error as a response to the request of this scope."""
+    body = _body(error, state_of(scope).request_id.decode("ascii"))
+    response = Response(body, error.status)
+    response.raw_headers = [*_headers(error, media_type), (b"content-length", b"%d" % len(body))]
+    return response
+
+
+async def internal_error(request: Request, _: Exception) -> Response:
+    """The response to an unexpected exception, which uvicorn logs with its traceback."""
+    error = HTTPError(500, "INTERNAL_SERVER_ERROR", "Something went wrong on our side.")
+    return error_response(error, request.scope)
+
+
+def _body(error: HTTPError, request_id: str) -> bytes:
+    extensions = {"code": error.code, **error.extensions, "requestId": request_id}
+    return orjson.dumps({"errors": [{"message": str(error), "extensions": extensions}]})
+
+
+def _headers(error: HTTPError, media_type: str) -> HeaderList:
+    """All but the length. A 401 says how to authenticate."""
+    authenticate = [WWW_AUTHENTICATE] if error.status == 401 else []
+    return [content_type(media_type), VARY, NO_STORE, *authenticate, *error.headers]

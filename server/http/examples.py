@@ -1,4 +1,4 @@
-"""Queries to begin with. They work on the demo data; GraphiQL opens with them, and serve prints them."""
+"""Example queries for the demo data. GraphiQL opens with them, and `candlegraph serve` prints them."""
 
 LATEST_PRICES = """
 # The newest candle of each coin.
@@ -10,7 +10,7 @@ query LatestPrices {
 """
 
 PREDICTIONS_AND_OUTCOMES = """
-# Daily candles of a coin, and what models predicted for it: trade, signal, prediction and model in one answer.
+# Daily candles of a coin, and its predictions: model, prediction, signal and trade in one answer.
 query PredictionsAndOutcomes($symbol: String = "BTC") {
   cryptocurrency(symbol: $symbol) {
     name
@@ -29,7 +29,7 @@ query PredictionsAndOutcomes($symbol: String = "BTC") {
 """
 
 HEALTH = """
-# Is everything alive, the data too?
+# Is everything up, and is the data fresh?
 query Health {
   health {
     status

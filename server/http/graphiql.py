@@ -1,4 +1,4 @@
-"""GraphiQL: Strawberry's page, opening with queries that work, and allowed nothing but what it needs."""
+"""GraphiQL: Strawberry's page, opened with queries that work, and its Content-Security-Policy."""
 
 import base64
 import hashlib
@@ -11,19 +11,20 @@ from server.http.examples import EXAMPLES
 
 
 def graphiql_page() -> str:
+    """The HTML page."""
     examples = "\n".join(example.strip() + "\n" for example in EXAMPLES)
     in_javascript = examples.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
     page = get_graphql_ide_html()
-    page = _replaced(page, r"<title>Strawberry GraphiQL</title>", lambda _: "<title>Candlegraph</title>")
-    page = _replaced(page, r"const EXAMPLE_QUERY = `.*?`;", lambda _: f"const EXAMPLE_QUERY = `{in_javascript}`;")
-    # Headers are where tokens stand: the browser is not to keep them.
-    return _replaced(page, r"shouldPersistHeaders: true", lambda _: "shouldPersistHeaders: false")
+    page = _replace_once(page, r"<title>Strawberry GraphiQL</title>", lambda _: "<title>Candlegraph</title>")
+    page = _replace_once(page, r"const EXAMPLE_QUERY = `.*?`;", lambda _: f"const EXAMPLE_QUERY = `{in_javascript}`;")
+    # Headers hold tokens: the browser must not store them.
+    return _replace_once(page, r"shouldPersistHeaders: true", lambda _: "shouldPersistHeaders: false")
 
 
-def policy_of(page: str) -> str:
-    """The Content-Security-Policy of the page: its own scripts by their digest, those of others by their address.
+def content_security_policy(page: str) -> str:
+    """The Content-Security-Policy of the page: inline scripts by their digest, external ones by their address.
 
-    Editors and lists place themselves by inline styles, and the style sheet brings its fonts along.
+    Inline styles are allowed for editors and lists, which are positioned by them; the style sheet embeds fonts.
     """
     inline = [_digest(script) for script in re.findall(r"<script>(.*?)</script>", page, re.DOTALL)]
     scripts = re.findall(r'<script[^>]*\ssrc="([^"]+)"', page)
@@ -48,7 +49,7 @@ def _digest(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def _replaced(page: str, pattern: str, replacement: Callable[[re.Match[str]], str]) -> str:
+def _replace_once(page: str, pattern: str, replacement: Callable[[re.Match[str]], str]) -> str:
     page, count = re.subn(pattern, replacement, page, flags=re.DOTALL)
     assert count == 1, f"Strawberry's page no longer has this once: {pattern}"
     return page

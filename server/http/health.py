@@ -1,4 +1,4 @@
-"""Health over REST: for orchestrators, who need no more than a status, and in detail for those who may see it."""
+"""Health over REST: a status for orchestrators and load balancers, and details for administrators."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,6 +18,8 @@ from server.overload.draining import is_draining
 
 
 def health_routes(context: Context) -> list[Route]:
+    """The public routes: /health, /livez and /readyz."""
+
     async def about(_: Request) -> Response:
         service = context.service
         return _respond(
@@ -49,7 +51,7 @@ def health_routes(context: Context) -> list[Route]:
 
 
 def detail_routes(context: Context, jobs: Callable[[], list[dict[str, Any]]]) -> list[Route]:
-    """What tells of the insides. jobs: the status of each background job."""
+    """The routes that show internals. jobs: the status of each background job."""
 
     async def database(_: Request) -> Response:
         return _respond((await probe_health(context)).database)
@@ -68,21 +70,21 @@ def detail_routes(context: Context, jobs: Callable[[], list[dict[str, Any]]]) ->
 
 
 def _respond(report: Any, more: Mapping[str, Any] | None = None) -> Response:
-    """503 tells a balancer to send nobody here; what is degraded still serves."""
-    written = _written(report) | _written(more or {})
-    status = 503 if written["status"] == "unhealthy" else 200
-    return Response(orjson.dumps(written), status, {"Cache-Control": "no-store"}, media_type="application/json")
+    """503 takes the server out of a load balancer; a degraded one still serves."""
+    body = _to_json(report) | _to_json(more or {})
+    status = 503 if body["status"] == "unhealthy" else 200
+    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, media_type="application/json")
 
 
-def _written(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value.lower()
     if isinstance(value, Mapping):
-        return {to_camel_case(name): _written(part) for name, part in value.items()}
+        return {to_camel_case(name): _to_json(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_written(part) for part in value]
+        return [_to_json(part) for part in value]
     if (definition := get_object_definition(type(value))) is None:
         return value
-    # Fields with a resolver are rows: they are the graph's to answer.
-    plain = [field.python_name for field in definition.fields if field.base_resolver is None]
-    return _written({name: getattr(value, name) for name in plain})
+    # Fields with a resolver are rows: only the graph shows them.
+    stored = [field.python_name for field in definition.fields if field.base_resolver is None]
+    return _to_json({name: getattr(value, name) for name in stored})

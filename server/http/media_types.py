@@ -1,4 +1,4 @@
-"""Media types: which one a client likes best for the answer, and which bodies we read."""
+"""Media types: negotiation of the type of a response, and the type of bodies that are accepted."""
 
 import re
 from functools import lru_cache
@@ -7,19 +7,19 @@ JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 HTML = "text/html"
 
-# Nobody ranks more types than this holds; what stands beyond is not read.
+# Real clients send far less; the rest of a longer header is ignored.
 MAX_ACCEPT = 1_000
 QUALITY = re.compile(r"[0-9]?\.[0-9]{1,20}|[0-9]\.?", re.ASCII)
 
 
-def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
-    """The one of those offered that the client likes best, by RFC 9110; None where it takes none of them."""
-    return _preferred(accept[:MAX_ACCEPT], offered)
+def negotiate(accept: str, offered: tuple[str, ...]) -> str | None:
+    """The offered type that the client prefers, by RFC 9110; None if it accepts none of them."""
+    return _negotiate(accept[:MAX_ACCEPT], offered)
 
 
-# Clients send the same few headers for ever.
+# Clients send the same few values again and again.
 @lru_cache(maxsize=128)
-def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
+def _negotiate(accept: str, offered: tuple[str, ...]) -> str | None:
     qualities = _qualities(accept)
     if not accept.strip():
         return offered[0]
@@ -31,24 +31,24 @@ def is_json(content_type: str) -> bool:
     """Whether a body of this type is JSON in UTF-8."""
     if content_type == JSON:
         return True
-    name, parameters = _read(content_type)
+    name, parameters = _parse(content_type)
     return name == JSON and _is_utf8(parameters)
 
 
 def _qualities(accept: str) -> dict[str, float]:
-    """Each range with its weight. One in an encoding that we do not write is left out."""
+    """Each media range with its weight. One with another encoding than UTF-8 is left out."""
     qualities: dict[str, float] = {}
     for text in accept.split(","):
-        name, parameters = _read(text)
+        name, parameters = _parse(text)
         if _is_utf8(parameters):
             qualities[name] = max(qualities.get(name, 0.0), _quality(parameters.get("q", "1")))
     return qualities
 
 
 def _rank(media_type: str, qualities: dict[str, float]) -> tuple[float, int, bool]:
-    """The weight that the most specific range gives; among equals, a type that is named goes before a wildcard.
+    """The weight of the most specific range that matches; among equal weights, an exact match ranks above a wildcard.
 
-    Who names both takes the type that was made for GraphQL; who names none gets what everybody reads.
+    Of two exact matches, the type that was made for GraphQL ranks higher; of two wildcards, application/json does.
     """
     kind = media_type.partition("/")[0]
     for distance, name in enumerate((media_type, f"{kind}/*", "*/*")):
@@ -57,7 +57,7 @@ def _rank(media_type: str, qualities: dict[str, float]) -> tuple[float, int, boo
     return 0.0, -3, False
 
 
-def _read(media_range: str) -> tuple[str, dict[str, str]]:
+def _parse(media_range: str) -> tuple[str, dict[str, str]]:
     name, *parameters = media_range.lower().split(";")
     pairs = (parameter.partition("=") for parameter in parameters)
     return name.strip(), {key.strip(): value.strip(' \t"') for key, _, value in pairs}
@@ -68,5 +68,5 @@ def _is_utf8(parameters: dict[str, str]) -> bool:
 
 
 def _quality(text: str) -> float:
-    """Between 0 and 1. What cannot be read is no wish: 0."""
+    """Between 0 and 1. An invalid weight is 0."""
     return min(float(text), 1.0) if QUALITY.fullmatch(text) else 0.0

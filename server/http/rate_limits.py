@@ -1,17 +1,15 @@
-"""What HTTP says of what a caller has left, and how it refuses one that has nothing left."""
+"""Rate limits over HTTP: the RateLimit headers, and the response to a caller that has spent all of its points."""
 
 import math
 
-import orjson
-from starlette.responses import Response
-
 from cache.buckets import Level
 from graph.metering import RateLimited
-from server.http.caching import Head
+from server.http.errors import HTTPError
+from server.http.responses import HeaderList
 
 
-def headers_of(level: Level | None) -> Head:
-    """RateLimit-Limit, -Remaining and -Reset, in points and seconds; nothing where nothing is counted."""
+def rate_limit_headers(level: Level | None) -> HeaderList:
+    """RateLimit-Limit, -Remaining and -Reset, in points and seconds; none if the caller is not limited."""
     if level is None:
         return []
     return [
@@ -21,18 +19,19 @@ def headers_of(level: Level | None) -> Head:
     ]
 
 
-def refusal(error: RateLimited, media_type: str) -> Response:
+def rate_limit_error(error: RateLimited) -> HTTPError:
+    """429, with Retry-After unless the operation costs more than the bucket ever holds."""
     level = error.level
-    extensions = {
-        "code": "RATE_LIMITED",
-        "cost": error.points,
-        "limit": level.capacity,
-        "remaining": level.remaining,
-        "retryAfterSeconds": level.retry_after,
-    }
-    body = orjson.dumps({"errors": [{"message": str(error), "extensions": extensions}]})
-    response = Response(body, 429, {"Cache-Control": "no-store"}, media_type)
-    response.raw_headers += headers_of(level)
+    headers = rate_limit_headers(level)
     if level.retry_after is not None:
-        response.raw_headers.append((b"retry-after", b"%d" % max(1, math.ceil(level.retry_after))))
-    return response
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(level.retry_after))))
+    return HTTPError(
+        429,
+        "RATE_LIMITED",
+        str(error),
+        *headers,
+        cost=error.points,
+        limit=level.capacity,
+        remaining=level.remaining,
+        retryAfterSeconds=level.retry_after,
+    )

@@ -10,7 +10,7 @@ from starlette.requests import Request as HttpRequest
 from cache.hottest import MAX_RETURNED, Hottest
 from cache.link import CacheUnavailable
 from graph.request import GraphQLRequest
-from server.http.fast_path import FastPath, Key
+from server.http.fast_path import AnonymousRequest, FastPath
 from server.http.media_types import JSON
 from server.http.request_parsing import RequestError, parse_request
 from server.jobs.job import Job
@@ -39,7 +39,7 @@ def recording(fast_path: FastPath, hottest: Hottest) -> Job:
 async def record(fast_path: FastPath, hottest: Hottest) -> int:
     """Record the most popular requests since the last call; return how many. Raises CacheUnavailable."""
     counts = Counter[bytes]()
-    for key, count in fast_path.most_asked(MAX_RETURNED).items():
+    for key, count in fast_path.most_requested(MAX_RETURNED).items():
         counts[_canonical_json(await _request_from(key))] += count
     await hottest.record(counts)
     return len(counts)
@@ -61,7 +61,7 @@ async def read_request(body: bytes) -> GraphQLRequest:
     return await _request_from((b"POST", body, (b"content-type", JSON.encode())))
 
 
-async def _request_from(key: Key) -> GraphQLRequest:
+async def _request_from(key: AnonymousRequest) -> GraphQLRequest:
     """The request that these bytes hold. Raises RequestError."""
     method, content, *headers = key
     assert isinstance(method, bytes)

@@ -1,1 +1,1 @@
-"""What keeps a flood of requests from slowing everybody: the request queue, pauses, draining."""
+"""Protection against overload: the request queue, pauses of connections, disconnects, draining."""

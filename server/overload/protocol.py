@@ -1,42 +1,43 @@
-"""HTTP as uvicorn speaks it, but for what keeps a flood from drowning everybody: the request_queue, and pauses."""
+"""uvicorn's HTTP protocol, with two additions for overload: the request queue, and pauses in reading a connection."""
 
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.overload.request_queue import RECEIVED_AT, REJECTED, REQUEST_QUEUE, RequestQueue
-
-# Where a scope says for how many seconds its connection is not read after the answer. It must not be shared by clients.
-PAUSE = "candlegraph.pause"
+from server.overload.request_queue import REQUEST_QUEUE, RequestQueue
+from server.request_state import STATE, RequestState, state_of
 
 
 class Protocol(HttpToolsProtocol):
+    """A connection. Its bytes are held back unparsed while its request waits in the queue."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._request_queue: RequestQueue = self.app_state[REQUEST_QUEUE]
-        # What was sent while it waits there.
+        # The bytes that arrived while the request waits.
         self._held: list[bytes] = []
 
     def data_received(self, data: bytes) -> None:
         request_queue = self._request_queue
-        # On the way of every request: nothing is called before there is no room.
-        is_full = request_queue.waiting or len(self.tasks) >= request_queue.room
-        if self._held or (is_full and request_queue.must_wait(data)):
-            self._wait(data)
+        # This runs for every request: no call before the server is full.
+        is_full = request_queue.waiting or len(self.tasks) >= request_queue.max_in_progress
+        if self._held or (is_full and request_queue.should_hold(data)):
+            self._hold(data)
         else:
             super().data_received(data)
 
-    def _wait(self, data: bytes) -> None:
-        if not self._held and self._request_queue.is_late:
+    def _hold(self, data: bytes) -> None:
+        if not self._held and self._request_queue.is_overdue:
             super().data_received(data)
-            self._note(REJECTED, True)
+            if (state := self._state()) is not None:
+                state.is_rejected = True
             return
         self._unset_keepalive_if_required()
         if self._held:
-            # No client fills the memory while it waits.
+            # A client must not fill the memory while its request waits.
             self.flow.pause_reading()
         else:
-            self._request_queue.hold(self)
+            self._request_queue.enqueue(self)
         self._held.append(data)
 
     def resume(self, received_at: float) -> bool:
@@ -45,30 +46,30 @@ class Protocol(HttpToolsProtocol):
             return False
         self.flow.resume_reading()
         super().data_received(data)
-        self._note(RECEIVED_AT, received_at)
+        if (state := self._state()) is not None:
+            state.received_at = received_at
         return True
 
-    def _note(self, name: str, value: Any) -> None:
-        """In the scope of the request that was sent: its task has yet to begin."""
+    def _state(self) -> RequestState | None:
+        """The state of the request that was just parsed, whose task has yet to begin."""
         scope: Any = self.scope
-        if scope is not None:
-            scope.setdefault(name, value)
+        return None if scope is None else state_of(scope)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # Of a request that came with the one before, and has only begun, there may be no path yet.
+        # The scope of a pipelined request that has only begun to arrive may have no path yet.
         if self._request_queue.waiting and self.scope.get("path") == self._request_queue.path:
-            self._request_queue.left(self)
-        if PAUSE in self.scope and not self.transport.is_closing():
-            seconds: Any = self.scope[PAUSE]  # type: ignore[literal-required]
+            self._request_queue.on_response(self)
+        state: RequestState | None = self.scope.get(STATE)  # type: ignore[assignment]
+        if state is not None and state.pause_seconds is not None and not self.transport.is_closing():
             self.flow.pause_reading()
-            self.loop.call_later(seconds, self._read_on)
+            self.loop.call_later(state.pause_seconds, self._resume_reading)
 
-    def _read_on(self) -> None:
+    def _resume_reading(self) -> None:
         if not self.transport.is_closing():
             self.flow.resume_reading()
 
     def shutdown(self) -> None:
-        # Whoever waits has sent a request before, so it is answered.
-        self._request_queue.empty()
+        # The requests that wait were sent before, so they are answered.
+        self._request_queue.release_all()
         super().shutdown()

@@ -1,31 +1,33 @@
-"""More than the database can answer in time: who is refused, how soon, and who is not."""
+"""Load shedding: which requests are rejected, how soon, and which are still served."""
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import URL, text
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message
 
 from cache.entries import Entry
 from db.connection_queue import ConnectionQueue
 from db.engine import Database
 from server.http import admission
-from server.http.admission import Admission, AdmissionMiddleware
+from server.http.admission import Admission, LoadShedder
 from server.monitoring.metrics import RequestMetrics
-from server.overload.protocol import PAUSE
+from server.request_state import RequestState, begin_request
 from tests.application import Client, serving
 from tests.server.monitoring.test_metrics import figures, heard
+from tests.waiting import eventually
 
 COIN = '{ cryptocurrency(symbol: "BTC") { name } }'
 
 
 @pytest.fixture
 async def small(demo_url: URL) -> AsyncIterator[Client]:
-    """A client of a server with two connections, which keeps answers."""
+    """A client of a server with two connections to the database, and a cache."""
     async with serving(demo_url, database_pool_size=2) as client:
         await heard(client)
         yield client
@@ -33,7 +35,7 @@ async def small(demo_url: URL) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def crowded(small: Client, demo_url: URL) -> AsyncIterator[Client]:
-    """The same, where an answer is kept, and others have waited for a connection for longer than a second."""
+    """The same, with one answer in memory, while other requests have waited for a connection for over a second."""
     sources = [(await small.post("/graphql", json={"query": COIN})).headers["x-cache"] for _ in range(3)]
     assert sources[-1].startswith("hit-memory")
     locker = Database(demo_url, pool_size=1)
@@ -43,49 +45,57 @@ async def crowded(small: Client, demo_url: URL) -> AsyncIterator[Client]:
             asyncio.create_task(small.ask(f"{{ signals(first: {number}) {{ nodes {{ id }} }} }}"))
             for number in range(1, 6)
         ]
-        # A second, and what they take to come so far.
-        await asyncio.sleep(1.6)
+        await eventually(functools.partial(is_overloaded, small))
         yield small
     for answer in await asyncio.gather(*waiting):
         assert "errors" not in answer
     await locker.close()
 
 
-async def test_one_too_many_is_refused_at_once(crowded: Client) -> None:
+async def is_overloaded(client: Client) -> bool:
+    """Whether the server rejects a request, malformed as it is, before it is parsed."""
+    return (await client.post("/graphql", content=b"{")).status_code == 503
+
+
+async def test_a_request_beyond_capacity_is_rejected_at_once(crowded: Client) -> None:
     for accept, media_type in [("*/*", "application/json"), ("application/graphql-response+json",) * 2]:
         started = time.perf_counter()
-        # Not even JSON: it is refused before it is read.
-        response = await crowded.post("/graphql", content=b"{", headers={"accept": accept})
+        # Not even JSON: it is rejected before it is parsed.
+        response = await crowded.post("/graphql", content=b"{", headers={"accept": accept, "x-request-id": "mine"})
         assert time.perf_counter() - started < 0.05
         assert response.status_code == 503
         assert 1 <= int(response.headers["retry-after"]) <= 3
         assert response.headers["content-type"] == f"{media_type}; charset=utf-8"
         assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-request-id"] == "mine"
+        assert int(response.headers["content-length"]) == len(response.content)
         [error] = response.json()["errors"]
-        assert error["extensions"]["code"] == "OVERLOADED"
+        assert error["extensions"] == {"code": "OVERLOADED", "requestId": "mine"}
     assert (await crowded.get("/graphql", params={"query": "{ __typename }"})).status_code == 503
 
 
-async def test_a_refusal_is_like_all_before_it(crowded: Client) -> None:
-    """Whatever adds headers to it, nothing of that stays."""
+async def test_rejections_share_no_headers(crowded: Client) -> None:
+    """The headers that middleware adds to one rejection are not in the next."""
     for _ in range(20):
         response = await crowded.post("/graphql", content=b"{")
         names = [name for name, _ in response.headers.multi_items()]
         assert len(names) == len(set(names)), names
 
 
-async def test_what_needs_no_database_is_served_still(crowded: Client) -> None:
+async def test_requests_that_need_no_database_are_still_served(crowded: Client) -> None:
+    before = await figures(crowded)
     answer = await crowded.post("/graphql", json={"query": COIN})
     assert (answer.status_code, answer.json()["data"]) == (200, {"cryptocurrency": {"name": "Bitcoin"}})
     assert (await crowded.get("/livez")).status_code == 200
     assert (await crowded.get("/graphql", headers={"accept": "text/html"})).status_code == 200
     await crowded.post("/graphql", json={"query": "{ __typename }"})
-    told = await figures(crowded)
-    assert told("requests_total", outcome="shed") == 1
-    assert told("requests_total", outcome="ok") == 4
+    after = await figures(crowded)
+    for outcome in ("shed", "ok"):
+        earlier, later = (found("requests_total", outcome=outcome) or 0 for found in (before, after))
+        assert later - earlier == 1, outcome
 
 
-async def test_an_answer_that_fades_is_served_while_nobody_can_make_it_anew(
+async def test_an_answer_that_is_due_for_a_refresh_is_served_during_overload(
     crowded: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Entry, "needs_refresh", True)
@@ -100,7 +110,7 @@ async def test_a_burst_is_served(demo_url: URL) -> None:
         assert all("errors" not in answer.json() for answer in answers)
 
 
-async def test_who_was_let_in_and_waits_in_vain_is_told(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_waits_in_vain_gets_an_error(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(demo_url, request_timeout_seconds=0.2) as client:
         with monkeypatch.context() as patched:
             patched.setattr(ConnectionQueue, "acquire_nowait", lambda _: False)
@@ -111,50 +121,46 @@ async def test_who_was_let_in_and_waits_in_vain_is_told(demo_url: URL, monkeypat
         assert await client.data(COIN)
 
 
-async def test_only_so_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_waiting_requests_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MOST_WAITING", 5)
-    monkeypatch.setattr(admission, "JUDGED_SECONDS", 0)
+    monkeypatch.setattr(admission, "ESTIMATE_SECONDS", 0)
     queue = ConnectionQueue(1)
-    gate = Admission(queue, 1)
+    gate = Admission(queue, 60)
     async with queue.slot(60):
         for number in range(1, 6):
-            asyncio.ensure_future(queue.acquire(60))  # noqa: RUF006 - given away below
-            await asyncio.sleep(0)
+            asyncio.ensure_future(queue.acquire(60))  # noqa: RUF006 - released below
+            await eventually(lambda count=number: queue.waiting == count)
             assert gate.is_full == (number == 5)
-    for _ in range(5):
-        await asyncio.sleep(0)
+    for left in range(4, -1, -1):
+        await eventually(lambda count=left: queue.waiting == count)
         queue.release(0)
     assert not gate.is_full
 
 
-async def never(scope: Scope, receive: Receive, send: Send) -> None:
-    raise AssertionError
-
-
-async def refused(middleware: AdmissionMiddleware, *headers: tuple[bytes, bytes]) -> Any:
-    """The scope of a request that was refused."""
+async def rejected(load_shedder: LoadShedder, *headers: tuple[bytes, bytes]) -> RequestState:
+    """The state of a request that was rejected."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
     scope = {"type": "http", "path": "/graphql", "method": "POST", "query_string": b"", "headers": [*headers]}
-    await middleware(scope, None, send)  # type: ignore[arg-type]
+    state = begin_request(scope)
+    assert load_shedder.must_reject(scope, state)
+    await load_shedder.reject(state, send)
     assert sent[0]["status"] == 503
-    return scope
+    return state
 
 
-async def test_a_flood_is_not_read_as_fast_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_a_flood_connections_are_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Admission, "is_full", True)
-    monkeypatch.setattr(admission, "REFUSALS_A_SECOND", 2)
-    middleware = AdmissionMiddleware(
-        never, "/graphql", Admission(ConnectionQueue(1), 1), RequestMetrics(CollectorRegistry())
-    )
-    # From the beginning of a second on.
-    await asyncio.sleep(1 - time.perf_counter() % 1)
-    paused = [PAUSE in await refused(middleware) for _ in range(4)]
+    monkeypatch.setattr(admission, "REJECTIONS_A_SECOND", 2)
+    now = 5.0
+    monkeypatch.setattr(admission, "time", SimpleNamespace(perf_counter=lambda: now))
+    load_shedder = LoadShedder(Admission(ConnectionQueue(1), 1), RequestMetrics(CollectorRegistry()))
+    paused = [(await rejected(load_shedder)).pause_seconds is not None for _ in range(4)]
     assert paused == [False, False, True, True]
-    # Others may come by the same connection.
-    assert PAUSE not in await refused(middleware, (b"x-forwarded-for", b"192.0.2.1"))
-    await asyncio.sleep(1)
-    assert PAUSE not in await refused(middleware)
+    # A proxy sends the requests of other clients by the same connection.
+    assert (await rejected(load_shedder, (b"x-forwarded-for", b"192.0.2.1"))).pause_seconds is None
+    now += 1
+    assert (await rejected(load_shedder)).pause_seconds is None

@@ -10,10 +10,17 @@ import pytest
 from sqlalchemy import URL
 
 from graph.pipeline import Pipeline
-from server.http.browsers import ALWAYS, CONTENT_SECURITY_POLICY, OF_DATA, OF_PAGE, ONLY_BY_HTTPS, PREFLIGHTED
+from server.http.browsers import PREFLIGHTED
+from server.http.response_headers import (
+    ALL_RESPONSES,
+    CONTENT_SECURITY_POLICY,
+    DATA_POLICY,
+    PAGE_HEADERS,
+    STRICT_TRANSPORT_SECURITY,
+)
 from tests.application import Client, application, serving
 from tests.people import PRODUCTION, SIGNING
-from tests.server.http.test_caching import heard
+from tests.server.http.test_caching import until_cached
 
 QUERY = {"query": '{ cryptocurrency(symbol: "BTC") { name } }'}
 BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -28,15 +35,15 @@ async def production(demo_url: URL) -> AsyncIterator[Client]:
 
 
 def carries_all(response: httpx.Response, *of_kind: tuple[bytes, bytes], https: bool = False) -> bool:
-    expected = {*ALWAYS, *(of_kind or [OF_DATA]), *([ONLY_BY_HTTPS] if https else [])}
-    names = {name for name, _ in (*ALWAYS, OF_DATA, *OF_PAGE, ONLY_BY_HTTPS)}
+    expected = {*ALL_RESPONSES, *(of_kind or [DATA_POLICY]), *([STRICT_TRANSPORT_SECURITY] if https else [])}
+    names = {name for name, _ in (*ALL_RESPONSES, DATA_POLICY, *PAGE_HEADERS, STRICT_TRANSPORT_SECURITY)}
     found = [(name.lower(), value) for name, value in response.headers.raw if name.lower() in names]
     return sorted(found) == sorted(expected)
 
 
 async def test_every_answer_tells_browsers_to_be_strict(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(demo_url) as client:
-        await heard(client)
+        await until_cached(client)
         answers = [await client.post("/graphql", json=QUERY) for _ in range(2)]
         assert answers[-1].headers["x-cache"].startswith("hit")
         answers.append(await client.get("/graphql", params=QUERY, headers={"if-none-match": "*"}))
@@ -76,7 +83,7 @@ async def test_elsewhere_browsers_may_stay_with_http(demo_url: URL) -> None:
 @pytest.mark.parametrize("settings", [SIGNING, PRODUCTION, {"environment": "production", **SIGNING}])
 async def test_a_get_says_that_no_other_site_sent_it(demo_url: URL, settings: dict[str, str]) -> None:
     async with serving(demo_url, **settings) as client:
-        await heard(client)
+        await until_cached(client)
         for name, value in ASKING_FIRST:
             for _ in range(2):
                 answer = await client.get("/graphql", params=QUERY, headers={name: value})
@@ -130,7 +137,7 @@ async def test_only_pages_of_these_origins_may_ask(demo_url: URL) -> None:
 async def test_the_page_may_do_what_it_needs_and_no_more(client: Client) -> None:
     page = await client.get("/graphql", headers=BROWSER)
     policy = page.headers["content-security-policy"]
-    assert carries_all(page, *OF_PAGE, (CONTENT_SECURITY_POLICY, policy.encode()))
+    assert carries_all(page, *PAGE_HEADERS, (CONTENT_SECURITY_POLICY, policy.encode()))
     allowed = {name: sources for name, *sources in (part.split() for part in policy.split("; "))}
     assert allowed["default-src"] == ["'none'"]
     assert allowed["connect-src"] == ["'self'"]

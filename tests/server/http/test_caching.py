@@ -45,17 +45,17 @@ async def writer(url: URL) -> AsyncIterator[Any]:
 @pytest.fixture
 async def server(url: URL) -> AsyncIterator[Client]:
     async with serving(url) as client:
-        await heard(client)
+        await until_cached(client)
         yield client
 
 
-async def heard(client: Client) -> None:
+async def until_cached(client: Client) -> None:
     """Wait until the server hears changes."""
     for _ in range(200):
         if not (await client.post("/graphql", json={"query": COIN})).headers["x-cache"].startswith("bypass"):
             return
         await asyncio.sleep(0.01)
-    raise AssertionError("changes are not heard")
+    raise AssertionError("changes are not until_cached")
 
 
 async def get(client: Client, query: str, **headers: str) -> httpx.Response:
@@ -215,7 +215,7 @@ async def test_a_coin_that_comes_and_goes(server: Client, writer: Any) -> None:
 
 async def test_without_a_listener_everything_is_read(url: URL, writer: Any) -> None:
     async with serving(url) as client:
-        await heard(client)
+        await until_cached(client)
         await client.data(COIN)
         await writer.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -227,15 +227,15 @@ async def test_without_a_listener_everything_is_read(url: URL, writer: Any) -> N
             return (answer.headers["x-cache"], answer.headers["cache-control"]) == ("bypass", "no-store")
 
         await eventually(is_bypassed)
-        await heard(client)
+        await until_cached(client)
         assert (await client.post("/graphql", json={"query": COIN})).headers["x-cache"].startswith("hit")
 
 
 async def test_servers_share_what_is_in_redis(url: URL, redis_url: str, writer: Any) -> None:
     query = '{ cryptocurrency(symbol: "ETH") { name candles(last: 7) { volume } } }'
     async with serving(url, redis_url=redis_url) as one, serving(url, redis_url=redis_url) as other:
-        await heard(one)
-        await heard(other)
+        await until_cached(one)
+        await until_cached(other)
         first = await one.get("/graphql", params={"query": query})
         with redis.Redis.from_url(redis_url) as observer:
             await eventually(lambda: bool(observer.keys("*:response:-:ETH:*")))

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL
 
 from graph.identity.scopes import Scope
-from server.http.browsers import OF_DATA
+from server.http.response_headers import DATA_POLICY
 from tests.application import Client, serving
 from tests.people import SIGNING, key_of, signed
 from tests.server.cli.test_cli import COMMAND, environment
@@ -63,7 +63,7 @@ async def test_the_private_port_serves_details_and_nothing_else(demo_url: URL) -
         for path in [*DETAILS, *PUBLIC]:
             answer = await client.get(private + path)
             assert answer.status_code == 200
-            assert answer.headers["content-security-policy"] == OF_DATA[1].decode()
+            assert answer.headers["content-security-policy"] == DATA_POLICY[1].decode()
         for path in ("/graphql", "/", "/nowhere", "//graphql", "/health/../graphql"):
             assert (await client.post(private + path, json={"query": "{ __typename }"})).status_code == 404
             assert (await client.get(private + path)).status_code == 404
@@ -109,7 +109,7 @@ def test_the_private_port_is_no_public_one(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == "Error: PRIVATE_PORT must be another than 8123, which is public.\n"
+    assert done.stderr == "Error: PRIVATE_PORT must differ from 8123, the public port.\n"
     assert os.listdir(tmp_path) == []
 
 

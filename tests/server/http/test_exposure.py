@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.app import create_app
-from server.http.exposure import decide
+from server.http.exposure import resolve_exposure
 from server.settings import Settings, SettingsError, read_settings
 from tests.people import SECRET_KEY
 from tests.server.cli.test_cli import COMMAND, environment
@@ -33,7 +33,7 @@ def settings(**given: Any) -> Settings:
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_on_this_machine_alone_it_is_open(host: str) -> None:
-    assert decide(settings(), host, insecure_open=False) == []
+    assert resolve_exposure(settings(), host, insecure_open=False) == []
     decided = read_settings()
     assert decided.is_open
     assert len(decided.secrets[0]) >= 32
@@ -41,31 +41,31 @@ def test_on_this_machine_alone_it_is_open(host: str) -> None:
 
 @pytest.mark.parametrize("host", EXPOSED)
 def test_where_others_reach_it_people_sign_in(host: str) -> None:
-    [warning] = decide(settings(), host, insecure_open=False)
-    assert warning == "SECRET_KEY is not set: sessions end when the server does."
+    [warning] = resolve_exposure(settings(), host, insecure_open=False)
+    assert warning == "SECRET_KEY is not set: sessions end when the server stops."
     assert read_settings().auth_mode == "required"
-    assert decide(settings(secret_key=SECRET_KEY), host, insecure_open=True) == []
+    assert resolve_exposure(settings(secret_key=SECRET_KEY), host, insecure_open=True) == []
 
 
 @pytest.mark.parametrize("host", EXPOSED)
 def test_where_others_reach_it_open_must_be_insisted_upon(host: str) -> None:
-    with pytest.raises(SettingsError, match=r"AUTH_MODE=open lets everybody .* --insecure-open"):
-        decide(settings(auth_mode="open"), host, insecure_open=False)
+    with pytest.raises(SettingsError, match=r"AUTH_MODE=open lets every client .* --insecure-open"):
+        resolve_exposure(settings(auth_mode="open"), host, insecure_open=False)
     assert read_settings().auth_mode is None
-    [warning] = decide(settings(auth_mode="open"), host, insecure_open=True)
-    assert warning == f"Open: everybody who reaches {host} can see and change everything."
+    [warning] = resolve_exposure(settings(auth_mode="open"), host, insecure_open=True)
+    assert warning == f"Open: every client that reaches {host} can see and change everything."
     assert read_settings().is_open
 
 
 def test_in_production_people_sign_in_wherever_it_listens() -> None:
     production = settings(environment="production", secret_key=SECRET_KEY)
-    assert decide(production, "127.0.0.1", insecure_open=False) == []
+    assert resolve_exposure(production, "127.0.0.1", insecure_open=False) == []
     assert read_settings().auth_mode == "required"
 
 
 def test_in_production_a_key_must_be_given() -> None:
     with pytest.raises(SettingsError, match="SECRET_KEY must be set"):
-        decide(settings(environment="production"), "127.0.0.1", insecure_open=False)
+        resolve_exposure(settings(environment="production"), "127.0.0.1", insecure_open=False)
     assert os.environ["SECRET_KEY"] == ""
     # However it is started.
     with pytest.raises(SettingsError, match="SECRET_KEY must be set"):
@@ -79,7 +79,7 @@ def test_what_was_not_decided_is_not_open() -> None:
 @pytest.mark.parametrize(
     ("given", "arguments", "told"),
     [
-        ({"AUTH_MODE": "open"}, ["--host", "0.0.0.0"], "Error: AUTH_MODE=open lets everybody who reaches 0.0.0.0 "),
+        ({"AUTH_MODE": "open"}, ["--host", "0.0.0.0"], "Error: AUTH_MODE=open lets every client that reaches 0.0.0.0 "),
         ({"ENVIRONMENT": "production"}, [], "Error: In production, SECRET_KEY must be set: openssl rand -hex 32\n"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import URL
 
-from server.http.callers import address_of
+from server.http.callers import client_of
 from tests.application import Client, serving
 from tests.people import SIGNING
 
@@ -36,4 +36,4 @@ async def test_where_people_sign_in_any_name_will_do(demo_url: URL) -> None:
     ],
 )
 def test_whom_requests_are_charged_to(host: str, client: str) -> None:
-    assert address_of(host) == client
+    assert client_of(host) == client

@@ -1,4 +1,4 @@
-"""A client that leaves frees what was taken for it: the statement in PostgreSQL, and its connection."""
+"""When a client disconnects, its statement in PostgreSQL is cancelled, and the connection returns to the pool."""
 
 import asyncio
 import itertools
@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import URL, text
 
 from db.engine import Database
-from server.overload.disconnects import ClientGone, Watch, WhileAwaited
+from server.overload.disconnects import CancelOnDisconnect, ClientDisconnected, DisconnectMonitor
 from tests.db.activity import Activity, watching
 from tests.server.monitoring.test_metrics import Figures
+from tests.waiting import eventually
 
-# As it is to end after the client has left.
+# Within so many seconds after the client has disconnected.
 SOON = 1.0
 _numbers = itertools.count(1)
 
@@ -30,7 +31,7 @@ async def activity(demo_url: URL) -> AsyncIterator[Activity]:
 
 @asynccontextmanager
 async def locked(url: URL) -> AsyncIterator[None]:
-    """Within the block, whoever reads signals waits."""
+    """Within the block, statements that read signals wait."""
     database = Database(url, pool_size=1)
     async with database.transaction() as connection:
         await connection.execute(text("LOCK TABLE signals"))
@@ -39,11 +40,11 @@ async def locked(url: URL) -> AsyncIterator[None]:
 
 
 def query() -> str:
-    """A query of signals that nobody asked before."""
+    """A query of signals that has not been sent before."""
     return f"{{ signals(first: 1, filter: {{ minConfidence: 0.{next(_numbers):05} }}) {{ nodes {{ type }} }} }}"
 
 
-async def sent(address: str, method: str = "POST") -> asyncio.StreamWriter:
+async def open_with_query(address: str, method: str = "POST") -> asyncio.StreamWriter:
     """A connection on which a query was sent."""
     url = urlsplit(address)
     _, writer = await asyncio.open_connection(url.hostname, url.port)
@@ -57,73 +58,77 @@ async def sent(address: str, method: str = "POST") -> asyncio.StreamWriter:
     return writer
 
 
-async def in_use(address: str) -> float | None:
+async def pool_in_use(address: str) -> float | None:
     async with httpx.AsyncClient(base_url=address) as client:
         return Figures((await client.get("/metrics")).text)("pool_in_use")
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-async def test_its_statements_end(served: str, demo_url: URL, activity: Activity, method: str) -> None:
+async def test_the_statements_of_a_disconnected_client_are_cancelled(
+    served: str, demo_url: URL, activity: Activity, method: str
+) -> None:
     async with locked(demo_url):
-        writers = [await sent(served, method) for _ in range(5)]
+        writers = [await open_with_query(served, method) for _ in range(5)]
         await activity.seconds_until("FROM signals", 5)
         for writer in writers:
             writer.close()
         assert await activity.seconds_until("FROM signals", 0) < SOON
-        assert await in_use(served) == 0
+        assert await pool_in_use(served) == 0
 
 
-async def test_who_stays_gets_the_answer(served: str, demo_url: URL, activity: Activity) -> None:
+async def test_a_client_that_stays_gets_the_answer(served: str, demo_url: URL, activity: Activity) -> None:
     async with httpx.AsyncClient(base_url=served) as client:
         async with locked(demo_url):
             asking = asyncio.create_task(client.post("/graphql", json={"query": query()}))
-            # Whoever asks the same is not left alone by the one who leaves.
             await activity.seconds_until("FROM signals", 1)
-            writer = await sent(served)
+            writer = await open_with_query(served)
             await activity.seconds_until("FROM signals", 2)
+            # The disconnect of one client does not cancel the statement of the other.
             writer.close()
             await activity.seconds_until("FROM signals", 1)
-            await asyncio.sleep(0.1)
         answer = await asking
     assert (answer.status_code, set(answer.json())) == (200, {"data"})
 
 
 class Receive:
-    """A client that leaves after some seconds."""
+    """A client that disconnects at once, or never."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, *, disconnects: bool) -> None:
+        self._disconnects = disconnects
         self.calls = 0
 
     async def __call__(self) -> dict[str, object]:
         self.calls += 1
-        await asyncio.sleep(self._seconds)
+        if not self._disconnects:
+            await asyncio.Event().wait()
         return {"type": "http.disconnect"}
 
 
-async def test_what_is_quick_is_not_watched() -> None:
-    receive, watch = Receive(0), Watch()
+async def test_short_requests_are_not_watched() -> None:
+    receive, monitor = Receive(disconnects=True), DisconnectMonitor()
     for _ in range(3):
-        with WhileAwaited(watch, receive, inf):
-            await asyncio.sleep(0.001)
-    await asyncio.sleep(0.1)
-    assert (receive.calls, watch.unwatched) == (0, {})
+        with CancelOnDisconnect(monitor, receive, inf):
+            await asyncio.sleep(0)
+    await eventually(lambda: monitor.ticks > 0)
+    assert (receive.calls, monitor.unwatched) == (0, {})
 
 
-async def test_the_end_of_the_client_is_told_from_other_ends() -> None:
-    with pytest.raises(ClientGone), WhileAwaited(Watch(), Receive(0), inf):
-        await asyncio.sleep(10)
-    with pytest.raises(TimeoutError), WhileAwaited(Watch(), Receive(10), inf):
-        await asyncio.wait_for(asyncio.sleep(10), 0.1)
+async def test_a_disconnect_is_distinguished_from_other_ends() -> None:
+    with pytest.raises(ClientDisconnected), CancelOnDisconnect(DisconnectMonitor(), Receive(disconnects=True), inf):
+        await asyncio.Event().wait()
+    stays = Receive(disconnects=False)
+    with pytest.raises(TimeoutError), CancelOnDisconnect(DisconnectMonitor(), stays, inf):
+        await asyncio.wait_for(asyncio.Event().wait(), 0.1)
 
     async def watched() -> None:
-        with WhileAwaited(Watch(), Receive(10), inf):
-            await asyncio.sleep(10)
+        with CancelOnDisconnect(DisconnectMonitor(), stays, inf):
+            await asyncio.Event().wait()
 
+    stays.calls = 0
     task = asyncio.create_task(watched())
-    await asyncio.sleep(0.1)
+    await eventually(lambda: stays.calls)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    # Whatever was cancelled here, this task is not.
+    # Only the watched task was cancelled, and not this one.
     await asyncio.sleep(0)
