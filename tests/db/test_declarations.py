@@ -93,9 +93,9 @@ down_revision = "@head"
 
 
 def upgrade() -> None:
-    op.create_table("watchlists", sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True))
-    add_owner_v1(op, "watchlists", order=["id"], ondelete="CASCADE")
-    protect_table_v1(op, "watchlists", announced_by="table", owner="user_id", shared_without_owner=True)
+    op.create_table("scratch_lists", sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True))
+    add_owner_v1(op, "scratch_lists", order=["id"], ondelete="CASCADE")
+    protect_table_v1(op, "scratch_lists", announced_by="table", owner="user_id", shared_without_owner=True)
     op.create_table(
         "notes",
         sa.Column("id", sa.BigInteger(), sa.Identity(), primary_key=True),
@@ -121,14 +121,14 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("notes")
-    for table in ("devices", "watchlists"):
+    for table in ("devices", "scratch_lists"):
         unprotect_table_v1(op, table)
-    if op.get_bind().scalar(sa.text("SELECT count(*) FROM watchlists")) == 0:
-        drop_owner_v1(op, "watchlists")
-        op.drop_table("watchlists")
+    if op.get_bind().scalar(sa.text("SELECT count(*) FROM scratch_lists")) == 0:
+        drop_owner_v1(op, "scratch_lists")
+        op.drop_table("scratch_lists")
         op.drop_table("devices")
 '''
-WATCHLISTS = Access(announced=Announced.BY_TABLE, owned_by="user_id", shared_without_owner=True)
+SCRATCH_LISTS = Access(announced=Announced.BY_TABLE, owned_by="user_id", shared_without_owner=True)
 NOTES = Access(announced=Announced.BY_COIN)
 DEVICES = Access(
     announced=Announced.BY_TABLE,
@@ -173,7 +173,7 @@ async def migrated(database: Database, tmp_path: Path, monkeypatch: pytest.Monke
     assert await migrate.current(database) == "scratch"
     yield database
     await migrate.downgrade(database, before)
-    assert await database.fetch_value(text("SELECT to_regclass('watchlists')")) is None
+    assert await database.fetch_value(text("SELECT to_regclass('scratch_lists')")) is None
 
 
 def test_a_model_declares_its_access() -> None:
@@ -238,17 +238,17 @@ async def test_another_declaration_is_found(database: Database, table: Table) ->
 
 
 async def test_a_migration_protects_new_tables(migrated: Database) -> None:
-    declared = {"watchlists": WATCHLISTS, "notes": NOTES, "devices": DEVICES}
+    declared = {"scratch_lists": SCRATCH_LISTS, "notes": NOTES, "devices": DEVICES}
     tables = [*Base.metadata.sorted_tables, *scratch_tables(**declared)]
     assert await violations(migrated, tables) == {}
     assert [check for check in await maintenance.verify(migrated) if check.violations] == []
 
 
-@pytest.mark.parametrize("table", ["watchlists", "notes", "devices"])
+@pytest.mark.parametrize("table", ["scratch_lists", "notes", "devices"])
 async def test_a_table_that_is_not_protected_is_found(migrated: Database, table: str) -> None:
     async with migrated.transaction() as connection:
         await connection.run_sync(lambda sync: unprotect_table_v1(Operations(MigrationContext.configure(sync)), table))
-    declared = {"watchlists": WATCHLISTS, "notes": NOTES, "devices": DEVICES}[table]
+    declared = {"scratch_lists": SCRATCH_LISTS, "notes": NOTES, "devices": DEVICES}[table]
     found = await violations(migrated, scratch_tables(**{table: declared}))
     assert found[TRIGGERS] == 4
     assert (POLICIES in found) == declared.has_row_security
@@ -260,19 +260,19 @@ async def test_a_table_that_is_not_protected_is_found(migrated: Database, table:
 async def test_rows_of_a_protected_table_are_shown_to_their_owner(migrated: Database) -> None:
     async with migrated.transaction() as connection:
         await connection.execute(text("INSERT INTO users (username, password_hash) VALUES ('ann', ''), ('ben', '')"))
-        await connection.execute(text("INSERT INTO watchlists (user_id) VALUES (1), (2), (NULL)"))
+        await connection.execute(text("INSERT INTO scratch_lists (user_id) VALUES (1), (2), (NULL)"))
     database = Database(migrated.engine.url, pool_size=1, rls_enabled=True)
-    owners = text("SELECT array_agg(user_id ORDER BY user_id) FROM watchlists")
+    owners = text("SELECT array_agg(user_id ORDER BY user_id) FROM scratch_lists")
     expected = {"1": [1, None], "2": [2, None], row_security.NO_VIEWER: None, row_security.SEES_ALL: [1, 2, None]}
     for viewer, shown in expected.items():
         assert await database.fetch_value(owners, viewer=viewer) == shown
     for written in ("2", "NULL"):
         with pytest.raises(DBAPIError, match="row-level security"):
             async with database.transaction(viewer="1") as connection:
-                await connection.execute(text(f"INSERT INTO watchlists (user_id) VALUES ({written})"))
+                await connection.execute(text(f"INSERT INTO scratch_lists (user_id) VALUES ({written})"))
     await database.close()
     async with migrated.transaction() as connection:
-        await connection.execute(text("DELETE FROM watchlists"))
+        await connection.execute(text("DELETE FROM scratch_lists"))
 
 
 async def test_a_generated_migration_protects_new_tables(
@@ -281,25 +281,25 @@ async def test_a_generated_migration_protects_new_tables(
     metadata = MetaData(naming_convention=Base.metadata.naming_convention)
     for table in Base.metadata.sorted_tables:
         table.to_metadata(metadata)
-    watchlists = Table(
-        "watchlists",
+    scratch_lists = Table(
+        "scratch_lists",
         metadata,
         Column("id", BigInteger, Identity(), primary_key=True),
         Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
         Column("symbols", ARRAY(Text), nullable=False),
     )
-    declare(watchlists, replace(WATCHLISTS, shared_without_owner=False))
+    declare(scratch_lists, replace(SCRATCH_LISTS, shared_without_owner=False))
     folder = shutil.copytree(migrate.FOLDER, tmp_path / "migrations")
     monkeypatch.setattr(migrate, "FOLDER", folder)
     monkeypatch.setattr(migrate, "Base", SimpleNamespace(metadata=metadata))
-    await migrate.new_revision(database, "watchlists")
-    (generated,) = folder.glob("versions/*_watchlists.py")
+    await migrate.new_revision(database, "scratch_lists")
+    (generated,) = folder.glob("versions/*_scratch_lists.py")
     code = generated.read_text()
-    call = "protect_table_v1(op, \"watchlists\", announced_by='table', owner='user_id')"
+    call = "protect_table_v1(op, \"scratch_lists\", announced_by='table', owner='user_id')"
     assert "from migrations.tables import protect_table_v1\n" in code
     assert code.index("create_index") < code.index(call)
     await migrate.upgrade(database)
-    assert await violations(database, [watchlists]) == {}
+    assert await violations(database, [scratch_lists]) == {}
     await migrate.check(database)
     await migrate.downgrade(database, "-1")
-    assert await database.fetch_value(text("SELECT to_regclass('watchlists')")) is None
+    assert await database.fetch_value(text("SELECT to_regclass('scratch_lists')")) is None

@@ -106,8 +106,7 @@ async def digest(database: Database) -> dict[str, str]:
 
 
 class TestLoading:
-    async def test_is_fast_and_returns_the_numbers_of_rows(self, loaded: Loaded, filled: Database) -> None:
-        assert loaded.seconds < 10
+    async def test_returns_the_numbers_of_rows(self, loaded: Loaded, filled: Database) -> None:
         counted = {table: (await ask_one(filled, f"SELECT count(*) FROM {table}"))[0] for table in TABLES}
         assert loaded.rows == counted, "fill the table, or give the reason in NOT_FILLED"
         assert all(counted.values())
@@ -115,6 +114,8 @@ class TestLoading:
         assert 10_000 <= counted["predictions"] <= 20_000
         assert 1_000 <= counted["signals"] <= 2_000
         assert 40 <= counted["alerts"] <= 60
+        # Last: on a busy machine, the other conditions shall still be seen.
+        assert loaded.seconds < 10
 
     def test_reports_its_progress(self, loaded: Loaded) -> None:
         done = [step[1] for step in loaded.steps]

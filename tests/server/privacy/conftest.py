@@ -86,7 +86,8 @@ def expected(worlds: dict[str, URL], all_documents: list[Document]) -> Expected:
             await operations.answer(GraphQLRequest(*document, None, caller=caller)) for document in all_documents
         ]
         await database.close()
-        assert all(answer.body.startswith(b'{"data":') for answer in answers)
+        failed = zip(all_documents, answers, strict=True)
+        assert [pair for pair in failed if not pair[1].body.startswith(b'{"data":')][:1] == []
         return [answer.body for answer in answers]
 
     async def send_all() -> Expected:

@@ -20,6 +20,8 @@ from graphql import (
     is_required_argument,
 )
 
+from graph.limits import Limits
+
 ROWS_ON_A_PATH = 2
 # Fields whose rows other fields lead to as well: a path ends with the first of them.
 LAST = {"node", "nodes", "cryptocurrency", "model", "stale"}
@@ -34,6 +36,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 PAGE_SIZE = 30
 STYLES = ("plain", "aliases", "inline fragments", "named fragments", "variables")
 ALIAS = "other_"
+# Some aliases more are those of several rows.
+MAX_ALIASES = Limits().aliases - 10
 PAGE = "totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 Ids: TypeAlias = Mapping[str, Sequence[str]]
 Inner: TypeAlias = Callable[[GraphQLObjectType], str]
@@ -65,10 +69,19 @@ def documents(schema: GraphQLSchema, ids: Ids) -> list[Document]:
     assert schema.query_type is not None
     styles = cycle(STYLES)
     return [
-        _Writer(schema, ids, next(styles)).document(schema.query_type, path)
+        _document(schema, ids, next(styles), path)
         for path in _paths(schema, schema.query_type, ROWS_ON_A_PATH)
         if path[-1].leads_to.name not in VOLATILE
     ]
+
+
+def _document(schema: GraphQLSchema, ids: Ids, style: str, path: list[Step]) -> Document:
+    assert schema.query_type is not None
+    document = _Writer(schema, ids, style).document(schema.query_type, path)
+    # A row with many relations has more fields than a document may have aliases.
+    if document.text.count(ALIAS) > MAX_ALIASES:
+        return _Writer(schema, ids, "plain").document(schema.query_type, path)
+    return document
 
 
 def selection_of(schema: GraphQLSchema, ids: Ids, type_: GraphQLObjectType, rows: int = 1) -> str:
