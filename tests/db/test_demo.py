@@ -140,7 +140,7 @@ class TestLoading:
             following = await ask_one(filled, f"SELECT nextval(pg_get_serial_sequence('{table}', '{key}'))")
             assert following[0] == loaded.rows[table] + 1, table
 
-    async def test_a_time_without_an_offset_is_refused(self, database: Database) -> None:
+    async def test_a_time_without_an_offset_is_rejected(self, database: Database) -> None:
         with pytest.raises(ValueError, match="offset"):
             await demo.load(database, NOW.replace(tzinfo=None))
 
