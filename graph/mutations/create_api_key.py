@@ -23,7 +23,7 @@ class CreateApiKeyInput:
         description="Name of the key, such as the program that uses it: 1 to 100 printable characters."
     )
     scopes: list[Scope] = strawberry.field(
-        description="What requests with the key are allowed to do: one or more scopes that this request has itself."
+        description="Scopes of requests with the key: one or more of the scopes of this request."
     )
     expires_at: datetime | None = strawberry.field(
         default=None, description='Time in the future at which the key expires, such as "now+90d"; null: never.'

@@ -19,7 +19,7 @@ class ApiKey(Node):
     prefix: str = strawberry.field(
         description="The 12 characters of the key after `cg_`. They identify the key and are not secret."
     )
-    scopes: list[Scope] = strawberry.field(description="What requests with this key are allowed to do.")
+    scopes: list[Scope] = strawberry.field(description="Scopes of requests with this key.")
     expires_at: datetime | None = strawberry.field(description="Time at which the key expires; null: never.")
     revoked_at: datetime | None = strawberry.field(description="Time at which the key was revoked; null: not revoked.")
     last_used_at: datetime | None = strawberry.field(

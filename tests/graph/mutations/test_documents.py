@@ -30,8 +30,8 @@ async def test_a_mutation_can_be_sent_by_its_hash(all_: People) -> None:
 async def test_a_mutation_by_get_is_rejected(all_: People) -> None:
     await all_.ann.post("/graphql", json={"query": RECORD, "variables": {"input": TRADE}, "extensions": EXTENSIONS})
     variables = json.dumps({"input": TRADE})
-    for asked in ({"query": RECORD}, {"extensions": json.dumps(EXTENSIONS)}):
-        response = await all_.ann.get("/graphql", params={**asked, "variables": variables})
+    for params in ({"query": RECORD}, {"extensions": json.dumps(EXTENSIONS)}):
+        response = await all_.ann.get("/graphql", params={**params, "variables": variables})
         assert (response.status_code, response.headers["allow"]) == (405, "POST")
     assert (await all_.ann.data(COUNT))["trades"]["totalCount"] == 1
 
