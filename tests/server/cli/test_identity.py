@@ -169,7 +169,7 @@ def test_keys_are_created_listed_and_revoked(url: URL) -> None:
         ("users disable nobody", b"", "There is no user 'nobody'."),
         ("users enable nobody", b"", "There is no user 'nobody'."),
         ("users reset-password nobody --password-stdin", b"123456789 ", "There is no user 'nobody'."),
-        ("keys create taken --name x --scope ADMIN", b"", "The scope ADMIN is for"),
+        ("keys create taken --name x --scope ADMIN", b"", "Only keys of administrators"),
         ("keys create nobody --name x --scope READ", b"", "There is no user 'nobody'."),
         ("keys list nobody", b"", "There is no user 'nobody'."),
         ("keys revoke é", b"", "There is no key with this prefix"),
