@@ -1,6 +1,7 @@
 """The fast path: from the bytes of a request straight to its cached answer, without parsing them again."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import nlargest
@@ -19,7 +20,7 @@ from server.http.browsers import is_preflighted
 from server.http.caching import entry_headers, send_entry
 from server.http.callers import viewer_of
 from server.http.rate_limits import rate_limit_headers
-from server.http.request_parsing import COST, read_body
+from server.http.request_parsing import COST, RequestError, read_body
 from server.http.responses import HeaderList
 from server.monitoring.metrics import RequestMetrics
 from server.request_state import RequestState, header_values
@@ -94,7 +95,7 @@ class FastPath:
         self._known = _KnownRequests(max_entries=MAX_KNOWN_REQUESTS, max_bytes=MAX_KNOWN_REQUEST_BYTES)
 
     async def answer(self, scope: Scope, state: RequestState, receive: Receive, send: Send) -> bool:
-        """Send the answer to a known request, if it is cached; return whether. Raises RequestError."""
+        """Send the answer to a known request, if it is cached; return whether."""
         headers = state.headers
         if COST in headers or (state.has_repeated_headers and _repeats_a_selecting_header(scope)):
             return False
@@ -105,13 +106,11 @@ class FastPath:
                 return False
             # Most bodies come in one message.
             message = await receive()
-            state.body = body = message.get("body", b"")
+            state.body = message.get("body", b"")
             state.is_body_complete = message["type"] == "http.request" and not message.get("more_body", False)
-            if not state.is_body_complete:
-                await read_body(state, receive, MAX_BODY)
-                if not state.is_body_complete:
-                    return False
-                body = bytes(state.body)
+            if not state.is_body_complete and not await _is_completed(state, receive):
+                return False
+            body = bytes(state.body)
             method = b"POST"
         elif not self._is_allowed_get(scope):
             return False
@@ -175,6 +174,14 @@ class FastPath:
 @lru_cache(maxsize=1_024)
 def _is_short(length: bytes) -> bool:
     return length.isdigit() and int(length) <= MAX_BODY
+
+
+async def _is_completed(state: RequestState, receive: Receive) -> bool:
+    """Read the rest of a short body; return whether it was short, and complete."""
+    # If the client has disconnected, the endpoint finds that out again, and responds.
+    with suppress(RequestError):
+        await read_body(state, receive, MAX_BODY)
+    return state.is_body_complete
 
 
 def _repeats_a_selecting_header(scope: Scope) -> bool:

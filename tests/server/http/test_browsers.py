@@ -109,8 +109,11 @@ async def test_with_auth_mode_open_a_get_needs_no_header(client: Client) -> None
 
 async def test_only_pages_of_allowed_origins_may_read_responses(demo_url: URL) -> None:
     async with serving(demo_url, cors_origins=[ALLOWED], **SIGNING) as client:
-        asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
-        preflight = await client.options("/graphql", headers={"origin": ALLOWED, **asks})
+        requested = {
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+        }
+        preflight = await client.options("/graphql", headers={"origin": ALLOWED, **requested})
         assert preflight.status_code == 200
         assert preflight.headers["access-control-allow-origin"] == ALLOWED
         allowed = preflight.headers["access-control-allow-headers"].lower()
@@ -124,11 +127,11 @@ async def test_only_pages_of_allowed_origins_may_read_responses(demo_url: URL) -
         assert "retry-after" in exposed
         assert "x-request-id" in exposed
         assert "ratelimit-remaining" in exposed
-        refused = await client.options("/graphql", headers={"origin": FOREIGN, **asks})
-        assert refused.status_code == 400
-        for other in (refused, await client.post("/graphql", json=QUERY, headers={"origin": FOREIGN})):
+        rejected = await client.options("/graphql", headers={"origin": FOREIGN, **requested})
+        assert rejected.status_code == 400
+        for other in (rejected, await client.post("/graphql", json=QUERY, headers={"origin": FOREIGN})):
             assert "access-control-allow-origin" not in other.headers
-        for each in (preflight, answer, refused):
+        for each in (preflight, answer, rejected):
             assert "access-control-allow-credentials" not in each.headers
 
 

@@ -1,4 +1,4 @@
-"""Who may look inside: admins, whoever reaches the private port, and everybody where all is open."""
+"""Details of health: for admins, clients of the private port, and every client with AUTH_MODE=open."""
 
 import os
 import socket
@@ -27,9 +27,9 @@ async def test_details_are_for_admins(database_url: URL) -> None:
     keys: dict[Scope | None, str] = {scope: await key_of(database_url, scope) for scope in Scope}
     async with serving(database_url, **SIGNING) as client:
         for path in DETAILS:
-            nobody = await client.get(path)
-            assert (nobody.status_code, code(nobody.json())) == (401, "UNAUTHENTICATED")
-            assert nobody.headers["www-authenticate"].startswith("Bearer ")
+            anonymous = await client.get(path)
+            assert (anonymous.status_code, code(anonymous.json())) == (401, "UNAUTHENTICATED")
+            assert anonymous.headers["www-authenticate"].startswith("Bearer ")
             for scope, status in ((Scope.READ, 403), (Scope.WRITE, 403), (Scope.ADMIN, 200)):
                 answer = await client.get(path, headers=signed(keys[scope]))
                 assert answer.status_code == status

@@ -219,8 +219,12 @@ async def test_cors_is_as_configured(demo_url: URL) -> None:
         response = await client.post("/graphql", content=b"", headers={**JSON, **origin})
         assert response.status_code == 400
         assert response.headers["access-control-allow-origin"] == "https://charts.example"
-        asked = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
-        assert (await client.options("/graphql", headers=asked)).status_code == 200
+        preflight = {
+            **origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "content-type",
+        }
+        assert (await client.options("/graphql", headers=preflight)).status_code == 200
     async with serving(demo_url) as client:
         response = await client.post("/graphql", content=QUERY, headers={**JSON, **origin})
         assert "access-control-allow-origin" not in response.headers

@@ -14,7 +14,7 @@ from starlette.types import Message
 
 from graph.identity.scopes import Scope
 from server.http.request_parsing import MAX_BODY, MAX_BODY_OF_WRITERS, RequestError, parse_request
-from tests.application import Client, serving
+from tests.application import Client, application, serving
 from tests.people import SIGNING, key_of, signed
 
 JSON = {"content-type": "application/json"}
@@ -75,6 +75,31 @@ async def test_a_truncated_body_is_rejected_even_if_it_is_valid() -> None:
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
     with pytest.raises(RequestError, match="ended early"):
         await parse_request(Request(scope, receive))
+
+
+@pytest.mark.parametrize("first", [QUERY[:5], b""])
+async def test_a_client_that_disconnects_within_a_short_body_gets_an_error(demo_url: URL, first: bytes) -> None:
+    """Both the fast path and the endpoint read it, and neither fails."""
+    messages = [{"type": "http.request", "body": first, "more_body": True}] if first else []
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(QUERY))],
+    }
+    await application(demo_url)(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert b"ended early" in sent[1]["body"]
 
 
 def exchange(served: str, *parts: bytes) -> bytes:
