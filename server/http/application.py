@@ -30,22 +30,22 @@ class Application(Starlette):
         self._endpoint = endpoint
         self._is_production = is_production
 
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """As Starlette's, without a coroutine of its own."""
+        scope["app"] = self
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        return self.middleware_stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         router = ServerErrorMiddleware(ExceptionMiddleware(self.router), handler=internal_error)
-        app: ASGIApp = EndpointOrRouter(self._path, self._endpoint, router)
+        endpoint, path = self._endpoint, self._path
+
+        def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            is_graphql = scope["type"] == "http" and scope["path"] == path
+            return (endpoint if is_graphql else router)(scope, receive, send)
+
+        stack: ASGIApp = app
         for middleware, args, kwargs in reversed(self.user_middleware):
-            app = middleware(app, *args, **kwargs)
-        return ResponseHeaders(app, is_production=self._is_production)
-
-
-class EndpointOrRouter:
-    """Passes requests for the path of the endpoint to it, and all others to the router."""
-
-    def __init__(self, path: str, endpoint: ASGIApp, router: ASGIApp) -> None:
-        self._path = path
-        self._endpoint = endpoint
-        self._router = router
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        is_graphql = scope["type"] == "http" and scope["path"] == self._path
-        return (self._endpoint if is_graphql else self._router)(scope, receive, send)
+            stack = middleware(stack, *args, **kwargs)
+        return ResponseHeaders(stack, is_production=self._is_production)

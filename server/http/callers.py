@@ -12,7 +12,7 @@ from graph.identity.callers import ANONYMOUS, UNRESTRICTED, Caller
 from graph.identity.identities import Identities, Identity
 from graph.identity.scopes import Scope as Permission
 from server.http.errors import HTTPError, error_response
-from server.request_state import RequestState, header_values, state_of
+from server.request_state import STATE, RequestState, header_values
 
 # Longer than any token that Candlegraph issues.
 MAX_TOKEN = 2_000
@@ -47,10 +47,14 @@ class CallerMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        state = state_of(scope)
-        if self._is_open and not _is_local(scope, state):
+        state: RequestState = scope[STATE]
+        headers = state.headers
+        if self._is_open and (
+            not is_local_host(headers.get(b"host", b""))
+            or (state.has_repeated_headers and not all(map(is_local_host, header_values(scope, b"host"))))
+        ):
             return error_response(MISDIRECTED, scope)(scope, receive, send)
-        authorization = state.headers.get(b"authorization")
+        authorization = headers.get(b"authorization")
         if authorization is not None:
             return self._identified(authorization, state, scope, receive, send)
         # Without a coroutine of its own, which most requests do not need.
@@ -81,14 +85,6 @@ class CallerMiddleware:
         if identity is None:
             raise INVALID_TOKEN
         return caller_of(identity, is_open=self._is_open)
-
-
-def _is_local(scope: Scope, state: RequestState) -> bool:
-    """Whether every Host header, if there is one, is a local one."""
-    if state.has_repeated_headers:
-        return all(map(is_local_host, header_values(scope, b"host")))
-    host = state.headers.get(b"host")
-    return host is None or is_local_host(host)
 
 
 # Each client sends the same value again and again.

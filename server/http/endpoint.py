@@ -26,7 +26,7 @@ from server.http.request_parsing import NOT_BY_GET, answer_type, check_method, c
 from server.http.responses import NO_STORE, VARY, HeaderList, content_type
 from server.monitoring.metrics import OTHER, Outcome, RequestMetrics
 from server.overload.disconnects import CancelOnDisconnect, ClientDisconnected, DisconnectMonitor
-from server.request_state import RequestState, state_of
+from server.request_state import STATE, RequestState
 
 # Of answers that are not cached.
 HEADS: dict[str, HeaderList] = {
@@ -64,7 +64,7 @@ class GraphQLEndpoint:
         self._execute = ServerErrorMiddleware(self._parse_and_execute, handler=internal_error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = state_of(scope)
+        state: RequestState = scope[STATE]
         if self._fast_path is not None and await self._fast_path.answer(scope, state, receive, send):
             return
         if self._load_shedder.must_reject(scope, state):
@@ -73,7 +73,7 @@ class GraphQLEndpoint:
             await self._execute(scope, receive, send)
 
     async def _parse_and_execute(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state = state_of(scope)
+        state: RequestState = scope[STATE]
         measured = await self._respond(Request(scope, receive), state, send)
         if measured is not None:
             self._metrics.answered(*measured, state.received_at)

@@ -1,7 +1,9 @@
 """The fast path: from the bytes of a request straight to its cached answer, without parsing them again."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from heapq import nlargest
 from operator import itemgetter
 from typing import TypeAlias, cast
@@ -18,7 +20,7 @@ from server.http.browsers import is_preflighted
 from server.http.caching import entry_headers, send_entry
 from server.http.callers import viewer_of
 from server.http.rate_limits import rate_limit_headers
-from server.http.request_parsing import COST, read_body
+from server.http.request_parsing import COST, RequestError, read_body
 from server.http.responses import HeaderList
 from server.monitoring.metrics import RequestMetrics
 from server.request_state import RequestState, header_values
@@ -93,29 +95,32 @@ class FastPath:
         self._known = _KnownRequests(max_entries=MAX_KNOWN_REQUESTS, max_bytes=MAX_KNOWN_REQUEST_BYTES)
 
     async def answer(self, scope: Scope, state: RequestState, receive: Receive, send: Send) -> bool:
-        """Send the answer to a known request, if it is cached; return whether. Raises RequestError."""
-        if not self._may_be_known(scope, state):
+        """Send the answer to a known request, if it is cached; return whether."""
+        headers = state.headers
+        if COST in headers or (state.has_repeated_headers and _repeats_a_selecting_header(scope)):
             return False
         method, body = b"GET", scope["query_string"]
         if scope["method"] == "POST":
+            length = headers.get(b"content-length", b"")
+            if len(length) > 5 or not _is_short(length):
+                return False
             # Most bodies come in one message.
             message = await receive()
-            state.body = body = message.get("body", b"")
+            state.body = message.get("body", b"")
             state.is_body_complete = message["type"] == "http.request" and not message.get("more_body", False)
-            if not state.is_body_complete:
-                await read_body(state, receive, MAX_BODY)
-                if not state.is_body_complete:
-                    return False
-                body = bytes(state.body)
+            if not state.is_body_complete and not await _is_completed(state, receive):
+                return False
+            body = bytes(state.body)
             method = b"POST"
-        headers = state.headers
+        elif not self._is_allowed_get(scope):
+            return False
         state.fast_path_key = key = (
             method,
             body,
             headers.get(b"accept"),
             headers.get(b"content-type"),
             headers.get(b"content-encoding"),
-            viewer_of(state.caller),
+            None if state.caller.user_id is None else viewer_of(state.caller),
         )
         known = self._known.get(key)
         if known is None:
@@ -161,19 +166,22 @@ class FastPath:
             known.uses = 0
         return {_anonymous_request(key): uses for uses, key, _ in most_used if uses}
 
-    def _may_be_known(self, scope: Scope, state: RequestState) -> bool:
-        """Whether the request is of a kind that is remembered."""
-        method, headers = scope["method"], state.headers
-        if method == "POST":
-            if not _is_short(headers.get(b"content-length", b"")):
-                return False
-        elif method not in ("GET", "HEAD") or (self._needs_preflight and not is_preflighted(scope)):
-            return False
-        return COST not in headers and not (state.has_repeated_headers and _repeats_a_selecting_header(scope))
+    def _is_allowed_get(self, scope: Scope) -> bool:
+        return scope["method"] in ("GET", "HEAD") and (not self._needs_preflight or is_preflighted(scope))
 
 
+# Most lengths come again and again.
+@lru_cache(maxsize=1_024)
 def _is_short(length: bytes) -> bool:
-    return len(length) < 6 and length.isdigit() and int(length) <= MAX_BODY
+    return length.isdigit() and int(length) <= MAX_BODY
+
+
+async def _is_completed(state: RequestState, receive: Receive) -> bool:
+    """Read the rest of a short body; return whether it was short, and complete."""
+    # If the client has disconnected, the endpoint finds that out again, and responds.
+    with suppress(RequestError):
+        await read_body(state, receive, MAX_BODY)
+    return state.is_body_complete
 
 
 def _repeats_a_selecting_header(scope: Scope) -> bool:

@@ -7,7 +7,7 @@ STATE = "draining"
 
 
 class Draining:
-    """has_begun: set once, when the server is told to stop."""
+    """has_begun: set once, when the server receives the signal to stop."""
 
     def __init__(self) -> None:
         self.has_begun = False

@@ -1,4 +1,4 @@
-"""A server that listens, for all tests that only ask."""
+"""A server that listens, for all tests that only read."""
 
 from collections.abc import Iterator
 

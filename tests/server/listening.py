@@ -1,4 +1,4 @@
-"""Servers that listen, for what no client without a socket can tell."""
+"""Servers that listen on a socket, for tests that need a real connection."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""No secret stands in the log, however much of it there is, and whatever goes wrong."""
+"""No secret is logged, at any level, and whatever fails."""
 
 import sys
 from typing import Any
@@ -46,9 +46,9 @@ async def test_no_secret_is_logged(database_url: URL, capfd: pytest.CaptureFixtu
             await use(client, secrets[-5:])
     sys.stderr.flush()
     logged = "".join(capfd.readouterr())
-    # All that there is to say is said: statements, sessions that begin, and the fault with its cause.
-    for said in ("INSERT INTO sessions", "signed_in", "unexpected_error", failed["errors"][0]["extensions"]["id"]):
-        assert said in logged
+    # At this level all is logged: statements, sign-ins, and the unexpected error with its cause.
+    for expected in ("INSERT INTO sessions", "signed_in", "unexpected_error", failed["errors"][0]["extensions"]["id"]):
+        assert expected in logged
     hashes = [form for secret in secrets for form in (hash_of(secret).hex(), repr(hash_of(secret))[2:-1])]
     assert [secret for secret in [*secrets, *hashes] if secret in logged] == []
     assert "$argon2" not in logged
@@ -61,7 +61,7 @@ async def use(client: Client, tokens: list[str]) -> None:
 
 
 async def misuse(client: Client) -> None:
-    """Whatever may be refused, with a secret in it."""
+    """Requests that are rejected for several reasons, with a secret in each."""
     await client.get("/graphql", headers={"authorization": BASIC})
     await client.ask(LOGIN, username="alice", password=WRONG_PASSWORD)
     await client.ask(LOGIN, username="ali\0ce", password=WRONG_PASSWORD)
@@ -74,7 +74,7 @@ async def misuse(client: Client) -> None:
 
 
 class broken:  # noqa: N801 - reads as a sentence
-    """While the block runs, sessions have no table."""
+    """While the block runs, the table of sessions lacks a column."""
 
     def __init__(self, url: URL) -> None:
         self._database = Database(url, pool_size=1)

@@ -104,8 +104,8 @@ async def test_an_answer_that_is_due_for_a_refresh_is_served_during_overload(
 
 async def test_a_burst_is_served(demo_url: URL) -> None:
     async with serving(demo_url, database_pool_size=2, cache_enabled=False) as client:
-        asked = [client.post("/graphql", json={"query": COIN}) for _ in range(400)]
-        answers = await asyncio.gather(*asked)
+        burst = [client.post("/graphql", json={"query": COIN}) for _ in range(400)]
+        answers = await asyncio.gather(*burst)
         assert {answer.status_code for answer in answers} == {200}
         assert all("errors" not in answer.json() for answer in answers)
 

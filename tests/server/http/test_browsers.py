@@ -1,4 +1,4 @@
-"""What keeps the pages of others from doing anything with us, and what browsers are shown."""
+"""Browsers: security headers, CSRF protection, CORS, and the GraphiQL page."""
 
 import base64
 import hashlib
@@ -24,8 +24,8 @@ from tests.server.http.test_caching import until_cached
 
 QUERY = {"query": '{ cryptocurrency(symbol: "BTC") { name } }'}
 BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-OURS, THEIRS = "https://app.example.com", "https://evil.example"
-ASKING_FIRST = [*((name, "1") for name in PREFLIGHTED), ("content-type", "application/json")]
+ALLOWED, FOREIGN = "https://app.example.com", "https://evil.example"
+PREFLIGHT_HEADERS = [*((name, "1") for name in PREFLIGHTED), ("content-type", "application/json")]
 
 
 @pytest.fixture
@@ -34,14 +34,14 @@ async def production(demo_url: URL) -> AsyncIterator[Client]:
         yield client
 
 
-def carries_all(response: httpx.Response, *of_kind: tuple[bytes, bytes], https: bool = False) -> bool:
+def has_security_headers(response: httpx.Response, *of_kind: tuple[bytes, bytes], https: bool = False) -> bool:
     expected = {*ALL_RESPONSES, *(of_kind or [DATA_POLICY]), *([STRICT_TRANSPORT_SECURITY] if https else [])}
     names = {name for name, _ in (*ALL_RESPONSES, DATA_POLICY, *PAGE_HEADERS, STRICT_TRANSPORT_SECURITY)}
     found = [(name.lower(), value) for name, value in response.headers.raw if name.lower() in names]
     return sorted(found) == sorted(expected)
 
 
-async def test_every_answer_tells_browsers_to_be_strict(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_response_has_security_headers(demo_url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(demo_url) as client:
         await until_cached(client)
         answers = [await client.post("/graphql", json=QUERY) for _ in range(2)]
@@ -51,7 +51,7 @@ async def test_every_answer_tells_browsers_to_be_strict(demo_url: URL, monkeypat
         answers.append(await client.get("/health", headers={"authorization": "Bearer x"}))
         answers.append(await client.put("/graphql"))
         assert [answer.status_code for answer in answers] == [200, 200, 304, 307, 404, 200, 200, 200, 401, 405]
-        assert all(map(carries_all, answers))
+        assert all(map(has_security_headers, answers))
 
     async def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
@@ -61,35 +61,35 @@ async def test_every_answer_tells_browsers_to_be_strict(demo_url: URL, monkeypat
     async with Client(transport=transport, base_url="http://test") as client:
         failed = await client.post("/graphql", json=QUERY)
     assert failed.status_code == 500
-    assert carries_all(failed)
+    assert has_security_headers(failed)
     assert "ZeroDivisionError" not in failed.text
 
 
-async def test_in_production_browsers_stay_with_https(production: Client) -> None:
-    assert carries_all(await production.get("https://test/health"), https=True)
-    assert carries_all(await production.post("https://test/graphql", json=QUERY), https=True)
-    # What comes by HTTP may have been changed on its way, so browsers take no such word from it.
-    assert carries_all(await production.get("/health"))
+async def test_in_production_https_is_enforced(production: Client) -> None:
+    assert has_security_headers(await production.get("https://test/health"), https=True)
+    assert has_security_headers(await production.post("https://test/graphql", json=QUERY), https=True)
+    # Browsers ignore the header over HTTP, where a response may have been modified on its way.
+    assert has_security_headers(await production.get("/health"))
 
 
-async def test_elsewhere_browsers_may_stay_with_http(demo_url: URL) -> None:
+async def test_outside_of_production_http_is_allowed(demo_url: URL) -> None:
     async with serving(demo_url) as client:
-        assert carries_all(await client.get("https://test/health"))
+        assert has_security_headers(await client.get("https://test/health"))
 
 
 # GETs that a page of another site can make a browser send
 
 
 @pytest.mark.parametrize("settings", [SIGNING, PRODUCTION, {"environment": "production", **SIGNING}])
-async def test_a_get_says_that_no_other_site_sent_it(demo_url: URL, settings: dict[str, str]) -> None:
+async def test_a_get_needs_a_header_that_needs_a_preflight(demo_url: URL, settings: dict[str, str]) -> None:
     async with serving(demo_url, **settings) as client:
         await until_cached(client)
-        for name, value in ASKING_FIRST:
+        for name, value in PREFLIGHT_HEADERS:
             for _ in range(2):
                 answer = await client.get("/graphql", params=QUERY, headers={name: value})
                 assert answer.json() == {"data": {"cryptocurrency": {"name": "Bitcoin"}}}
         assert answer.headers["x-cache"].startswith("hit")
-        # There is a shortcut to the answer by now, with and without a content type.
+        # The fast path knows the request by now, with and without a content type.
         for headers in ({}, {"content-type": "text/plain"}, {"x-requested-with": ""}, {"graphql-preflight-x": "1"}):
             answer = await client.get("/graphql", params=QUERY, headers=headers)
             assert answer.status_code == 400
@@ -100,44 +100,48 @@ async def test_a_get_says_that_no_other_site_sent_it(demo_url: URL, settings: di
         assert (await client.post("/graphql", json=QUERY)).status_code == 200
 
 
-async def test_where_all_is_open_a_get_is_a_get(client: Client) -> None:
+async def test_with_auth_mode_open_a_get_needs_no_header(client: Client) -> None:
     assert (await client.get("/graphql", params=QUERY)).status_code == 200
 
 
-# Pages of other sites that may ask
+# Pages of allowed origins
 
 
-async def test_only_pages_of_these_origins_may_ask(demo_url: URL) -> None:
-    async with serving(demo_url, cors_origins=[OURS], **SIGNING) as client:
-        asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
-        preflight = await client.options("/graphql", headers={"origin": OURS, **asks})
+async def test_only_pages_of_allowed_origins_may_read_responses(demo_url: URL) -> None:
+    async with serving(demo_url, cors_origins=[ALLOWED], **SIGNING) as client:
+        requested = {
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+        }
+        preflight = await client.options("/graphql", headers={"origin": ALLOWED, **requested})
         assert preflight.status_code == 200
-        assert preflight.headers["access-control-allow-origin"] == OURS
+        assert preflight.headers["access-control-allow-origin"] == ALLOWED
         allowed = preflight.headers["access-control-allow-headers"].lower()
         assert "authorization" in allowed
         assert "graphql-cost" in allowed
         assert int(preflight.headers["access-control-max-age"]) >= 3_600
-        assert carries_all(preflight)
-        answer = await client.post("/graphql", json=QUERY, headers={"origin": OURS})
-        assert answer.headers["access-control-allow-origin"] == OURS
+        assert has_security_headers(preflight)
+        answer = await client.post("/graphql", json=QUERY, headers={"origin": ALLOWED})
+        assert answer.headers["access-control-allow-origin"] == ALLOWED
         exposed = answer.headers["access-control-expose-headers"].lower()
         assert "retry-after" in exposed
+        assert "x-request-id" in exposed
         assert "ratelimit-remaining" in exposed
-        refused = await client.options("/graphql", headers={"origin": THEIRS, **asks})
-        assert refused.status_code == 400
-        for other in (refused, await client.post("/graphql", json=QUERY, headers={"origin": THEIRS})):
+        rejected = await client.options("/graphql", headers={"origin": FOREIGN, **requested})
+        assert rejected.status_code == 400
+        for other in (rejected, await client.post("/graphql", json=QUERY, headers={"origin": FOREIGN})):
             assert "access-control-allow-origin" not in other.headers
-        for each in (preflight, answer, refused):
+        for each in (preflight, answer, rejected):
             assert "access-control-allow-credentials" not in each.headers
 
 
 # GraphiQL
 
 
-async def test_the_page_may_do_what_it_needs_and_no_more(client: Client) -> None:
+async def test_the_policy_of_the_page_allows_only_what_it_loads(client: Client) -> None:
     page = await client.get("/graphql", headers=BROWSER)
     policy = page.headers["content-security-policy"]
-    assert carries_all(page, *PAGE_HEADERS, (CONTENT_SECURITY_POLICY, policy.encode()))
+    assert has_security_headers(page, *PAGE_HEADERS, (CONTENT_SECURITY_POLICY, policy.encode()))
     allowed = {name: sources for name, *sources in (part.split() for part in policy.split("; "))}
     assert allowed["default-src"] == ["'none'"]
     assert allowed["connect-src"] == ["'self'"]
@@ -151,7 +155,7 @@ async def test_the_page_may_do_what_it_needs_and_no_more(client: Client) -> None
     assert not {"'unsafe-inline'", "'unsafe-eval'", "https:", "*"} & set(allowed["script-src"])
 
 
-async def test_people_can_sign_their_requests_there_and_the_browser_forgets_it(client: Client) -> None:
+async def test_the_page_has_a_header_editor_and_does_not_store_headers(client: Client) -> None:
     page = (await client.get("/graphql", headers=BROWSER)).text
     assert "isHeadersEditorEnabled: true" in page
     assert "shouldPersistHeaders: false" in page

@@ -1,4 +1,4 @@
-"""Who may look inside: admins, whoever reaches the private port, and everybody where all is open."""
+"""Details of health: for admins, clients of the private port, and every client with AUTH_MODE=open."""
 
 import os
 import socket
@@ -27,9 +27,9 @@ async def test_details_are_for_admins(database_url: URL) -> None:
     keys: dict[Scope | None, str] = {scope: await key_of(database_url, scope) for scope in Scope}
     async with serving(database_url, **SIGNING) as client:
         for path in DETAILS:
-            nobody = await client.get(path)
-            assert (nobody.status_code, code(nobody.json())) == (401, "UNAUTHENTICATED")
-            assert nobody.headers["www-authenticate"].startswith("Bearer ")
+            anonymous = await client.get(path)
+            assert (anonymous.status_code, code(anonymous.json())) == (401, "UNAUTHENTICATED")
+            assert anonymous.headers["www-authenticate"].startswith("Bearer ")
             for scope, status in ((Scope.READ, 403), (Scope.WRITE, 403), (Scope.ADMIN, 200)):
                 answer = await client.get(path, headers=signed(keys[scope]))
                 assert answer.status_code == status
@@ -68,7 +68,7 @@ async def test_the_private_port_serves_details_and_nothing_else(demo_url: URL) -
             assert (await client.post(private + path, json={"query": "{ __typename }"})).status_code == 404
             assert (await client.get(private + path)).status_code == 404
         assert (await client.post(f"{private}/metrics")).status_code == 405
-        # What a client says of where it is going decides nothing.
+        # No header decides which port it is.
         for name in ("host", "x-forwarded-port", "x-forwarded-host"):
             assert (await client.get("/metrics", headers={name: f"test:{PRIVATE_PORT}"})).status_code == 401
 
@@ -86,7 +86,7 @@ def test_serve_listens_on_both_ports(database_url: URL, tmp_path: Path, workers:
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment() | settings, stdout=out, stderr=out)
     try:
-        metrics = eventually(process, log, f"http://127.0.0.1:{private_port}/metrics")
+        metrics = get_once_listening(process, log, f"http://127.0.0.1:{private_port}/metrics")
         assert (metrics.status_code, "server" in metrics.headers) == (200, False)
         assert httpx.post(f"http://127.0.0.1:{private_port}/graphql", json={}).status_code == 404
         assert httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 401
@@ -98,7 +98,7 @@ def test_serve_listens_on_both_ports(database_url: URL, tmp_path: Path, workers:
         process.wait(10)
 
 
-def test_the_private_port_is_no_public_one(tmp_path: Path) -> None:
+def test_the_private_port_must_differ_from_the_public_one(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "serve", "--port", "8123"],
         cwd=tmp_path,
@@ -126,8 +126,10 @@ def free_ports() -> list[int]:
         return [each.getsockname()[1] for each in (one, other)]
 
 
-def eventually(process: subprocess.Popen[bytes], log: Path, url: str) -> httpx.Response:
-    for _ in range(300):
+def get_once_listening(process: subprocess.Popen[bytes], log: Path, url: str) -> httpx.Response:
+    """The response of a server that is starting."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
             return httpx.get(url, timeout=10)

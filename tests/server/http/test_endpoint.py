@@ -1,4 +1,4 @@
-"""The endpoint: GraphQL over HTTP, and refusals that say what is wrong."""
+"""The endpoint: GraphQL over HTTP, and its errors."""
 
 import asyncio
 from typing import Any
@@ -26,9 +26,9 @@ def nested(levels: int) -> bytes:
     return with_variables('{"a":' * (levels - 2) + "[]" + "}" * (levels - 2))
 
 
-# A request that is none: whatever type the answer has.
+# Malformed requests: the same status for either media type.
 
-NO_REQUESTS = [
+MALFORMED = [
     (b"", 400, "BAD_REQUEST"),
     (b"5", 400, "BAD_REQUEST"),
     (b"null", 400, "BAD_REQUEST"),
@@ -54,8 +54,10 @@ NO_REQUESTS = [
 
 
 @pytest.mark.parametrize("accept", [LEGACY, MODERN])
-@pytest.mark.parametrize(("body", "status", "code"), NO_REQUESTS, ids=[repr(body[:40]) for body, *_ in NO_REQUESTS])
-async def test_what_is_no_request_is_refused(client: Client, accept: str, body: bytes, status: int, code: str) -> None:
+@pytest.mark.parametrize(("body", "status", "code"), MALFORMED, ids=[repr(body[:40]) for body, *_ in MALFORMED])
+async def test_a_malformed_request_is_rejected(
+    client: Client, accept: str, body: bytes, status: int, code: str
+) -> None:
     response = await client.post("/graphql", content=body, headers={**JSON, "accept": accept})
     assert response.status_code == status
     assert response.headers["content-type"] == f"{accept}; charset=utf-8"
@@ -63,7 +65,7 @@ async def test_what_is_no_request_is_refused(client: Client, accept: str, body: 
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == [code]
 
 
-async def test_a_refusal_says_what_is_wrong_with_the_json(client: Client) -> None:
+async def test_the_message_says_what_is_wrong_with_the_json(client: Client) -> None:
     response = await client.post("/graphql", content=b'{"query": "{ __typename }",}', headers=JSON)
     assert "comma" in response.json()["errors"][0]["message"]
     response = await client.post("/graphql", content=b"[" + QUERY + b"]", headers=JSON)
@@ -90,7 +92,7 @@ async def test_a_request_is_answered(client: Client, body: bytes) -> None:
     assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
 
 
-# An operation that cannot be run: refused with 400, but with 200 for those who know application/json alone.
+# An operation that cannot be executed: 400, but 200 for clients that accept application/json only.
 
 UNUSABLE = [
     ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
@@ -111,7 +113,7 @@ UNUSABLE = [
 
 @pytest.mark.parametrize(("accept", "status"), [(LEGACY, 200), ("*/*", 200), (MODERN, 400)])
 @pytest.mark.parametrize(("sent", "code"), UNUSABLE, ids=[str(sent)[:60] for sent, _ in UNUSABLE])
-async def test_an_operation_that_cannot_be_run_has_no_data(
+async def test_an_operation_that_cannot_be_executed_has_no_data(
     client: Client, accept: str, status: int, sent: dict[str, Any], code: str | None
 ) -> None:
     response = await client.post("/graphql", json=sent, headers={"accept": accept})
@@ -130,7 +132,7 @@ async def test_errors_of_fields_come_beside_the_data(client: Client, accept: str
     assert response.json()["errors"][0]["extensions"]["code"] == "INVALID_ID"
 
 
-async def test_an_operation_of_nothing_has_data_of_nothing(client: Client) -> None:
+async def test_an_operation_that_skips_every_field_has_empty_data(client: Client) -> None:
     query = "query($skipped: Boolean!) { __typename @skip(if: $skipped) health @skip(if: $skipped) { status } }"
     for _ in range(3):
         assert await client.ask(query, skipped=True) == {"data": {}}
@@ -140,21 +142,21 @@ async def test_an_operation_of_nothing_has_data_of_nothing(client: Client) -> No
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "NONSENSE"])
-async def test_other_methods_are_told_which_are_allowed(client: Client, method: str) -> None:
+async def test_other_methods_get_the_allowed_ones(client: Client, method: str) -> None:
     response = await client.request(method, "/graphql", content=QUERY, headers=JSON)
     assert response.status_code == 405
     assert response.headers["allow"] == "GET, HEAD, POST"
     assert response.json()["errors"][0]["extensions"]["code"] == "METHOD_NOT_ALLOWED"
 
 
-async def test_mutations_are_never_run_by_get(client: Client) -> None:
+async def test_mutations_are_never_executed_by_get(client: Client) -> None:
     params = {"query": "query A { __typename } mutation B { __typename }", "operationName": "B"}
     response = await client.get("/graphql", params=params, headers={"accept": MODERN})
     assert 400 <= response.status_code < 500
     assert [*response.json()] == ["errors"]
 
 
-async def test_a_mutation_by_get_is_told_to_come_by_post(client: Client) -> None:
+async def test_a_mutation_by_get_gets_405(client: Client) -> None:
     query = "mutation { logout(input: {}) { signedOut } }"
     for accept in (LEGACY, MODERN):
         response = await client.get("/graphql", params={"query": query}, headers={"accept": accept})
@@ -174,12 +176,12 @@ async def test_a_query_by_get(client: Client) -> None:
     assert response.json() == {"data": {"cryptocurrency": {"name": "Ethereum"}}}
 
 
-async def test_parameters_that_are_empty_are_not_there(client: Client) -> None:
+async def test_empty_parameters_count_as_missing(client: Client) -> None:
     params = {"query": "{ __typename }", "variables": "", "operationName": "", "extensions": ""}
     assert (await client.get("/graphql", params=params)).json() == {"data": {"__typename": "Query"}}
 
 
-GET_REFUSED = [
+MALFORMED_GETS = [
     ("", 400),
     ("query=", 400),
     ("query={__typename}&variables=%7B", 400),
@@ -194,19 +196,19 @@ GET_REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("query_string", "status"), GET_REFUSED, ids=[text[:60] for text, _ in GET_REFUSED])
-async def test_a_get_that_cannot_be_read_is_refused(client: Client, query_string: str, status: int) -> None:
+@pytest.mark.parametrize(("query_string", "status"), MALFORMED_GETS, ids=[text[:60] for text, _ in MALFORMED_GETS])
+async def test_a_malformed_get_is_rejected(client: Client, query_string: str, status: int) -> None:
     response = await client.get(f"/graphql?{query_string}", headers={"accept": MODERN})
     assert response.status_code == status
     assert [*response.json()] == ["errors"]
 
 
-async def test_a_post_is_its_body(client: Client) -> None:
+async def test_the_query_string_of_a_post_is_ignored(client: Client) -> None:
     response = await client.post("/graphql?query={nonsense}&query=", content=QUERY, headers=JSON)
     assert response.json() == {"data": {"__typename": "Query"}}
 
 
-# What stands around it.
+# CORS, the database, and timeouts.
 
 
 async def test_cors_is_as_configured(demo_url: URL) -> None:
@@ -217,15 +219,19 @@ async def test_cors_is_as_configured(demo_url: URL) -> None:
         response = await client.post("/graphql", content=b"", headers={**JSON, **origin})
         assert response.status_code == 400
         assert response.headers["access-control-allow-origin"] == "https://charts.example"
-        asked = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
-        assert (await client.options("/graphql", headers=asked)).status_code == 200
+        preflight = {
+            **origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "content-type",
+        }
+        assert (await client.options("/graphql", headers=preflight)).status_code == 200
     async with serving(demo_url) as client:
         response = await client.post("/graphql", content=QUERY, headers={**JSON, **origin})
         assert "access-control-allow-origin" not in response.headers
 
 
-async def test_a_lost_connection_is_no_news_to_the_next_request(demo_url: URL) -> None:
-    """The backends of every pooled connection are ended; a read is tried once more on a new one."""
+async def test_lost_connections_to_the_database_are_replaced(demo_url: URL) -> None:
+    """The backends of all pooled connections are terminated; a read is retried once on a new one."""
     query = '{ cryptocurrency(symbol: "BTC") { name } }'
     killer = Database(demo_url, pool_size=1)
     async with serving(demo_url, database_pool_size=3) as client:
@@ -238,7 +244,7 @@ async def test_a_lost_connection_is_no_news_to_the_next_request(demo_url: URL) -
     await killer.close()
 
 
-async def test_a_statement_that_takes_too_long_is_an_error_with_a_code(database: Database, database_url: URL) -> None:
+async def test_a_statement_timeout_has_a_code(database: Database, database_url: URL) -> None:
     async with database.transaction() as connection:
         await connection.execute(text("LOCK TABLE signals IN ACCESS EXCLUSIVE MODE"))
         async with serving(database_url) as client:

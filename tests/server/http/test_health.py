@@ -13,18 +13,18 @@ PATHS = ["/health", "/health/db", "/health/cache", "/health/detailed", "/livez",
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_all_is_well(client: Client, path: str) -> None:
+async def test_everything_is_healthy(client: Client, path: str) -> None:
     response = await client.get(path)
     assert response.status_code == 200
     assert response.json()["status"] == "healthy"
 
 
-async def test_what_is_told(client: Client) -> None:
+async def test_the_details(client: Client) -> None:
     about = (await client.get("/health")).json()
     assert (about["service"], about["version"]) == ("candlegraph", "0.1.0")
     assert datetime.fromisoformat(about["timestamp"]).tzinfo is not None
     detailed = (await client.get("/health/detailed")).json()
-    # What changes from one look to the next.
+    # Values that differ between two requests.
     momentary = {name: detailed["database"][name] for name in ("latencyMs", "poolInUse")}
     assert detailed["database"] == (await client.get("/health/db")).json() | momentary
     assert detailed["cache"]["backend"] == "memory"
@@ -45,7 +45,7 @@ async def test_without_the_database(path: str, status: int) -> None:
     assert response.json()["status"] == ("healthy" if status == 200 else "unhealthy")
 
 
-async def test_what_is_degraded_still_serves(demo_url: URL) -> None:
+async def test_a_degraded_server_still_serves(demo_url: URL) -> None:
     async with serving(demo_url, redis_url="redis://127.0.0.1:1/0") as client:
         assert (await client.get("/readyz")).status_code == 200
         for path in ("/health/cache", "/health/detailed"):

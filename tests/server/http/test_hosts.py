@@ -1,4 +1,4 @@
-"""Names that a server is asked by, where nobody signs in, and addresses that are charged."""
+"""Host headers that are accepted with AUTH_MODE=open, and the names of addresses in the rate limiter."""
 
 import pytest
 from sqlalchemy import URL
@@ -7,19 +7,21 @@ from server.http.callers import client_of
 from tests.application import Client, serving
 from tests.people import SIGNING
 
-OURS = ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "server", "app.localhost:80", "192.168.1.7"]
-OTHERS = ["example.com", "example.com:8000", "127.0.0.1.example.com", "localhost.", "[::1].example.com:80"]
+LOCAL = ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "server", "app.localhost:80", "192.168.1.7"]
+FOREIGN = ["example.com", "example.com:8000", "127.0.0.1.example.com", "localhost.", "[::1].example.com:80"]
 
 
-@pytest.mark.parametrize(("host", "is_ours"), [*((host, True) for host in OURS), *((host, False) for host in OTHERS)])
-async def test_no_other_site_speaks_for_this_machine(client: Client, host: str, is_ours: bool) -> None:
+@pytest.mark.parametrize(
+    ("host", "is_local"), [*((host, True) for host in LOCAL), *((host, False) for host in FOREIGN)]
+)
+async def test_foreign_names_are_rejected_with_auth_mode_open(client: Client, host: str, is_local: bool) -> None:
     response = await client.post("/graphql", json={"query": "{ __typename }"}, headers={"host": host})
-    assert response.status_code == (200 if is_ours else 421)
-    if not is_ours:
+    assert response.status_code == (200 if is_local else 421)
+    if not is_local:
         assert response.json()["errors"][0]["extensions"]["code"] == "MISDIRECTED"
 
 
-async def test_where_people_sign_in_any_name_will_do(demo_url: URL) -> None:
+async def test_any_name_is_accepted_with_auth_mode_required(demo_url: URL) -> None:
     async with serving(demo_url, **SIGNING) as client:
         response = await client.post("/graphql", json={"query": "{ __typename }"}, headers={"host": "example.com"})
     assert response.status_code == 200
@@ -35,5 +37,5 @@ async def test_where_people_sign_in_any_name_will_do(demo_url: URL) -> None:
         ("", "address:"),
     ],
 )
-def test_whom_requests_are_charged_to(host: str, client: str) -> None:
+def test_an_ipv6_client_owns_a_64_network(host: str, client: str) -> None:
     assert client_of(host) == client

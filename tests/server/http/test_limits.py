@@ -1,4 +1,4 @@
-"""Large requests, those that are not what they say, and those that are wrong at every turn."""
+"""Limits: large bodies, wrong lengths, and documents with thousands of errors."""
 
 import json
 import socket
@@ -14,14 +14,14 @@ from starlette.types import Message
 
 from graph.identity.scopes import Scope
 from server.http.request_parsing import MAX_BODY, MAX_BODY_OF_WRITERS, RequestError, parse_request
-from tests.application import Client, serving
+from tests.application import Client, application, serving
 from tests.people import SIGNING, key_of, signed
 
 JSON = {"content-type": "application/json"}
 QUERY = b'{"query": "{ __typename }"}'
 
 
-async def test_a_body_that_says_that_it_is_too_large_is_not_read(client: Client) -> None:
+async def test_a_body_whose_content_length_is_too_large_is_not_read(client: Client) -> None:
     async def body() -> AsyncIterator[bytes]:
         raise AssertionError("The body is read.")
         yield b""
@@ -32,7 +32,7 @@ async def test_a_body_that_says_that_it_is_too_large_is_not_read(client: Client)
         assert response.json()["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
 
 
-async def test_a_body_may_be_larger_for_who_may_write(database_url: URL) -> None:
+async def test_callers_who_may_write_may_send_larger_bodies(database_url: URL) -> None:
     signatures: list[dict[str, str]] = [{}, *[signed(await key_of(database_url, scope)) for scope in Scope]]
     async with serving(database_url, **SIGNING) as client:
         for signature, most in zip(signatures, [MAX_BODY] * 2 + [MAX_BODY_OF_WRITERS] * 2, strict=True):
@@ -42,7 +42,7 @@ async def test_a_body_may_be_larger_for_who_may_write(database_url: URL) -> None
             assert f"{most:,} bytes" in answer.text
 
 
-async def test_a_body_without_end_is_cut_off(client: Client) -> None:
+async def test_an_endless_body_is_rejected(client: Client) -> None:
     read = 0
 
     async def body() -> AsyncIterator[bytes]:
@@ -58,7 +58,7 @@ async def test_a_body_without_end_is_cut_off(client: Client) -> None:
         assert read <= MAX_BODY_OF_WRITERS + 2 * 2**14
 
 
-async def test_a_body_may_come_in_pieces(client: Client) -> None:
+async def test_a_body_may_arrive_in_pieces(client: Client) -> None:
     async def body() -> AsyncIterator[bytes]:
         for byte in QUERY:
             yield bytes([byte])
@@ -66,7 +66,7 @@ async def test_a_body_may_come_in_pieces(client: Client) -> None:
     assert (await client.post("/graphql", content=body(), headers=JSON)).json() == {"data": {"__typename": "Query"}}
 
 
-async def test_a_body_that_ends_early_is_no_request_whatever_it_holds() -> None:
+async def test_a_truncated_body_is_rejected_even_if_it_is_valid() -> None:
     messages = [{"type": "http.request", "body": QUERY, "more_body": True}, {"type": "http.disconnect"}]
 
     async def receive() -> Message:
@@ -77,18 +77,43 @@ async def test_a_body_that_ends_early_is_no_request_whatever_it_holds() -> None:
         await parse_request(Request(scope, receive))
 
 
-def talk(served: str, *parts: bytes) -> bytes:
-    """What the server says to this on a connection, until it or we have nothing more to say."""
+@pytest.mark.parametrize("first", [QUERY[:5], b""])
+async def test_a_client_that_disconnects_within_a_short_body_gets_an_error(demo_url: URL, first: bytes) -> None:
+    """Both the fast path and the endpoint read it, and neither fails."""
+    messages = [{"type": "http.request", "body": first, "more_body": True}] if first else []
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(QUERY))],
+    }
+    await application(demo_url)(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert b"ended early" in sent[1]["body"]
+
+
+def exchange(served: str, *parts: bytes) -> bytes:
+    """The bytes that the server sends on a connection after these, until it closes the connection."""
     address = urlsplit(served)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
-        told = []
-        # It may hang up on us in the middle.
+        chunks = []
+        # It may close the connection before all is sent.
         with suppress(OSError):
             for part in parts:
                 connection.sendall(part)
             connection.shutdown(socket.SHUT_WR)
-            told += iter(lambda: connection.recv(2**16), b"")
-        return b"".join(told)
+            chunks += iter(lambda: connection.recv(2**16), b"")
+        return b"".join(chunks)
 
 
 def head(*lines: str) -> bytes:
@@ -96,17 +121,17 @@ def head(*lines: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def test_a_server_refuses_a_large_body_before_it_is_sent(served: str) -> None:
-    told = talk(served, head(f"Content-Length: {MAX_BODY_OF_WRITERS + 1}", "Expect: 100-continue"))
-    assert told.startswith(b"HTTP/1.1 413 ")
-    assert json.loads(told.partition(b"\r\n\r\n")[2])["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
+def test_a_large_body_is_rejected_before_it_is_sent(served: str) -> None:
+    response = exchange(served, head(f"Content-Length: {MAX_BODY_OF_WRITERS + 1}", "Expect: 100-continue"))
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(response.partition(b"\r\n\r\n")[2])["errors"][0]["extensions"]["code"] == "PAYLOAD_TOO_LARGE"
 
 
 @pytest.mark.parametrize("length", ["1000", "5", "-5", "five", "5, 6"])
-def test_a_server_survives_lengths_that_are_wrong(served: str, length: str) -> None:
-    talk(served, head(f"Content-Length: {length}"), QUERY)
-    told = talk(served, head(f"Content-Length: {len(QUERY)}"), QUERY)
-    assert told.endswith(b'{"data":{"__typename":"Query"}}')
+def test_a_server_survives_wrong_lengths(served: str, length: str) -> None:
+    exchange(served, head(f"Content-Length: {length}"), QUERY)
+    response = exchange(served, head(f"Content-Length: {len(QUERY)}"), QUERY)
+    assert response.endswith(b'{"data":{"__typename":"Query"}}')
 
 
 # Errors.
@@ -116,7 +141,7 @@ def many(part: str, count: int) -> str:
     return " ".join(part.replace("#", str(number)) for number in range(count))
 
 
-# Documents as long as they may be, with a mistake at every turn.
+# Documents of the largest size, with an error in every part.
 MISTAKEN = {
     "fields": f"{{ {many('f#', 9_900)} }}",
     "arguments": f"{{ health({many('a#: 1', 3_300)}) {{ status }} }}",

@@ -1,4 +1,4 @@
-"""Which type an answer has, and which bodies are read."""
+"""Media types: of responses, by negotiation, and of bodies that are accepted."""
 
 import pytest
 
@@ -55,7 +55,7 @@ async def test_the_type_of_the_answer_is_negotiated(client: Client, accept: str 
         assert response.json()["errors"][0]["extensions"]["code"] == "NOT_ACCEPTABLE"
 
 
-async def test_a_header_may_come_in_lines(client: Client) -> None:
+async def test_a_header_may_be_repeated(client: Client) -> None:
     headers = [*JSON.items(), ("accept", "text/plain"), ("accept", MODERN)]
     response = await client.post("/graphql", content=QUERY, headers=headers)
     assert response.headers["content-type"].startswith(MODERN)
@@ -90,7 +90,7 @@ async def test_a_browser_gets_graphiql_with_queries_that_work(client: Client) ->
         (None, 415),
     ],
 )
-async def test_only_json_is_read(client: Client, content_type: str | None, status: int) -> None:
+async def test_only_json_is_accepted(client: Client, content_type: str | None, status: int) -> None:
     headers = {} if content_type is None else {"content-type": content_type}
     response = await client.post("/graphql", content=QUERY, headers=headers)
     assert response.status_code == status
@@ -99,7 +99,7 @@ async def test_only_json_is_read(client: Client, content_type: str | None, statu
         assert response.json()["errors"][0]["extensions"]["code"] == "UNSUPPORTED_MEDIA_TYPE"
 
 
-async def test_compressed_bodies_are_not_read(client: Client) -> None:
+async def test_compressed_bodies_are_rejected(client: Client) -> None:
     response = await client.post("/graphql", content=b"\x1f\x8b", headers={**JSON, "content-encoding": "gzip"})
     assert response.status_code == 415
     assert response.headers["accept-encoding"] == "identity"

@@ -1,6 +1,5 @@
-"""Documents by their hash, over HTTP: Apollo's protocol, the draft of GraphQL over HTTP, and the trusted alone."""
+"""Persisted documents over HTTP: Apollo's protocol, the draft of GraphQL over HTTP, and trusted documents."""
 
-import asyncio
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy import URL
 from graph.persisted import AllowListError
 from server.settings import SettingsError, read_settings
 from tests.application import Client, serving
+from tests.waiting import eventually
 
 MODERN = "application/graphql-response+json"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -43,7 +43,7 @@ async def by_get(client: Client, accept: str = "*/*", **sent: Any) -> httpx.Resp
     return await client.get("/graphql", params=params, headers={"accept": accept})
 
 
-def told(answer: Any) -> tuple[str, str]:
+def only_error(answer: Any) -> tuple[str, str]:
     """The message and the code of the one error."""
     assert [*answer] == ["errors"]
     [error] = answer["errors"]
@@ -53,9 +53,9 @@ def told(answer: Any) -> tuple[str, str]:
 # Automatic persisted queries.
 
 
-async def test_a_text_is_asked_for_once(client: Client) -> None:
-    assert told(await by_post(client, extensions=persisted(QUERY))) == NOT_FOUND
-    assert told((await by_get(client, extensions=persisted(QUERY))).json()) == NOT_FOUND
+async def test_a_document_is_sent_once(client: Client) -> None:
+    assert only_error(await by_post(client, extensions=persisted(QUERY))) == NOT_FOUND
+    assert only_error((await by_get(client, extensions=persisted(QUERY))).json()) == NOT_FOUND
     assert await by_post(client, query=QUERY, extensions=persisted(QUERY)) == BITCOIN
     for _ in range(3):
         assert await by_post(client, extensions=persisted(QUERY)) == BITCOIN
@@ -65,14 +65,14 @@ async def test_a_text_is_asked_for_once(client: Client) -> None:
     assert await by_post(client, extensions=persisted(QUERY, sha256Hash=sha256(QUERY).upper())) == BITCOIN
 
 
-async def test_a_text_may_come_before_anybody_asks_for_it(client: Client) -> None:
+async def test_a_document_may_be_registered_with_the_first_request(client: Client) -> None:
     assert (await by_get(client, query=QUERY, extensions=persisted(QUERY))).json() == BITCOIN
     assert await by_post(client, extensions=persisted(QUERY)) == BITCOIN
 
 
-async def test_the_draft_of_graphql_over_http_says_it_in_other_words(client: Client) -> None:
+async def test_the_document_id_of_the_draft_of_graphql_over_http(client: Client) -> None:
     document_id = f"sha256:{sha256(QUERY)}"
-    assert told(await by_post(client, documentId=document_id)) == NOT_FOUND
+    assert only_error(await by_post(client, documentId=document_id)) == NOT_FOUND
     assert await by_post(client, query=QUERY, documentId=document_id) == BITCOIN
     assert await by_post(client, documentId=document_id) == BITCOIN
     assert await by_post(client, documentId=document_id, extensions=persisted(QUERY)) == BITCOIN
@@ -80,54 +80,53 @@ async def test_the_draft_of_graphql_over_http_says_it_in_other_words(client: Cli
         assert (await by_get(client, accept, documentId=document_id)).json() == BITCOIN
 
 
-async def test_other_variables_of_a_kept_text(client: Client) -> None:
+async def test_a_registered_document_with_other_variables(client: Client) -> None:
     await by_post(client, query=QUERY, extensions=persisted(QUERY))
     answer = await by_post(client, extensions=persisted(QUERY), variables={"symbol": "ETH"})
     assert answer == {"data": {"cryptocurrency": {"name": "Ethereum"}}}
-    assert told(await by_post(client, extensions=persisted(QUERY), variables={}))[1] == "BAD_USER_INPUT"
+    assert only_error(await by_post(client, extensions=persisted(QUERY), variables={}))[1] == "BAD_USER_INPUT"
 
 
 @pytest.mark.parametrize(("accept", "status"), [("application/json", 200), (MODERN, 400)])
-async def test_a_hash_that_is_not_known_has_the_status_of_any_refusal(client: Client, accept: str, status: int) -> None:
+async def test_an_unknown_hash_has_the_status_of_any_request_error(client: Client, accept: str, status: int) -> None:
     sent = {"extensions": persisted(QUERY)}
     response = await client.post("/graphql", json=sent, headers={"accept": accept})
-    assert (response.status_code, told(response.json())) == (status, NOT_FOUND)
+    assert (response.status_code, only_error(response.json())) == (status, NOT_FOUND)
     assert (await by_get(client, accept, **sent)).status_code == status
 
 
-async def test_a_hash_of_another_text_is_refused(client: Client) -> None:
+async def test_the_hash_of_another_document_is_rejected(client: Client) -> None:
     mismatch = ("provided sha does not match query", "PERSISTED_QUERY_MISMATCH")
     extensions = persisted(QUERY + " ")
-    assert told(await by_post(client, query=QUERY, extensions=extensions)) == mismatch
-    assert told(await by_post(client, extensions=extensions)) == NOT_FOUND
+    assert only_error(await by_post(client, query=QUERY, extensions=extensions)) == mismatch
+    assert only_error(await by_post(client, extensions=extensions)) == NOT_FOUND
 
 
 @pytest.mark.parametrize("text", ["{ nothing }", "{", "query A { __typename } query B { __typename }"])
-async def test_what_cannot_be_run_is_not_kept(client: Client, text: str) -> None:
+async def test_an_invalid_document_is_not_registered(client: Client, text: str) -> None:
     for _ in range(3):
-        assert told(await by_post(client, query=text, extensions=persisted(text), variables={})) != NOT_FOUND
-        assert told(await by_post(client, extensions=persisted(text), variables={})) == NOT_FOUND
+        assert only_error(await by_post(client, query=text, extensions=persisted(text), variables={})) != NOT_FOUND
+        assert only_error(await by_post(client, extensions=persisted(text), variables={})) == NOT_FOUND
 
 
-async def test_servers_share_what_they_were_told(demo_url: URL, redis_url: str) -> None:
+async def test_servers_share_registered_documents(demo_url: URL, redis_url: str) -> None:
     text = f"query Shared{uuid4().hex} {{ __typename }}"
     async with serving(demo_url, redis_url=redis_url) as one, serving(demo_url, redis_url=redis_url) as other:
-        assert told(await by_post(other, extensions=persisted(text))) == NOT_FOUND
+        assert only_error(await by_post(other, extensions=persisted(text))) == NOT_FOUND
         await by_post(one, query=text, extensions=persisted(text))
-        # It is written to Redis in its own time.
-        for _ in range(100):
-            answer = await by_post(other, extensions=persisted(text))
-            if "data" in answer:
-                break
-            await asyncio.sleep(0.05)
-        assert answer == {"data": {"__typename": "Query"}}
+
+        # It is written to Redis in the background.
+        async def is_shared() -> bool:
+            return bool(await by_post(other, extensions=persisted(text)) == {"data": {"__typename": "Query"}})
+
+        await eventually(is_shared)
 
 
-async def test_they_can_be_switched_off(demo_url: URL) -> None:
+async def test_persisted_queries_can_be_disabled(demo_url: URL) -> None:
     async with serving(demo_url, apq=False) as client:
         assert await by_post(client, query=QUERY, extensions=persisted(QUERY)) == BITCOIN
         not_supported = ("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
-        assert told(await by_post(client, extensions=persisted(QUERY))) == not_supported
+        assert only_error(await by_post(client, extensions=persisted(QUERY))) == not_supported
 
 
 MALFORMED: list[tuple[dict[str, Any], str]] = [
@@ -143,7 +142,7 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
     ({"documentId": f"sha256:{'a' * 63}"}, "The documentId must be"),
     ({"documentId": f"md5:{'a' * 32}", "query": QUERY}, "The documentId must be"),
     ({"documentId": "a" * 201}, "The documentId must be"),
-    ({"documentId": f"sha256:{'a' * 64}", "extensions": persisted(QUERY)}, "of different documents"),
+    ({"documentId": f"sha256:{'a' * 64}", "extensions": persisted(QUERY)}, "name different documents"),
     ({"extensions": {"persistedQuery": None}}, "needs a query"),
     ({"extensions": {}}, "needs a query"),
     ({"documentId": "", "query": ""}, "needs a query"),
@@ -151,20 +150,20 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("sent", "message"), MALFORMED, ids=[str(sent)[:80] for sent, _ in MALFORMED])
-async def test_what_names_no_document_is_no_request(client: Client, sent: dict[str, Any], message: str) -> None:
+async def test_a_malformed_document_name_is_rejected(client: Client, sent: dict[str, Any], message: str) -> None:
     for response in (await client.post("/graphql", json=sent), await by_get(client, **sent)):
         assert response.status_code == 400
-        found, code = told(response.json())
+        found, code = only_error(response.json())
         assert message in found
         assert code == "BAD_REQUEST"
 
 
-async def test_a_document_id_that_is_no_text_is_no_request(client: Client) -> None:
+async def test_a_document_id_must_be_a_string(client: Client) -> None:
     response = await client.post("/graphql", json={"documentId": 5, "query": QUERY})
-    assert (response.status_code, told(response.json())[1]) == (400, "BAD_REQUEST")
+    assert (response.status_code, only_error(response.json())[1]) == (400, "BAD_REQUEST")
 
 
-# Only what is trusted.
+# Trusted documents.
 
 
 @pytest.fixture
@@ -173,7 +172,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_only_what_is_trusted_is_answered(demo_url: URL, folder: Path) -> None:
+async def test_only_trusted_documents_are_executed(demo_url: URL, folder: Path) -> None:
     async with serving(demo_url, trusted_documents=folder) as client:
         for _ in range(3):
             assert await by_post(client, query=QUERY) == BITCOIN
@@ -184,21 +183,21 @@ async def test_only_what_is_trusted_is_answered(demo_url: URL, folder: Path) -> 
             assert (await by_get(client, extensions=persisted(QUERY))).json() == BITCOIN
         for query in ("{ __typename }", "{ __schema { description } }", QUERY.replace("name", "symbol"), "{ nonsense"):
             for sent in ({"query": query}, {"query": query, "extensions": persisted(query)}):
-                message, code = told(await by_post(client, **sent))
+                message, code = only_error(await by_post(client, **sent))
                 assert code == "DOCUMENT_NOT_TRUSTED"
                 assert "only the documents that it was given" in message
-            assert told(await by_post(client, extensions=persisted(query)))[1] == "DOCUMENT_NOT_TRUSTED"
+            assert only_error(await by_post(client, extensions=persisted(query)))[1] == "DOCUMENT_NOT_TRUSTED"
 
 
-async def test_a_manifest_gives_ids(demo_url: URL, tmp_path: Path) -> None:
+async def test_a_manifest_assigns_ids(demo_url: URL, tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.json"
     manifest.write_bytes(orjson.dumps({"93dc8b2c0b6ee1b0ba6ba5fe4f1ca5f4": QUERY}))
     async with serving(demo_url, trusted_documents=manifest) as client:
         assert await by_post(client, documentId="93dc8b2c0b6ee1b0ba6ba5fe4f1ca5f4") == BITCOIN
-        assert told(await by_post(client, documentId="unknown"))[1] == "DOCUMENT_NOT_TRUSTED"
+        assert only_error(await by_post(client, documentId="unknown"))[1] == "DOCUMENT_NOT_TRUSTED"
 
 
-async def test_the_server_does_not_start_with_documents_that_are_not_valid(demo_url: URL, folder: Path) -> None:
+async def test_the_server_does_not_start_with_invalid_documents(demo_url: URL, folder: Path) -> None:
     (folder / "wrong.graphql").write_text("query A {\n  nothing\n}")
     with pytest.raises(AllowListError, match=r"wrong\.graphql, line 2: Cannot query field 'nothing'"):
         async with serving(demo_url, trusted_documents=folder):
@@ -214,7 +213,7 @@ async def test_the_server_does_not_start_without_its_documents(demo_url: URL, tm
             pass
 
 
-def test_a_missing_folder_is_told_readably(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_folder_gives_a_readable_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRUSTED_DOCUMENTS", "missing")
     with pytest.raises(SettingsError, match=r"TRUSTED_DOCUMENTS: there is no folder and no file at missing"):

@@ -1,4 +1,4 @@
-"""What callers may spend, over HTTP."""
+"""Rate limits over HTTP."""
 
 import pytest
 from sqlalchemy import URL
@@ -12,25 +12,25 @@ PAGE = "{ models { nodes { id } } }"
 LEFT = "{ rateLimit { limit remaining perMinute resetAt } }"
 
 
-async def asked(client: Client, query: str = PAGE, **headers: str) -> tuple[int, int, str | None]:
+async def send(client: Client, query: str = PAGE, **headers: str) -> tuple[int, int, str | None]:
     """The status, what is left, and after how many seconds to try again."""
     response = await client.post("/graphql", json={"query": query}, headers=headers)
     left = int(response.headers["ratelimit-remaining"])
     return response.status_code, left, response.headers.get("retry-after")
 
 
-async def test_nothing_is_counted_where_nothing_is_limited(client: Client) -> None:
+async def test_without_limits_there_are_no_headers(client: Client) -> None:
     response = await client.post("/graphql", json={"query": LEFT})
     assert response.json() == {"data": {"rateLimit": None}}
     assert "ratelimit-limit" not in response.headers
 
 
-async def test_an_address_runs_dry(demo_url: URL) -> None:
+async def test_an_address_spends_its_points(demo_url: URL) -> None:
     async with serving(demo_url, rate_limit_anonymous=60) as client:
-        # What was asked for is fifty rows, and there are three: the rest is given back.
-        assert await asked(client) == (200, 60 - 4, None)
-        # Once it is kept, it costs a point.
-        assert (await asked(client))[1] in (60 - 4 - 4, 60 - 4 - 1)
+        # Fifty rows are requested, and there are three: the rest is refunded.
+        assert await send(client) == (200, 60 - 4, None)
+        # From the cache, it costs one point.
+        assert (await send(client))[1] in (60 - 4 - 4, 60 - 4 - 1)
         for _ in range(60):
             await client.post("/graphql", json={"query": PAGE})
         response = await client.post("/graphql", json={"query": PAGE})
@@ -43,7 +43,7 @@ async def test_an_address_runs_dry(demo_url: URL) -> None:
     assert error["extensions"]["limit"] == 60
 
 
-async def test_what_never_fits_is_not_to_be_tried_again(demo_url: URL) -> None:
+async def test_an_operation_that_never_fits_has_no_retry_after(demo_url: URL) -> None:
     async with serving(demo_url, rate_limit_anonymous=60) as client:
         response = await client.post("/graphql", json={"query": "{ signals(first: 100) { nodes { id } } }"})
     assert (response.status_code, "retry-after" in response.headers) == (429, False)
@@ -51,13 +51,13 @@ async def test_what_never_fits_is_not_to_be_tried_again(demo_url: URL) -> None:
 
 
 @pytest.mark.parametrize("query", ["{", "{ nothing }", "{ node(id: 1.5) { id } }"])
-async def test_to_be_refused_costs_something(demo_url: URL, query: str) -> None:
+async def test_rejected_operations_cost_points(demo_url: URL, query: str) -> None:
     async with serving(demo_url, rate_limit_anonymous=25) as client:
         statuses = [(await client.post("/graphql", json={"query": query})).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
 
 
-async def test_each_key_has_its_own(demo_url: URL) -> None:
+async def test_each_key_has_its_own_bucket(demo_url: URL) -> None:
     one, other = await key_of(demo_url, Scope.READ), await key_of(demo_url, Scope.READ)
     async with serving(demo_url, **SIGNING, rate_limit=100, rate_limit_anonymous=60) as client:
         await client.post("/graphql", json={"query": PAGE}, headers=signed(one))
@@ -72,12 +72,12 @@ async def test_each_key_has_its_own(demo_url: URL) -> None:
     ]
 
 
-async def test_where_people_sign_in_there_are_limits(demo_url: URL) -> None:
+async def test_with_auth_mode_required_there_are_limits(demo_url: URL) -> None:
     async with serving(demo_url, **SIGNING) as client:
         assert (await client.data(LEFT))["rateLimit"]["limit"] == 60_000
 
 
-async def test_servers_share_what_is_left(demo_url: URL, redis_url: str) -> None:
+async def test_servers_share_buckets(demo_url: URL, redis_url: str) -> None:
     key = await key_of(demo_url, Scope.READ)
     settings = {**SIGNING, "rate_limit": 100, "redis_url": redis_url, "cache_enabled": False}
     async with serving(demo_url, **settings) as one, serving(demo_url, **settings) as other:

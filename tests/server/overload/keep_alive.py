@@ -1,4 +1,4 @@
-"""Clients that keep their connection and send one request after another, until they are told that it ends."""
+"""HTTP/1.1 clients that reuse their connection for one request after another, until the server closes it."""
 
 import asyncio
 from collections import Counter
@@ -10,7 +10,7 @@ import orjson
 
 
 class Broken(Exception):
-    """A request was sent on a connection that was open, and no whole answer came."""
+    """A request was sent on an open connection, and the response is missing or incomplete."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +71,17 @@ async def asked(address: str, query: str) -> Answer:
 
 @dataclass
 class Hammering:
-    """What became of the requests of all clients."""
+    """Clients that send requests without a pause, and counts of their responses."""
 
     address: str
     answers: Counter[int] = field(default_factory=Counter)
     broken: int = 0
-    # Connections that ended with an answer that said so.
+    # Connections that were closed after a response with Connection: close.
     ended: int = 0
     is_over: bool = False
 
     async def client(self, query: str) -> None:
-        """Until nobody listens any more."""
+        """Send requests until the server no longer listens."""
         while not self.is_over:
             try:
                 connection = await Connection.opened(self.address)
@@ -97,7 +97,7 @@ class Hammering:
             try:
                 answer = await connection.ask(query)
             except Broken:
-                # Whoever has just connected may not have been let in yet.
+                # The server may not have accepted a new connection yet.
                 self.broken += not is_first
                 raise
             is_first = False
