@@ -3,8 +3,11 @@
 from dataclasses import fields
 
 import pytest
+from strawberry.utils.str_converters import to_snake_case
 
 from db.models import Base
+from graph.schema import create_schema
+from tests.graph.oracle import meaning
 from tests.graph.oracle.records import TABLES
 from tests.graph.oracle.rows import nasty_rows
 
@@ -24,6 +27,19 @@ COLUMNS_NOT_GENERATED = {
     ("signals", "user_id"): "the oracle sees all; tests/server/privacy has owners",
     ("trades", "user_id"): "the oracle sees all; tests/server/privacy has owners",
 }
+
+
+ROOTS_NOT_EVALUATED = {
+    "rateLimit": "its values are no rows",
+    "viewer": "the oracle sends no credentials; tests/server/privacy does",
+}
+
+
+def test_every_root_field_is_evaluated() -> None:
+    query = create_schema()._schema.query_type
+    assert query is not None
+    missing = {name for name in query.fields if not hasattr(meaning.Query, to_snake_case(name))}
+    assert missing == set(ROOTS_NOT_EVALUATED), "add a method to Query in meaning.py"
 
 
 def test_every_table_has_rows() -> None:
