@@ -1,0 +1,1 @@
+"""Benchmarks: Candlegraph compared with other GraphQL servers, with another checkout, and under overload."""

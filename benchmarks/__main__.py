@@ -12,38 +12,40 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.answers import Differ
+from benchmarks.answers import AnswersDiffer
 from benchmarks.database import REPOSITORY
 from benchmarks.queries import queries
-from benchmarks.report import left_out, markdown, tables
-from benchmarks.run import PARTS, Figures, Wanted, run
+from benchmarks.report import markdown, not_measured, tables
+from benchmarks.run import PARTS, Figures, RunOptions, run
 from benchmarks.servers import LABELS
 from benchmarks.throughput import Load
 
 RESULTS = REPOSITORY / "benchmarks" / "RESULTS.md"
-# Of the three minutes that a quick run may take, so many are left to begin another round in.
+# A quick run may take three minutes: no round begins after these seconds.
 QUICK_SECONDS = 150
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
 
-def _chosen(given: str, known: list[str]) -> list[str]:
-    names = [name.strip() for name in given.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in known]:
-        raise typer.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(known)}.")
-    return [name for name in known if name in names]
+def _select(value: str, choices: list[str]) -> list[str]:
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in choices]:
+        raise typer.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(choices)}.")
+    return [name for name in choices if name in names]
 
 
 @app.command()
 def bench(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Throughput alone, in short rounds: ends within three minutes.")
+        bool, typer.Option("--quick", help="Throughput only, in short rounds; ends within three minutes.")
     ] = False,
-    only: Annotated[str, typer.Option(help="Queries to ask.", metavar="Q1,Q2,…")] = ",".join(queries()),
+    only: Annotated[str, typer.Option(help="Queries to send.", metavar="Q1,Q2,…")] = ",".join(queries()),
     servers: Annotated[str, typer.Option(help="Servers to compare.", metavar="NAMES")] = ",".join(LABELS),
     parts: Annotated[str, typer.Option(help="What to measure.", metavar="NAMES")] = ",".join(PARTS),
-    rounds: Annotated[int | None, typer.Option(help="Rounds: 5, or 3 of a quick run.", min=1)] = None,
-    seconds: Annotated[int | None, typer.Option(help="Seconds of a measure: 4, or 1 of a quick run.", min=1)] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds. Default: 5; 3 in a quick run.", min=1)] = None,
+    seconds: Annotated[
+        int | None, typer.Option(help="Seconds of a measurement. Default: 4; 1 in a quick run.", min=1)
+    ] = None,
     connections: Annotated[int, typer.Option(help="Connections of the load.", min=1, max=1000)] = 16,
     pool_size: Annotated[int, typer.Option(help="Connections of each server to PostgreSQL.", min=1, max=20)] = 8,
     fresh: Annotated[bool, typer.Option("--fresh", help="Load the data again.")] = False,
@@ -52,20 +54,20 @@ def bench(
         Path | None, typer.Option(help="Write the report to this file: benchmarks/RESULTS.md after a complete run.")
     ] = None,
 ) -> None:
-    """Measure Candlegraph beside others: a floor of hand-written SQL, Strawberry as its tutorials show, PostGraphile.
+    """Compare Candlegraph with a floor of hand-written SQL, Strawberry as in its tutorials, and PostGraphile.
 
-    All run here, one process each, on an embedded PostgreSQL in .candlegraph-bench/, which is kept between runs.
+    Each server is one process on this machine. The embedded PostgreSQL in .candlegraph-bench/ is kept between runs.
 
     A complete run takes about half an hour, and loads twelve million candles the first time.
 
-    Servers: candlegraph, cold (Candlegraph, with a new document at every request), floor, strawberry, postgraphile.
-    Parts: throughput, latency, memory, growth.
+    Servers: candlegraph, cold (Candlegraph, with a new document in every request), floor, strawberry, postgraphile.
+    Parts: throughput, cache, latency, memory, growth.
     """
     console = Console(width=None if sys.stdout.isatty() else 120)
-    wanted = Wanted(
-        queries=_chosen(only, list(queries())),
-        servers=_chosen(servers, list(LABELS)),
-        parts=["throughput"] if quick else _chosen(parts, list(PARTS)),
+    options = RunOptions(
+        queries=_select(only, list(queries())),
+        servers=_select(servers, list(LABELS)),
+        parts=["throughput"] if quick else _select(parts, list(PARTS)),
         load=Load(
             connections=connections,
             rounds=rounds or (3 if quick else 5),
@@ -78,36 +80,36 @@ def bench(
         quick=quick,
     )
     try:
-        figures = run(wanted, console)
-    except (Differ, RuntimeError) as error:
+        figures = run(options, console)
+    except (AnswersDiffer, RuntimeError) as error:
         console.print(f"[red]Error:[/red] {escape(str(error))}")
         raise typer.Exit(1) from None
-    _print(figures, console)
+    _print_tables(figures, console)
     if json is not None:
         json.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
-    if results is not None or wanted.is_complete:
+    if results is not None or options.is_complete:
         (results or RESULTS).write_text(markdown(figures))
         console.print(f"Written: {results or RESULTS}")
 
 
-def _print(figures: Figures, console: Console) -> None:
+def _print_tables(figures: Figures, console: Console) -> None:
     for table in tables(figures):
-        shown = Table(title=table.title, title_justify="left", title_style="bold")
+        rendered = Table(title=table.title, title_justify="left", title_style="bold")
         for column in table.columns:
-            shown.add_column(column, justify="left" if column == table.columns[0] else "right")
+            rendered.add_column(column, justify="left" if column == table.columns[0] else "right")
         for row in table.rows:
-            shown.add_row(*(cell.replace("**missed**", "[red]missed[/red]") for cell in row))
-        console.print(shown)
-    for name, reason in left_out(figures):
+            rendered.add_row(*(cell.replace("**missed**", "[red]missed[/red]") for cell in row))
+        console.print(rendered)
+    for name, reason in not_measured(figures):
         console.print(f"{name}: {reason}")
     console.print(f"This took {figures['took_seconds']} s.")
 
 
-def _stop(_signal: int, _frame: object) -> None:
-    # As Ctrl-C does: what was started is stopped on the way out.
+def _interrupt(_signal: int, _frame: object) -> None:
+    # The same as Ctrl-C, so that context managers stop the servers.
     raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, _interrupt)
     app(prog_name="scripts/bench")

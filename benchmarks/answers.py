@@ -1,4 +1,4 @@
-"""Whether all servers answer the same: before anything is measured, their answers are compared value by value."""
+"""Compares the answers of all servers, value by value, before anything is measured."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,30 +13,31 @@ MONEY = {"price", "quantity"}
 CHECKED_VARIANTS = 20
 
 
-class Differ(Exception):
-    """Two servers answer differently, so their speeds cannot be compared."""
+class AnswersDiffer(Exception):
+    """Two servers return different answers, so their speeds cannot be compared."""
 
 
 def compare(servers: Iterable[Server], query: Query) -> dict[str, int]:
-    """The bytes of each server's answer (the mean, where variables change). Raises Differ."""
-    asked = [server for server in servers if query.asks(server.name)]
+    """The length in bytes of each server's answer (the mean, if variables change). Raises AnswersDiffer."""
+    compared = [server for server in servers if query.supports(server.name)]
     variants = range(0, len(query.variables), max(1, len(query.variables) // CHECKED_VARIANTS))
-    sizes: dict[str, list[int]] = {server.name: [] for server in asked}
+    sizes: dict[str, list[int]] = {server.name: [] for server in compared}
     for number in variants if query.passes_variables else [0]:
         answers = {}
-        for server in asked:
-            response = server.ask(query, number)
+        for server in compared:
+            response = server.send(query, number)
             sizes[server.name].append(len(response.content))
             answers[server.name] = canonical(response.json()["data"])
-        first, *others = answers
-        for other in others:
+        first, *remaining = answers
+        for other in remaining:
             if difference := find_difference(answers[first], answers[other]):
-                raise Differ(f"{query.name}: {LABELS[first]} and {LABELS[other]} differ: {difference}")
+                raise AnswersDiffer(f"{query.name}: {LABELS[first]} and {LABELS[other]} differ: {difference}")
     return {name: sum(lengths) // len(lengths) for name, lengths in sizes.items()}
 
 
 def canonical(value: Any, key: str = "") -> Any:
-    """An answer without its dialect: lists instead of connections, times and money as values, candles oldest first."""
+    """An answer in a form that all servers share: connections become lists, times and money become values, candles are
+    sorted by open time, and the suffixes of aliases are dropped."""
     key = key.split("_")[0]
     if isinstance(value, dict):
         if value.keys() == {"nodes"}:
@@ -51,7 +52,7 @@ def canonical(value: Any, key: str = "") -> Any:
 
 
 def find_difference(one: Any, other: Any, path: str = "data") -> str | None:
-    """Where two canonical answers differ first."""
+    """The path of the first difference of two canonical answers with both values, or None if they are equal."""
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         pairs = [(f"{path}.{key}", one[key], other[key]) for key in one]
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):

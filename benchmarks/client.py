@@ -1,8 +1,8 @@
-"""A small load generator of our own, for what wrk cannot do: arrivals at a given rate, and a given number of requests.
+"""A small load generator for what wrk cannot do: arrivals at a given rate, and a given number of requests.
 
-wrk sends the next request when the last is answered, so a slow answer delays those that would have had to wait for it.
-For latencies that hides the worst. Here requests arrive at random times (a Poisson process), come what may, and their
-latency counts from then.
+wrk sends the next request when the last is answered, so a slow answer delays the requests that would have had to wait
+for it, which hides the worst latencies. Here requests arrive at random times (a Poisson process), whether or not
+earlier ones are answered, and latency is measured from the arrival.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from benchmarks.queries import COUNT, Query
 from benchmarks.servers import Server
 
 ARRIVING_CONNECTIONS = 64
-# Servers close connections that were idle for five seconds.
+# Servers close connections that are idle for five seconds.
 IDLE_SECONDS = 2
 _numbers = count(900_000_000)
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time; its answer is read to the end and dropped."""
+    """Sends one request at a time, reads the response to its end, and discards it."""
 
     def __init__(self) -> None:
-        self._transport: Any = None  # uvloop's are no asyncio.Transport
+        self._transport: Any = None  # uvloop's transports are not instances of asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
-        self._answered: asyncio.Future[None] | None = None
+        self._response: asyncio.Future[None] | None = None
         self._used_at = time.perf_counter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,26 +44,26 @@ class _Connection(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        assert self._answered is not None
+        assert self._response is not None
         status = self._parser.get_status_code()
         self._parser = httptools.HttpResponseParser(self)
         if status == 200:
-            self._answered.set_result(None)
+            self._response.set_result(None)
         else:
-            self._answered.set_exception(RuntimeError(f"A request was answered with status {status}."))
+            self._response.set_exception(RuntimeError(f"A response has status {status}."))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_exception(exc or RuntimeError("The server closed a connection."))
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(exc or RuntimeError("The server closed a connection."))
 
     @property
     def is_idle(self) -> bool:
         return time.perf_counter() - self._used_at > IDLE_SECONDS
 
     async def send(self, request: bytes) -> None:
-        self._answered = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        await self._answered
+        await self._response
         self._used_at = time.perf_counter()
 
     def close(self) -> None:
@@ -76,21 +76,21 @@ async def _open(server: Server) -> _Connection:
 
 
 class Requests:
-    """The requests of some queries to one server, one of each in turn, for ever."""
+    """An endless iterator over encoded requests to one server, with the queries in rotation."""
 
     def __init__(self, server: Server, queries: Sequence[Query]) -> None:
         self._bodies = [
-            cycle([_written(server, query, body) for body in query.bodies(server.name)]) for query in queries
+            cycle([_encode(server, query, body) for body in query.bodies(server.name)]) for query in queries
         ]
-        self._turn = cycle(self._bodies)
+        self._next_bodies = cycle(self._bodies)
 
     def __next__(self) -> bytes:
-        request = next(next(self._turn))
-        # Numbers have the same length, so that the content's length stays as it is.
+        request = next(next(self._next_bodies))
+        # All numbers have the same length, so Content-Length stays correct.
         return request.replace(COUNT.encode(), b"%09d" % next(_numbers)) if b"@" in request else request
 
 
-def _written(server: Server, query: Query, body: object) -> bytes:
+def _encode(server: Server, query: Query, body: object) -> bytes:
     url = urlsplit(server.url(query))
     content = orjson.dumps(body)
     length = len(content.replace(COUNT.encode(), b"0" * 9))
@@ -108,8 +108,8 @@ async def _connections(server: Server, number: int) -> AsyncIterator[list[_Conne
             connection.close()
 
 
-def send_for(server: Server, query: Query, *, connections: int, seconds: float) -> float:
-    """Requests one after another on each connection, as wrk does. Returns how many were answered in a second."""
+def send_for_seconds(server: Server, query: Query, *, connections: int, seconds: float) -> float:
+    """Send requests one after another on each connection, as wrk does. Returns the answers per second."""
 
     async def send() -> float:
         requests, sent, began = Requests(server, [query]), count(), time.perf_counter()
@@ -127,7 +127,7 @@ def send_for(server: Server, query: Query, *, connections: int, seconds: float) 
 
 
 def send_many(server: Server, queries: Sequence[Query], *, connections: int, number: int) -> None:
-    """So many requests, as fast as they are answered."""
+    """Send this number of requests over the connections, each as soon as the one before is answered."""
 
     async def send() -> None:
         requests, left = Requests(server, queries), iter(range(number))
@@ -142,8 +142,8 @@ def send_many(server: Server, queries: Sequence[Query], *, connections: int, num
     uvloop.run(send())
 
 
-def arrive(server: Server, query: Query, *, per_second: float, seconds: float) -> list[float]:
-    """The latencies in milliseconds of requests that arrive at this rate, in ascending order."""
+def latencies_at_rate(server: Server, query: Query, *, per_second: float, seconds: float) -> list[float]:
+    """The latencies in milliseconds, ascending, of requests that arrive at random times at this rate."""
 
     async def run() -> list[float]:
         requests, random = Requests(server, [query]), Random(0)
@@ -167,7 +167,7 @@ def arrive(server: Server, query: Query, *, per_second: float, seconds: float) -
             started = time.perf_counter()
             due = started
             while (due := due + random.expovariate(per_second)) < started + seconds:
-                # Timers tick in milliseconds: those that are due together arrive together.
+                # Timers have a resolution of a millisecond: requests that are due within one arrive together.
                 if (early := due - time.perf_counter()) > 0:
                     await asyncio.sleep(early)
                 if free:

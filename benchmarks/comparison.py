@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.data import FULL
-from benchmarks.database import alone, postgres, prepared
+from benchmarks.database import exclusive_run, postgres, prepare_database
 from benchmarks.figures import ratio
 from benchmarks.load import require_wrk
 from benchmarks.queries import queries
@@ -38,16 +38,16 @@ def compare(
     console = Console()
     require_wrk()
     names = [name.strip() for name in modes.split(",")]
-    with alone(), postgres() as server, redis_server() if "redis" in names else nullcontext() as redis:
-        prepared(server, FULL, lambda _what, _share: None)
+    with exclusive_run(), postgres() as server, redis_server() if "redis" in names else nullcontext() as redis:
+        prepare_database(server, FULL, lambda _what, _share: None)
         settings = server.url(FULL), pool_size, redis.url if redis else ""
         with started(names, *settings) as ours, started(names, *settings, checkout=other.resolve()) as theirs:
-            found = _measured(ours, theirs, only, Load(rounds=rounds, seconds=seconds), server.pid)
-    console.print(_table(found))
-    raise typer.Exit(int(any(each["median"] < AT_LEAST for each in found.values())))
+            ratios = _measure_ratios(ours, theirs, only, Load(rounds=rounds, seconds=seconds), server.pid)
+    console.print(_table(ratios))
+    raise typer.Exit(int(any(each["median"] < AT_LEAST for each in ratios.values())))
 
 
-def _measured(
+def _measure_ratios(
     ours: dict[str, Server], theirs: dict[str, Server], only: str, load: Load, postgres_pid: int
 ) -> dict[str, dict[str, Any]]:
     """The ratios of each query and mode, round by round."""
@@ -59,16 +59,16 @@ def _measured(
             for query, mode in pairs
             for side, servers in (("ours", ours), ("theirs", theirs))[:: -1 if number % 2 else 1]
         ]
-        for key, [one] in measure(subjects, load._replace(rounds=1), postgres_pid, lambda _: None).items():
+        for key, [measurement] in measure(subjects, load._replace(rounds=1), postgres_pid, lambda _: None).items():
             side, name = key.split(" ", 1)
-            rates.setdefault((name, side), []).append(one.requests_per_second)
+            rates.setdefault((name, side), []).append(measurement.requests_per_second)
     names = [f"{query.name} {mode}" for query, mode in pairs]
     return {name: ratio(rates[name, "ours"], rates[name, "theirs"]) or {} for name in names}
 
 
-def _table(found: dict[str, dict[str, Any]]) -> Table:
+def _table(ratios: dict[str, dict[str, Any]]) -> Table:
     table = Table("query", "answered by", "median", "lowest", "highest", title="Ratio of requests per second")
-    for name, each in found.items():
+    for name, each in ratios.items():
         query, mode = name.split(" ")
         table.add_row(query, MODES[mode], *(f"{each[figure]:.2f}" for figure in ("median", "low", "high")))
     return table

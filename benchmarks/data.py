@@ -1,4 +1,4 @@
-"""The measured data: made by PostgreSQL from hashes and sines, so that every run has the same rows."""
+"""Benchmark data: computed by PostgreSQL from hashes and sines, so that every run has the same rows."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ END = datetime(2026, 11, 1, tzinfo=UTC)
 HOURS = 26_250
 DAYS_OF_MINUTES = 730
 PREDICTIONS = 2_000
-# Rows that one statement inserts: progress can be shown between them.
+# Rows per INSERT statement; progress is shown between statements.
 CHUNK = 200_000
 
 SYMBOLS = [
@@ -17,28 +17,28 @@ SYMBOLS = [
 ]
 MINUTES_SYMBOL = "XBT"
 
-# Called with what is being loaded, the share done from 0 to 1.
+# Called with the name of the current step, and the completed share from 0 to 1.
 Progress = Callable[[str, float], None]
 
 
 class Candles(NamedTuple):
-    """Candles of some coins: in the order of their time, as a live feed would have stored them."""
+    """Candles of some coins, inserted in the order of their open time, as a live feed would store them."""
 
     interval: str
     step: timedelta
-    of_each: int  # so many of each coin
+    per_coin: int
     coins: int
 
     def chunks(self) -> Iterator[tuple[datetime, datetime]]:
-        """Half-open ranges of time, oldest first."""
+        """Half-open ranges of open times, oldest first."""
         size = max(1, CHUNK // self.coins)
-        for done in range(0, self.of_each, size):
-            first = END - self.step * (self.of_each - done)
-            yield first, first + self.step * min(size, self.of_each - done)
+        for done in range(0, self.per_coin, size):
+            first = END - self.step * (self.per_coin - done)
+            yield first, first + self.step * min(size, self.per_coin - done)
 
 
 class Content(NamedTuple):
-    """What a database holds. with_signals: predictions, signals and trades too."""
+    """Content of a database. with_signals: also predictions, signals and trades."""
 
     name: str
     coins: dict[str, str]  # symbol: base interval
@@ -50,18 +50,18 @@ def _minutes(name: str, coins: int) -> Content:
 
 
 FULL = Content("bench", {**dict.fromkeys(SYMBOLS, "H1"), MINUTES_SYMBOL: "M1"}, with_signals=True)
-# Two years of minutes of one coin are a million; ten coins have ten.
+# Two years of minute candles of one coin are a million rows; of ten coins, ten million.
 ONE_MILLION = _minutes("bench_1m", 1)
 TEN_MILLION = _minutes("bench_10m", 10)
 
 
 def candles_of(content: Content, *, hours: int = HOURS, days: int = DAYS_OF_MINUTES) -> list[Candles]:
     intervals = list(content.coins.values())
-    kinds = [
+    series = [
         Candles("H1", timedelta(hours=1), hours, intervals.count("H1")),
         Candles("M1", timedelta(minutes=1), days * 24 * 60, intervals.count("M1")),
     ]
-    return [kind for kind in kinds if kind.coins]
+    return [candles for candles in series if candles.coins]
 
 
 async def load(
@@ -73,7 +73,7 @@ async def load(
     days: int = DAYS_OF_MINUTES,
     predictions: int = PREDICTIONS,
 ) -> None:
-    """Fill a migrated, empty database through a connection of asyncpg."""
+    """Fill a migrated, empty database through an asyncpg connection."""
     await connection.execute(_FUNCTIONS)
     rows = [(number, symbol, interval) for number, (symbol, interval) in enumerate(content.coins.items(), 1)]
     await connection.executemany(_COIN, rows)
@@ -100,15 +100,15 @@ _FUNCTIONS = """
 CREATE FUNCTION bench_noise(seed bigint, number bigint) RETURNS double precision LANGUAGE sql IMMUTABLE AS
 $$ SELECT (hashint8extended(number, seed) & 1048575) / 1048575.0::float8 $$;
 
--- A price at a time in hours: slow and quick waves, and a little noise.
+-- Price of a coin at a time in hours: slow and fast waves, and a little noise.
 CREATE FUNCTION bench_price(coin bigint, hour double precision) RETURNS double precision LANGUAGE sql IMMUTABLE AS
 $$ SELECT round(600000000 / (coin * coin) * exp(
      0.30 * sin(hour / 2900 + coin) + 0.09 * sin(hour / 310 + 2 * coin) + 0.02 * sin(hour / 17 + 3 * coin)
      + 0.006 * bench_noise(coin, (hour * 60)::bigint))) / 10000 $$;
 """
 
-# Volumes are eighths: their sums are exact in any order, so that all servers must agree on them to the last digit.
-# OFFSET 0 keeps the planner from writing a price's formula wherever the price is used.
+# Volumes are multiples of 1/8: their sums are exact in any order, so all servers must return the same digits.
+# OFFSET 0 keeps the planner from repeating the formula of a price at each use of the price.
 _CANDLES = """
 INSERT INTO market_data (cryptocurrency_id, timestamp, open_price, high_price, low_price, close_price, volume,
                          data_source, created_at)
@@ -126,7 +126,7 @@ WHERE coin.base_interval = $1
 ORDER BY open_time, coin.id
 """
 
-# Every coin has as many predictions, all settled; a signal of every other one; and two trades of each signal.
+# Each coin has the same number of predictions, all settled; a signal for every other prediction; two trades per signal.
 _SIGNALS = """
 INSERT INTO models (id, name, version) VALUES (1, 'naive', '1.0'), (2, 'trend', '1.2'), (3, 'boosting', '2.1');
 

@@ -1,4 +1,4 @@
-"""The databases that are measured: in an embedded PostgreSQL of the benchmarks' own, kept between runs."""
+"""The benchmark databases, in an embedded PostgreSQL that only the benchmarks use and that is kept between runs."""
 
 import asyncio
 import hashlib
@@ -19,18 +19,18 @@ from db.engine import Database
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER = REPOSITORY / ".candlegraph-bench"
-# The same for every server, whatever it would set itself: these statements are too short for machine code.
+# Set on the database, so that they are the same for every server. These statements are too short for JIT to pay off.
 SETTINGS = {"jit": "off", "timezone": "'UTC'"}
 
 
 class Postgres:
-    """The running server."""
+    """The running PostgreSQL server."""
 
     def __init__(self, url: URL, folder: Path) -> None:
         self.server = url.set(drivername="postgresql")
         self.log = folder / "log"
         self.pid = int((folder / "postmaster.pid").read_text().split()[0])
-        # What an earlier run left behind, had it been killed; and nothing works beside what is measured.
+        # Undoes the settings that a killed run leaves behind. Autovacuum would distort the measurements.
         self.execute("ALTER SYSTEM RESET ALL", "ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()")
         self.version: str = self.execute("SHOW server_version").split()[0]
 
@@ -41,7 +41,7 @@ class Postgres:
         return await asyncpg.connect(self.server.set(database=database).render_as_string(hide_password=False))
 
     async def prepare(self, content: Content, progress: Progress, *, fresh: bool = False) -> bool:
-        """Load the content, unless it is there from an earlier run. Returns whether it had to."""
+        """Load the content, unless it is there from an earlier run. Returns whether it was loaded."""
         admin = await self.connect()
         try:
             if not fresh and await self._stamp(admin, content) == stamp():
@@ -70,7 +70,7 @@ class Postgres:
             await connection.close()
 
     def execute(self, *statements: str) -> Any:
-        """Run statements, each by itself, and return the value of the last."""
+        """Run statements, each in its own transaction, and return the value of the last."""
 
         async def run() -> Any:
             connection = await self.connect()
@@ -83,21 +83,21 @@ class Postgres:
 
     @staticmethod
     async def _stamp(admin: Any, content: Content) -> str | None:
-        found: str | None = await admin.fetchval(
+        comment: str | None = await admin.fetchval(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1", content.name
         )
-        return found
+        return comment
 
 
 def stamp() -> str:
-    """Changes when the tables or the data do."""
+    """A hash of the migrations and of the data's source: it differs when a database must be loaded again."""
     sources = [Path(data.__file__), *sorted((REPOSITORY / "migrations" / "versions").glob("*.py"))]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """One run at a time: two would measure each other. Raises RuntimeError."""
+def exclusive_run() -> Iterator[None]:
+    """Allow one run at a time, as two would distort each other. Raises RuntimeError if another one is running."""
     FOLDER.mkdir(exist_ok=True)
     lock = InterProcessLock(FOLDER / "run.lock")
     if not lock.acquire(blocking=False):
@@ -110,7 +110,7 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """The benchmarks' PostgreSQL, stopped at the end of the block."""
+    """The benchmarks' PostgreSQL; it is stopped at the end of the block."""
     embedded = EmbeddedPostgres(FOLDER)
     url = embedded.open()
     try:
@@ -119,5 +119,6 @@ def postgres() -> Iterator[Postgres]:
         embedded.close()
 
 
-def prepared(server: Postgres, content: Content, progress: Progress, *, fresh: bool = False) -> bool:
+def prepare_database(server: Postgres, content: Content, progress: Progress, *, fresh: bool = False) -> bool:
+    """Load the content, unless it is there from an earlier run. Returns whether it was loaded."""
     return asyncio.run(server.prepare(content, progress, fresh=fresh))

@@ -1,4 +1,4 @@
-"""Medians, spreads and ratios, and what the ratios are to reach."""
+"""Medians, spreads and ratios, and the targets for the ratios."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -36,25 +36,30 @@ CACHE_TARGETS = [
     *(CacheTarget(query, "redis", "static", 0.35) for query in ("Q1", "Q2", "Q3")),
     CacheTarget("Q1", "memory", "postgraphile", 60),
 ]
-# How many times longer a query may take with ten times the candles.
+# The most times that a query may take longer with ten times the candles.
 GROWTH_AT_MOST = 1.3
-# Memory counts as flat if it grows by no more than this after the first 10,000 requests.
+# The share by which memory may grow after the first 10,000 requests.
 FLAT_WITHIN = 0.05
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
+    """The median, the lowest and the highest of the values, and the values as `rounds`."""
     return {"median": median(values), "low": min(values), "high": max(values), "rounds": list(values)}
 
 
-def ratio(ones: Sequence[float], others: Sequence[float]) -> dict[str, Any] | None:
-    """Round by round, so that what slows both down at one time does not count; None where one answered nothing."""
-    pairs = list(zip(ones, others, strict=True))
-    return spread([one / other for one, other in pairs]) if all(other for _, other in pairs) and pairs else None
+def ratio(dividends: Sequence[float], divisors: Sequence[float]) -> dict[str, Any] | None:
+    """The spread of the ratios of each round, so that a slow minute, which slows down both, cancels out.
+
+    None without rounds, or if a divisor is 0.
+    """
+    if not divisors or not all(divisors):
+        return None
+    return spread([dividend / divisor for dividend, divisor in zip(dividends, divisors, strict=True)])
 
 
 def ratios(throughput: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Candlegraph against the others, query by query, and whether it is as fast as it should be."""
-    found = []
+    """Ratios of Candlegraph to each other server, by query, with their targets and whether these are met."""
+    rows = []
     for query, servers in throughput.items():
         if "candlegraph" not in servers:
             continue
@@ -62,13 +67,14 @@ def ratios(throughput: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             if other == "candlegraph":
                 continue
             rounds = servers["candlegraph"]["rounds"], servers[other]["rounds"]
-            if (against := ratio(*rounds)) is None:
+            if (spread_of_ratios := ratio(*rounds)) is None:
                 continue
-            wanted = next((t.at_least for t in TARGETS if (t.query, t.against) == (query, other)), None)
-            met = None if wanted is None else against["median"] >= wanted
-            found.append({"query": query, "against": other, **against, "target": wanted, "met": met})
-    return found
+            target = next((t.at_least for t in TARGETS if (t.query, t.against) == (query, other)), None)
+            met = None if target is None else spread_of_ratios["median"] >= target
+            rows.append({"query": query, "against": other, **spread_of_ratios, "target": target, "met": met})
+    return rows
 
 
 def percentile(ascending: Sequence[float], share: float) -> float:
+    """The value below which this share of the values lies. share: from 0 to 1."""
     return ascending[min(len(ascending) - 1, int(len(ascending) * share))]

@@ -1,4 +1,4 @@
-"""Load from wrk: as many requests as the server answers, over a fixed number of connections."""
+"""Load from wrk: each connection sends its next request when the last is answered."""
 
 import shutil
 import subprocess
@@ -14,36 +14,41 @@ from benchmarks.servers import ALL_LABELS, Server
 
 SCRIPT = Path(__file__).with_name("wrk") / "post.lua"
 REQUEST_TIMEOUT_SECONDS = 60
-# How far the mean length of the answers may be from that of one. Variables change how many rows there are.
-TOLERANCE, TOLERANCE_OF_VARIANTS = 0.03, 0.25
-# wrk counts the bytes of answers that the end cut off, which matters where there are few.
-MANY = 500
-# Numbers of requests begin here, and each measure has so many of its own: no document comes twice.
+# Allowed relative difference of the mean length of answers under load from that of one answer. Variables change the
+# number of rows.
+TOLERANCE, TOLERANCE_WITH_VARIABLES = 0.03, 0.25
+# wrk also counts the bytes of answers that the end of the run truncates, which distorts the mean of fewer answers.
+MIN_ANSWERS_FOR_MEAN = 500
+# First number of the requests of each measurement: far enough apart that no document is sent twice.
 _numbers = count(100_000_000, 1_000_000)
 
 
 @dataclass(frozen=True)
-class Measure:
-    """What one server did in one stretch of load."""
+class Measurement:
+    """Throughput of one server in one round, and the processor time of a request in milliseconds."""
 
     requests_per_second: float
-    # Processor time that the server and PostgreSQL spent on a request.
     server_ms: float = 0
     postgres_ms: float = 0
 
 
 def require_wrk() -> None:
+    """Raises RuntimeError if wrk is not installed."""
     if shutil.which("wrk") is None:
-        raise RuntimeError("The load comes from wrk, which is not installed. On Debian and Ubuntu: apt-get install wrk")
+        raise RuntimeError("wrk generates the load, and it is not installed. On Debian and Ubuntu: apt-get install wrk")
 
 
 def wrk_version() -> str:
-    shown = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
-    return " ".join((shown.stdout + shown.stderr).split("\n")[0].split()[:2])
+    done = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
+    return " ".join((done.stdout + done.stderr).split("\n")[0].split()[:2])
 
 
-def press(server: Server, query: Query, *, connections: int, seconds: int) -> Measure:
-    """Raises RuntimeError if answers fail, are refused or have another length: errors are answers too."""
+def run_wrk(server: Server, query: Query, *, connections: int, seconds: int) -> Measurement:
+    """The throughput of a query.
+
+    Raises RuntimeError if requests fail, are answered with an error status, or if answers have an unexpected length:
+    a GraphQL error is an answer too.
+    """
     expected = server.answer_bytes(query)
     arguments = [
         "wrk",
@@ -53,7 +58,7 @@ def press(server: Server, query: Query, *, connections: int, seconds: int) -> Me
         f"--timeout={REQUEST_TIMEOUT_SECONDS}s",
         f"--script={SCRIPT}",
         server.url(query),
-        str(_bodies(server, query)),
+        str(_write_bodies(server, query)),
         str(next(_numbers)),
     ]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=seconds + 60, check=False)
@@ -61,17 +66,20 @@ def press(server: Server, query: Query, *, connections: int, seconds: int) -> Me
         raise RuntimeError(f"wrk failed: {done.stderr or done.stdout}")
     figures = orjson.loads(done.stdout.strip().splitlines()[-1])
     label = f"{ALL_LABELS[server.name]}, {query.name}"
-    if figures["failures"] or figures["refusals"]:
-        raise RuntimeError(f"{label}: {figures['failures']} requests failed, {figures['refusals']} were refused.")
+    if figures["failures"] or figures["error_responses"]:
+        counts = f"{figures['failures']} requests failed, {figures['error_responses']} had an error response"
+        raise RuntimeError(f"{label}: {counts}.")
     answered = figures["requests"]
     mean = figures["bytes"] / max(1, answered)
-    tolerance = TOLERANCE_OF_VARIANTS if query.passes_variables else TOLERANCE
-    if answered and (mean < expected * (1 - tolerance) or (answered > MANY and mean > expected * (1 + tolerance))):
+    tolerance = TOLERANCE_WITH_VARIABLES if query.passes_variables else TOLERANCE
+    if answered and (
+        mean < expected * (1 - tolerance) or (answered > MIN_ANSWERS_FOR_MEAN and mean > expected * (1 + tolerance))
+    ):
         raise RuntimeError(f"{label}: under load, answers have {mean:,.0f} bytes instead of {expected:,}.")
-    return Measure(answered / figures["microseconds"] * 1e6)
+    return Measurement(answered / figures["microseconds"] * 1e6)
 
 
-def _bodies(server: Server, query: Query) -> Path:
+def _write_bodies(server: Server, query: Query) -> Path:
     file = FOLDER / f"{server.name}-{query.name}.jsonl"
     file.write_bytes(b"\n".join(orjson.dumps(body) for body in query.bodies(server.name)))
     return file

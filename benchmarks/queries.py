@@ -1,4 +1,4 @@
-"""The five queries, as each server is asked them. Aliases give all answers the same words."""
+"""The five queries, in the dialect of each server. Aliases give all answers the same keys."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,7 +10,7 @@ CANDLE = "openTime open high low close volume"
 PREDICTION = "targetAt predictedPrice confidence"
 SIGNAL = "type confidence timestamp"
 TRADE = "side price quantity status"
-# What PostGraphile calls the columns.
+# PostGraphile's names of the columns.
 PG_CANDLE = "openTime: timestamp open: openPrice high: highPrice low: lowPrice close: closePrice volume"
 PG_PREDICTION = "targetAt: targetTimestamp predictedPrice confidence: confidenceScore"
 PG_SIGNAL = "type: signalType confidence timestamp"
@@ -19,38 +19,38 @@ PG_TRADE = "side: tradeType price quantity status"
 SINCE = "2024-11-01T00:00:00Z"
 UNTIL = END.strftime("%Y-%m-%dT%H:%M:%SZ")
 VARIANTS = 1000
-# Stands where the load generator writes the number of the request.
+# Placeholder that the load generator replaces by the number of the request.
 COUNT = "@COUNT@"
 
 
-# Ways to run Candlegraph, and what stands in for its answers: all are sent the same.
+# Ways to run Candlegraph, and the server of its recorded answers: all receive the same documents.
 OURS = ("candlegraph", "cold", "memory", "redis", "static")
 
 
 @dataclass(frozen=True)
 class Query:
-    """documents: by the server's name; a server that is not in it cannot be asked. Variables are for all."""
+    """documents: by the server's name; other servers do not support the query. variables: for all servers."""
 
     name: str
     title: str
     documents: dict[str, str]
     variables: list[dict[str, Any]]
     passes_variables: bool = False
-    renamed: str = ""  # the field that gets an alias of its own, where every document is to be new
+    aliased: str = ""  # the field with a unique alias in each document for the server "cold"
     notes: dict[str, str] = field(default_factory=dict)
 
     def bodies(self, server: str) -> list[dict[str, Any]]:
-        """The request bodies, to be sent in turn. The floor has no documents, so it takes the variables alone."""
+        """The request bodies, to be sent in rotation. The floor has no documents and receives only the variables."""
         if server == "floor":
             return [{"variables": variables} for variables in self.variables]
         document = self.documents["candlegraph" if server in OURS else server]
         if server == "cold":
-            document = document.replace(f" {self.renamed}", f" {self.renamed}_{COUNT}: {self.renamed}", 1)
+            document = document.replace(f" {self.aliased}", f" {self.aliased}_{COUNT}: {self.aliased}", 1)
         if self.passes_variables:
             return [{"query": document, "variables": variables} for variables in self.variables]
         return [{"query": document}]
 
-    def asks(self, server: str) -> bool:
+    def supports(self, server: str) -> bool:
         return server in OURS or server == "floor" or server in self.documents
 
 
@@ -70,7 +70,7 @@ def _flat(candles: str, predictions: str, signals: str) -> str:
 
 
 def _postgraphile(candles: str, predictions: str, signals: str) -> str:
-    # Lists rather than connections: its documentation says that they cost less.
+    # Lists rather than connections: they cost less, according to its documentation.
     return (
         f"symbol name candles: marketDataByCryptocurrencyIdList({candles}, orderBy: [TIMESTAMP_DESC]) "
         f"{{ {PG_CANDLE} }} "
@@ -92,7 +92,7 @@ def _candles() -> Query:
             f"marketDataByCryptocurrencyIdList(first: 1000, orderBy: [TIMESTAMP_DESC]) {{ {PG_CANDLE} }} }} }}",
         },
         [{"symbol": "BTC", "last": 1000}],
-        renamed="candles",
+        aliased="candles",
     )
 
 
@@ -108,7 +108,7 @@ def _coins() -> Query:
             "postgraphile": f"{{ cryptocurrencies: allCryptocurrenciesList(first: 10) {{ {_postgraphile(*first)} }} }}",
         },
         [{"symbols": SYMBOLS[:10], "to": UNTIL, "candles": 24, "predictions": 5, "signals": 5}],
-        renamed="name",
+        aliased="name",
     )
 
 
@@ -122,33 +122,33 @@ def _coin() -> Query:
             "postgraphile": '{ cryptocurrency: cryptocurrencyBySymbol(symbol: "BTC") { symbol name } }',
         },
         [{"symbol": "BTC"}],
-        renamed="name",
+        aliased="name",
     )
 
 
 def _changing_coins() -> Query:
     declared = "$symbols: [String!], $to: {}, $candles: Int!, $predictions: Int!, $signals: Int!"
-    own = ("to: $to, last: $candles", "first: $predictions", "first: $signals")
-    theirs = ("first: $candles, condition: { opensBefore: $to }", *own[1:])
+    ours = ("to: $to, last: $candles", "first: $predictions", "first: $signals")
+    theirs = ("first: $candles, condition: { opensBefore: $to }", *ours[1:])
     return Query(
         "Q4",
         "as Q2, with variables that change at each request",
         {
             "candlegraph": f"query ({declared.format('DateTime')}) "
-            f"{{ cryptocurrencies(first: 10, filter: {{ symbols: $symbols }}) {{ {_nested(*own)} }} }}",
+            f"{{ cryptocurrencies(first: 10, filter: {{ symbols: $symbols }}) {{ {_nested(*ours)} }} }}",
             "strawberry": f"query ({declared.format('DateTime')}) "
-            f"{{ cryptocurrencies(first: 10, symbols: $symbols) {{ {_flat(*own)} }} }}",
+            f"{{ cryptocurrencies(first: 10, symbols: $symbols) {{ {_flat(*ours)} }} }}",
             "postgraphile": f"query ({declared.format('Datetime')}) {{ cryptocurrencies: "
             f"allCryptocurrenciesList(first: 10, condition: {{ symbols: $symbols }}) {{ {_postgraphile(*theirs)} }} }}",
         },
         [_variant(number) for number in range(VARIANTS)],
         passes_variables=True,
-        renamed="name",
+        aliased="name",
     )
 
 
 def _variant(number: int) -> dict[str, Any]:
-    """Ten of the twenty coins, another hour, and page sizes of nearly the same sum."""
+    """Variables of Q4: ten of the twenty coins, another hour, and page sizes whose sums are nearly equal."""
     first = number % len(SYMBOLS)
     end = END.timestamp() - 3600 * (number * 7919 % (HOURS - 100))
     shift = number % 3 - 1
@@ -162,14 +162,14 @@ def _variant(number: int) -> dict[str, Any]:
 
 
 def _days() -> Query:
-    no_buckets = "cannot put candles together"
+    no_buckets = "cannot aggregate candles into longer intervals"
     candles = f'candles(interval: D1, from: "{SINCE}", to: "{UNTIL}") {{ {CANDLE} }}'
     return Query(
         "Q5",
         f"two years of daily candles ({DAYS_OF_MINUTES}) from minutes",
         {"candlegraph": f'{{ cryptocurrency(symbol: "{MINUTES_SYMBOL}") {{ {candles} }} }}'},
         [{"symbol": MINUTES_SYMBOL, "from": SINCE, "to": UNTIL}],
-        renamed="candles",
+        aliased="candles",
         notes={"strawberry": no_buckets, "postgraphile": no_buckets},
     )
 

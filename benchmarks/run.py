@@ -1,4 +1,4 @@
-"""One run: start everything, check that the answers agree, measure, and stop everything."""
+"""One benchmark run: starts the servers, compares their answers, measures, and stops the servers."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from benchmarks import caching, growth, memory
 from benchmarks.answers import compare
 from benchmarks.data import FULL, ONE_MILLION, TEN_MILLION, Content
-from benchmarks.database import Postgres, alone, postgres, prepared
+from benchmarks.database import Postgres, exclusive_run, postgres, prepare_database
 from benchmarks.figures import ratios, spread
-from benchmarks.latency import latencies
-from benchmarks.load import Measure, require_wrk
+from benchmarks.latency import measure_latencies
+from benchmarks.load import Measurement, require_wrk
 from benchmarks.machine import machine, versions
 from benchmarks.postgraphile import CannotInstall, install_postgraphile
 from benchmarks.queries import Query, queries
@@ -29,7 +29,7 @@ PARTS = ("throughput", "cache", "latency", "memory", "growth")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunOptions:
     """What to measure, and how."""
 
     queries: Sequence[str]
@@ -43,149 +43,154 @@ class Wanted:
 
     @property
     def is_complete(self) -> bool:
-        """Whether these are all the figures, so that they may stand in the repository."""
+        """Whether all parts and servers are measured at full length, as RESULTS.md requires."""
         return not self.quick and set(self.parts) == set(PARTS) and set(self.servers) == set(LABELS)
 
 
-def run(wanted: Wanted, console: Console) -> Figures:
-    """All figures that were wanted. Raises RuntimeError or Differ where they would mean nothing."""
+def run(options: RunOptions, console: Console) -> Figures:
+    """The figures of the selected parts. Raises AnswersDiffer, or RuntimeError if a server or the load fails."""
     require_wrk()
     began = time.monotonic()
-    found: Figures = {
+    figures: Figures = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "quick": wanted.quick,
+        "quick": options.quick,
         "machine": machine(),
-        "method": {name: value for name, value in wanted.load._asdict().items() if name != "deadline"},
+        "method": {name: value for name, value in options.load._asdict().items() if name != "deadline"},
         "skipped": {},
     }
-    found["method"]["pool_size"] = wanted.pool_size
-    with alone(), postgres() as server:
-        names = _available(wanted, found, console)
-        found["versions"] = versions(server.version, with_postgraphile="postgraphile" in names)
-        _prepare(server, FULL, wanted, console)
-        chosen = [queries()[name] for name in wanted.queries]
-        if "throughput" in wanted.parts:
-            with started(names, server.url(FULL), wanted.pool_size) as servers:
-                _compare_servers(server, list(servers.values()), chosen, wanted, found, console)
-        if "cache" in wanted.parts and "candlegraph" in names:
-            _measure_cache(server, names, wanted, found, console)
-        if "memory" in wanted.parts and "candlegraph" in names:
-            _watch_memory(server, wanted, found, console)
-        if "growth" in wanted.parts:
-            _grow(server, names, wanted, found, console)
-    found["took_seconds"] = round(time.monotonic() - began)
-    return found
+    figures["method"]["pool_size"] = options.pool_size
+    with exclusive_run(), postgres() as server:
+        names = _available(options, figures, console)
+        figures["versions"] = versions(server.version, with_postgraphile="postgraphile" in names)
+        _prepare(server, FULL, options, console)
+        selected = [queries()[name] for name in options.queries]
+        if "throughput" in options.parts:
+            with started(names, server.url(FULL), options.pool_size) as servers:
+                _compare_servers(server, list(servers.values()), selected, options, figures, console)
+        if "cache" in options.parts and "candlegraph" in names:
+            _measure_cache(server, names, options, figures, console)
+        if "memory" in options.parts and "candlegraph" in names:
+            _measure_memory(server, options, figures, console)
+        if "growth" in options.parts:
+            _measure_growth(server, names, options, figures, console)
+    figures["took_seconds"] = round(time.monotonic() - began)
+    return figures
 
 
-def _available(wanted: Wanted, found: Figures, console: Console) -> list[str]:
-    """The servers that can be started here."""
-    if "postgraphile" in wanted.servers:
+def _available(options: RunOptions, figures: Figures, console: Console) -> list[str]:
+    """The selected servers that can be started on this machine."""
+    if "postgraphile" in options.servers:
         try:
             install_postgraphile(lambda: console.print("Installing PostGraphile …", style="dim"))
         except CannotInstall as reason:
-            found["skipped"]["postgraphile"] = str(reason)
+            figures["skipped"]["postgraphile"] = str(reason)
             console.print(f"[yellow]PostGraphile is skipped: {reason}.[/yellow]")
-    return [name for name in wanted.servers if name not in found["skipped"]]
+    return [name for name in options.servers if name not in figures["skipped"]]
 
 
-def _prepare(server: Postgres, content: Content, wanted: Wanted, console: Console) -> None:
+def _prepare(server: Postgres, content: Content, options: RunOptions, console: Console) -> None:
     with _progress(console) as progress:
         task = progress.add_task(f"Database {content.name}", total=1)
 
         def show(what: str, share: float) -> None:
             progress.update(task, description=f"Database {content.name}: {what}", completed=share)
 
-        prepared(server, content, show, fresh=wanted.fresh)
+        prepare_database(server, content, show, fresh=options.fresh)
 
 
 def _compare_servers(
     server: Postgres,
     servers: list[Server],
-    chosen: list[Query],
-    wanted: Wanted,
-    found: Figures,
+    selected: list[Query],
+    options: RunOptions,
+    figures: Figures,
     console: Console,
 ) -> None:
     console.print("Comparing the answers, value by value …", style="dim")
-    sizes = {query.name: compare(servers, query) for query in chosen}
-    statements = count_statements(server, servers, chosen)
+    sizes = {query.name: compare(servers, query) for query in selected}
+    statements = count_statements(server, servers, selected)
     console.print("Measuring …", style="dim")
     subjects = [
-        Subject(f"{query.name} {one.name}", one, query) for query in chosen for one in servers if query.asks(one.name)
+        Subject(f"{query.name} {each.name}", each, query)
+        for query in selected
+        for each in servers
+        if query.supports(each.name)
     ]
     with _progress(console) as progress:
-        task = progress.add_task("", total=len(subjects) * wanted.load.rounds)
+        task = progress.add_task("", total=len(subjects) * options.load.rounds)
 
         def step(what: str) -> None:
             progress.update(task, description=what, advance=1)
 
-        measures = measure(subjects, wanted.load, server.pid, step)
-        found["method"]["rounds"] = min(map(len, measures.values()))
-        found["throughput"] = {query.name: {} for query in chosen}
+        measurements = measure(subjects, options.load, server.pid, step)
+        figures["method"]["rounds"] = min(map(len, measurements.values()))
+        figures["throughput"] = {query.name: {} for query in selected}
         for key, name, query in ((subject.key, subject.server.name, subject.query) for subject in subjects):
-            found["throughput"][query.name][name] = {
-                **_summary(measures[key]),
+            figures["throughput"][query.name][name] = {
+                **_summary(measurements[key]),
                 "bytes": sizes[query.name][name],
                 "statements": statements[query.name][name],
             }
-        found["ratios"] = ratios(found["throughput"])
-        found["notes"] = {query.name: query.notes for query in chosen if query.notes}
-        found["titles"] = {query.name: query.title for query in chosen}
-        if "latency" in wanted.parts:
+        figures["ratios"] = ratios(figures["throughput"])
+        figures["notes"] = {query.name: query.notes for query in selected if query.notes}
+        figures["titles"] = {query.name: query.title for query in selected}
+        if "latency" in options.parts:
             progress.reset(task, total=len(subjects))
-            found["latency"] = latencies(subjects, found["throughput"], wanted.latency_seconds, step)
+            figures["latency"] = measure_latencies(subjects, figures["throughput"], options.latency_seconds, step)
 
 
-def _summary(measures: list[Measure]) -> dict[str, Any]:
+def _summary(measurements: list[Measurement]) -> dict[str, Any]:
     return {
-        **spread([one.requests_per_second for one in measures]),
-        "server_ms": spread([one.server_ms for one in measures])["median"],
-        "postgres_ms": spread([one.postgres_ms for one in measures])["median"],
+        **spread([measurement.requests_per_second for measurement in measurements]),
+        "server_ms": spread([measurement.server_ms for measurement in measurements])["median"],
+        "postgres_ms": spread([measurement.postgres_ms for measurement in measurements])["median"],
     }
 
 
-def _measure_cache(server: Postgres, names: list[str], wanted: Wanted, found: Figures, console: Console) -> None:
-    console.print("Measuring what is kept …", style="dim")
+def _measure_cache(server: Postgres, names: list[str], options: RunOptions, figures: Figures, console: Console) -> None:
+    console.print("Measuring the cache …", style="dim")
     with _progress(console) as progress:
-        task = progress.add_task("", total=(len(caching.QUERIES) * 3 + 1) * wanted.load.rounds)
-        found["cache"] = caching.caching(
+        task = progress.add_task("", total=(len(caching.QUERIES) * 3 + 1) * options.load.rounds)
+        figures["cache"] = caching.measure_cache(
             server,
             server.url(FULL),
-            wanted.load,
-            wanted.pool_size,
+            options.load,
+            options.pool_size,
             lambda what: progress.update(task, description=what, advance=1),
             with_postgraphile="postgraphile" in names,
         )
 
 
-def _watch_memory(server: Postgres, wanted: Wanted, found: Figures, console: Console) -> None:
-    console.print("Watching the memory …", style="dim")
+def _measure_memory(server: Postgres, options: RunOptions, figures: Figures, console: Console) -> None:
+    console.print("Measuring the memory …", style="dim")
     mixed = [queries()[name] for name in ("Q1", "Q2", "Q3", "Q4")]
-    with started(["candlegraph"], server.url(FULL), wanted.pool_size) as servers, _progress(console) as progress:
-        task = progress.add_task("", total=len(memory.AFTER))
-        found["memory"] = memory.memory(
+    with started(["candlegraph"], server.url(FULL), options.pool_size) as servers, _progress(console) as progress:
+        task = progress.add_task("", total=len(memory.SAMPLE_AFTER))
+        figures["memory"] = memory.measure_memory(
             servers["candlegraph"],
             mixed,
-            connections=wanted.load.connections,
+            connections=options.load.connections,
             step=lambda what: progress.update(task, description=what, advance=1),
         )
 
 
-def _grow(server: Postgres, names: list[str], wanted: Wanted, found: Figures, console: Console) -> None:
-    console.print("Growing from one to ten million candles …", style="dim")
-    growing = [name for name in growth.SERVERS if name in names]
+def _measure_growth(
+    server: Postgres, names: list[str], options: RunOptions, figures: Figures, console: Console
+) -> None:
+    console.print("Measuring the growth from one to ten million candles …", style="dim")
+    servers = [name for name in growth.SERVERS if name in names]
     for content in (ONE_MILLION, TEN_MILLION):
-        _prepare(server, content, wanted, console)
+        _prepare(server, content, options, console)
     with (
-        started(growing, server.url(ONE_MILLION), wanted.pool_size) as small,
-        started(growing, server.url(TEN_MILLION), wanted.pool_size) as large,
+        started(servers, server.url(ONE_MILLION), options.pool_size) as small,
+        started(servers, server.url(TEN_MILLION), options.pool_size) as large,
         _progress(console) as progress,
     ):
-        task = progress.add_task("", total=len(growing) * 2 * len(growth.growth_queries()) * wanted.load.rounds)
-        found["growth"] = growth.growth(
+        task = progress.add_task("", total=len(servers) * 2 * len(growth.growth_queries()) * options.load.rounds)
+        figures["growth"] = growth.measure_growth(
             small,
             large,
-            wanted.load,
+            options.load,
             server.pid,
             lambda what: progress.update(task, description=f"Growth, {what}", advance=1),
         )

@@ -1,4 +1,4 @@
-"""The servers that are compared: one process each, on a port of loopback, stopped by their process id."""
+"""Starts and stops the compared servers: one process each, on a loopback port."""
 
 import os
 import secrets
@@ -22,7 +22,7 @@ from benchmarks.queries import COUNT, Query
 START_SECONDS = 60
 STOP_SECONDS = 15
 
-# Without GraphQL: a route for each query.
+# Servers without GraphQL, with a route for each query.
 BARE = ("floor", "static")
 LABELS = {
     "candlegraph": "Candlegraph",
@@ -31,7 +31,7 @@ LABELS = {
     "strawberry": "Strawberry",
     "postgraphile": "PostGraphile",
 }
-# Of the part that measures what is kept.
+# Servers of the part `cache`.
 CACHE_LABELS = {"memory": "Candlegraph, from memory", "redis": "Candlegraph, from Redis", "static": "static bytes"}
 ALL_LABELS = {**LABELS, **CACHE_LABELS}
 
@@ -46,20 +46,20 @@ class Server:
     def url(self, query: Query) -> str:
         return f"http://127.0.0.1:{self.port}/{query.name if self.name in BARE else 'graphql'}"
 
-    def ask(self, query: Query, number: int = 0) -> httpx.Response:
-        """Send the body of this number. Raises RuntimeError unless it is answered well."""
+    def send(self, query: Query, number: int = 0) -> httpx.Response:
+        """Send the request body of this number. Raises RuntimeError for an error status or an answer with errors."""
         bodies = query.bodies(self.name)
         body = httpx.Request("POST", "http://x", json=bodies[number % len(bodies)]).content
         body = body.replace(COUNT.encode(), b"%09d" % number)
         headers = {"Content-Type": "application/json"}
         response = httpx.post(self.url(query), content=body, headers=headers, timeout=60)
         if response.status_code != 200 or b'"errors"' in response.content[:200]:
-            raise RuntimeError(f"{ALL_LABELS[self.name]} fails at {query.name}: {response.text[:500]}")
+            raise RuntimeError(f"{ALL_LABELS[self.name]} fails to answer {query.name}: {response.text[:500]}")
         return response
 
     def answer_bytes(self, query: Query) -> int:
-        """The length of an answer with its head."""
-        response = self.ask(query)
+        """The length in bytes of a response, including its status line and headers."""
+        response = self.send(query)
         head = b"".join(name + b": " + value + b"\r\n" for name, value in response.headers.raw)
         return len("HTTP/1.1 200 OK\r\n") + len(head) + len("\r\n") + len(response.content)
 
@@ -83,8 +83,8 @@ class Server:
 
 def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
-    spent: float = times.user + times.system
-    return spent
+    seconds: float = times.user + times.system
+    return seconds
 
 
 @contextmanager
@@ -96,9 +96,10 @@ def started(
     settings: Mapping[str, str] = MappingProxyType({}),
     checkout: Path = REPOSITORY,
 ) -> Iterator[dict[str, Server]]:
-    """The servers, answering; they are stopped at the end of the block, whatever happens in it.
+    """Running servers that accept connections, by name. They are stopped at the end of the block, also on an error.
 
-    settings: more of the environment. checkout: where Candlegraph is installed.
+    settings: additional environment variables. checkout: the folder that Candlegraph is installed in.
+    Raises RuntimeError if a server does not start.
     """
     with ExitStack() as stack:
         servers = {}
@@ -106,7 +107,7 @@ def started(
             servers[name] = _start(name, database_url, pool_size, redis_url, settings, checkout)
             stack.callback(servers[name].stop)
         for server in servers.values():
-            _await(server)
+            _wait_until_listening(server)
         yield servers
 
 
@@ -121,7 +122,7 @@ def _start(
         "DATABASE_URL": database_url,
         "DATABASE_POOL_SIZE": str(pool_size),
         "ENVIRONMENT": "production",
-        # What all may see is measured, as no peer knows who asks.
+        # Only public data is measured, as the other servers do not authenticate.
         "AUTH_MODE": "open",
         "SECRET_KEY": secrets.token_hex(32),
         "LOG_LEVEL": "WARNING",
@@ -137,20 +138,20 @@ def _start(
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             _command(name, port, checkout),
-            # Not the repository: a .env in it is not ours to read.
+            # Not the repository, so that its .env is not loaded.
             cwd=FOLDER,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Ctrl-C reaches us alone, and we stop them in order.
+            # Ctrl-C reaches only this process, which stops the servers in order.
             start_new_session=True,
         )
     return Server(name, port, process, log_path)
 
 
 def _cache_settings(name: str, redis_url: str) -> dict[str, str]:
-    """What Candlegraph keeps: nothing, where it is compared with servers that keep nothing."""
+    """Cache settings of Candlegraph: no cache if it is compared with servers that have none."""
     if name == "redis":
         return {"REDIS_URL": redis_url, "CACHE_MEMORY_MB": "0"}
     return {} if name == "memory" else {"CACHE_ENABLED": "false"}
@@ -166,7 +167,7 @@ def _command(name: str, port: int, checkout: Path) -> list[str]:
     return [*uvicorn, "--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-access-log"]
 
 
-def _await(server: Server) -> None:
+def _wait_until_listening(server: Server) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.process.poll() is not None:

@@ -1,4 +1,4 @@
-"""How many statements a request costs: PostgreSQL writes each into its log, and they are counted there."""
+"""Number of SQL statements per request, counted in the log of PostgreSQL."""
 
 import os
 import re
@@ -12,28 +12,28 @@ from benchmarks.queries import Query
 from benchmarks.servers import Server
 
 REQUESTS = 3
-# Statements of transactions are round trips too.
+# BEGIN, COMMIT and ROLLBACK count too: they are round trips.
 STATEMENT = re.compile(rb" LOG:  (?:statement|execute [^:]*): ")
-# One that answers a query, whatever else the server does in its background.
+# Only statements that answer a query, not those of the server's background tasks.
 READ = re.compile(rb" LOG:  execute [^:]*: SELECT CAST")
 
 
 @contextmanager
-def _logged(postgres: Postgres) -> Iterator[None]:
-    def log(change: str) -> None:
+def _logging_statements(postgres: Postgres) -> Iterator[None]:
+    def alter_system(change: str) -> None:
         postgres.execute(f"ALTER SYSTEM {change}", "SELECT pg_reload_conf()")
-        time.sleep(0.3)  # every backend reads the settings by itself
+        time.sleep(0.3)  # each backend reloads the settings on its own
 
-    log("SET log_statement = 'all'")
+    alter_system("SET log_statement = 'all'")
     try:
         yield
     finally:
-        log("RESET log_statement")
+        alter_system("RESET log_statement")
 
 
-def statements_of(postgres: Postgres, work: Callable[[], object]) -> int:
-    """How many statements it takes, from the first to the last."""
-    with _logged(postgres), postgres.log.open("rb") as log:
+def count_reads(postgres: Postgres, work: Callable[[], object]) -> int:
+    """The number of statements that answer queries while `work` runs."""
+    with _logging_statements(postgres), postgres.log.open("rb") as log:
         log.seek(0, os.SEEK_END)
         work()
         return len(READ.findall(log.read()))
@@ -42,21 +42,23 @@ def statements_of(postgres: Postgres, work: Callable[[], object]) -> int:
 def count_statements(
     postgres: Postgres, servers: Sequence[Server], queries: Sequence[Query]
 ) -> dict[str, dict[str, float]]:
-    """Statements of one request, by query and server. The servers have answered the query before."""
-    with _logged(postgres):
+    """Statements of one request, by query and server. Each server must have answered the query before."""
+    with _logging_statements(postgres):
         return {
-            query.name: {server.name: _count(postgres, server, query) for server in servers if query.asks(server.name)}
+            query.name: {
+                server.name: _count(postgres, server, query) for server in servers if query.supports(server.name)
+            }
             for query in queries
         }
 
 
 def _count(postgres: Postgres, server: Server, query: Query) -> float:
-    # The median: now and then a server does something of its own beside.
-    return median([_of_one(postgres, server, query, 10_000_000 + number) for number in range(REQUESTS)])
+    # The median, because a server sometimes runs a background statement at the same time.
+    return median([_count_once(postgres, server, query, 10_000_000 + number) for number in range(REQUESTS)])
 
 
-def _of_one(postgres: Postgres, server: Server, query: Query, number: int) -> int:
+def _count_once(postgres: Postgres, server: Server, query: Query, number: int) -> int:
     with postgres.log.open("rb") as log:
         log.seek(0, os.SEEK_END)
-        server.ask(query, number)
+        server.send(query, number)
         return len(STATEMENT.findall(log.read()))

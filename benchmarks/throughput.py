@@ -1,4 +1,4 @@
-"""Requests per second: every server in turn, then all of them again, so that a noisy minute hits them alike."""
+"""Requests per second. Each round measures every server once, so that a noisy minute affects all of them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.client import send_for
-from benchmarks.load import Measure, press
+from benchmarks.client import send_for_seconds
+from benchmarks.load import Measurement, run_wrk
 from benchmarks.queries import Query
 from benchmarks.servers import ALL_LABELS, Server, cpu_seconds
 
-# A server that is still busy with what nobody waits for any more would slow the next one down.
-QUIET_SECONDS, QUIET_PATIENCE_SECONDS = 0.1, 10
-# Where a measure would hold so few requests, it lasts longer.
-FEW_REQUESTS, LONGER_IF_FEW = 50, 3
+# A server may still be working on requests of closed connections, which would slow down the next one.
+QUIET_SECONDS, QUIET_TIMEOUT_SECONDS = 0.1, 10
+# A measurement of fewer requests lasts longer, by this factor.
+FEW_REQUESTS, FEW_REQUESTS_FACTOR = 50, 3
 
 
 class Load(NamedTuple):
-    """How to measure. deadline: the time (of time.monotonic) after which no other round begins."""
+    """Parameters of a measurement. deadline: no round begins that would probably end after it (time.monotonic)."""
 
     connections: int = 16
     rounds: int = 5
@@ -30,7 +30,7 @@ class Load(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What is measured: a query at a server. key: what its figures are called."""
+    """A query at a server that is measured. key: the name of its figures."""
 
     key: str
     server: Server
@@ -40,9 +40,9 @@ class Subject(NamedTuple):
 Step = Callable[[str], None]
 
 
-def measure(subjects: Sequence[Subject], load: Load, postgres_pid: int, step: Step) -> dict[str, list[Measure]]:
-    """The measures of each subject, a round each: at least one, and as many as were wanted before the deadline."""
-    measures: dict[str, list[Measure]] = {subject.key: [] for subject in subjects}
+def measure(subjects: Sequence[Subject], load: Load, postgres_pid: int, step: Step) -> dict[str, list[Measurement]]:
+    """The measurements of each subject, by key: one for each round, of which at least one runs despite the deadline."""
+    measurements: dict[str, list[Measurement]] = {subject.key: [] for subject in subjects}
     longest = 0.0
     for number in range(load.rounds):
         began = time.monotonic()
@@ -50,45 +50,45 @@ def measure(subjects: Sequence[Subject], load: Load, postgres_pid: int, step: St
             break
         for subject in subjects:
             step(f"{subject.query.name}, round {number + 1}: {ALL_LABELS[subject.server.name]}")
-            measures[subject.key].append(_measure(subject, load, postgres_pid))
+            measurements[subject.key].append(_measure(subject, load, postgres_pid))
         longest = max(longest, time.monotonic() - began)
-    return measures
+    return measurements
 
 
-def _measure(subject: Subject, load: Load, postgres_pid: int) -> Measure:
+def _measure(subject: Subject, load: Load, postgres_pid: int) -> Measurement:
     server, query = subject.server, subject.query
-    _await_quiet(server, postgres_pid)
-    warm = send_for(server, query, connections=load.connections, seconds=load.warm_seconds)
-    seconds = load.seconds if warm * load.seconds >= FEW_REQUESTS else load.seconds * LONGER_IF_FEW
-    server_before, postgres_before = server.cpu_seconds, _backends(postgres_pid)
-    measure = press(server, query, connections=load.connections, seconds=seconds)
-    answered = max(1, measure.requests_per_second * seconds)
+    _wait_until_idle(server, postgres_pid)
+    warm = send_for_seconds(server, query, connections=load.connections, seconds=load.warm_seconds)
+    seconds = load.seconds if warm * load.seconds >= FEW_REQUESTS else load.seconds * FEW_REQUESTS_FACTOR
+    server_before, postgres_before = server.cpu_seconds, _backend_cpu_seconds(postgres_pid)
+    measurement = run_wrk(server, query, connections=load.connections, seconds=seconds)
+    answered = max(1, measurement.requests_per_second * seconds)
     return replace(
-        measure,
+        measurement,
         server_ms=(server.cpu_seconds - server_before) * 1000 / answered,
-        postgres_ms=_spent_since(postgres_before, postgres_pid) * 1000 / answered,
+        postgres_ms=_cpu_seconds_since(postgres_before, postgres_pid) * 1000 / answered,
     )
 
 
-def _await_quiet(server: Server, postgres_pid: int) -> None:
-    end = time.monotonic() + QUIET_PATIENCE_SECONDS
+def _wait_until_idle(server: Server, postgres_pid: int) -> None:
+    end = time.monotonic() + QUIET_TIMEOUT_SECONDS
     while time.monotonic() < end:
-        server_before, postgres_before = server.cpu_seconds, _backends(postgres_pid)
+        server_before, postgres_before = server.cpu_seconds, _backend_cpu_seconds(postgres_pid)
         time.sleep(QUIET_SECONDS)
-        spent = server.cpu_seconds - server_before + _spent_since(postgres_before, postgres_pid)
+        spent = server.cpu_seconds - server_before + _cpu_seconds_since(postgres_before, postgres_pid)
         if spent < QUIET_SECONDS / 5:
             return
 
 
-def _backends(postgres_pid: int) -> dict[int, float]:
-    """The processor time of each process of PostgreSQL."""
-    spent = {}
+def _backend_cpu_seconds(postgres_pid: int) -> dict[int, float]:
+    """The processor time in seconds of each child process of PostgreSQL, by process id."""
+    seconds = {}
     for process in psutil.Process(postgres_pid).children():
         with suppress(psutil.NoSuchProcess):
-            spent[process.pid] = cpu_seconds(process)
-    return spent
+            seconds[process.pid] = cpu_seconds(process)
+    return seconds
 
 
-def _spent_since(before: dict[int, float], postgres_pid: int) -> float:
-    """A process that has ended takes what it spent with it."""
-    return sum(seconds - before.get(pid, 0) for pid, seconds in _backends(postgres_pid).items())
+def _cpu_seconds_since(before: dict[int, float], postgres_pid: int) -> float:
+    """The processor time in seconds since then. The time of processes that have ended is lost."""
+    return sum(seconds - before.get(pid, 0) for pid, seconds in _backend_cpu_seconds(postgres_pid).items())

@@ -1,9 +1,9 @@
-"""The floor: a bare Starlette route for each query, with the best statement that we can write by hand.
+"""The floor: a bare Starlette route for each query, which runs the best hand-written statement.
 
-There is no GraphQL: PostgreSQL writes the whole answer, and Python passes it on. What is measured against it is the
-cost of everything else. How the statements were chosen: an array of rows that becomes JSON in one go takes less
-processor time than json_agg (by a tenth), row_to_json or text that is put together by hand. Generic plans are forced:
-left alone, PostgreSQL plans again for every page size, which adds a fifth to Q4.
+There is no GraphQL: PostgreSQL serializes the whole answer, and Python returns its bytes. The difference between a
+server and the floor is the cost of everything else. Choice of the statements: array_to_json of an array of rows takes
+less processor time than json_agg (by a tenth), than row_to_json, and than concatenated text. Generic plans are forced,
+because PostgreSQL otherwise plans again for every page size, which adds a fifth to Q4.
 """
 
 import os
@@ -23,7 +23,7 @@ CANDLE = (
     'timestamp AS "openTime", open_price AS open, high_price AS high, low_price AS low, close_price AS close, volume'
 )
 
-# As Candlegraph sets them for itself.
+# The same settings as Candlegraph's own connections have.
 SETTINGS = {"plan_cache_mode": "force_generic_plan", "random_page_cost": "1.1"}
 
 Q1 = f"""
@@ -69,7 +69,7 @@ Q4 = COINS.format(candle=CANDLE, before="AND timestamp < $5", among="WHERE coin.
 
 Q3 = "SELECT row_to_json(coin) FROM (SELECT symbol, name FROM cryptocurrencies WHERE symbol = $1) AS coin"
 
-# From the rollups: a row a day.
+# From the rollups, with one row for each day.
 Q5 = f"""
 SELECT array_to_json(array(
   SELECT candle FROM (
@@ -82,47 +82,47 @@ SELECT array_to_json(array(
 
 
 async def q1(request: Request) -> Response:
-    given = await variables(request)
-    candles = await fetch(request, Q1, given["symbol"], given["last"])
+    values = await variables(request)
+    candles = await fetch(request, Q1, values["symbol"], values["last"])
     return answer(b'{"data":{"cryptocurrency":{"candles":%b}}}' % candles)
 
 
 async def q2(request: Request) -> Response:
-    given = await variables(request)
-    coins = await fetch(request, Q2, given["candles"], given["predictions"], given["signals"])
+    values = await variables(request)
+    coins = await fetch(request, Q2, values["candles"], values["predictions"], values["signals"])
     return answer(b'{"data":{"cryptocurrencies":{"nodes":%b}}}' % coins)
 
 
 async def q3(request: Request) -> Response:
-    given = await variables(request)
-    coin = await fetch(request, Q3, given["symbol"])
+    values = await variables(request)
+    coin = await fetch(request, Q3, values["symbol"])
     return answer(b'{"data":{"cryptocurrency":%b}}' % coin)
 
 
 async def q4(request: Request) -> Response:
-    given = await variables(request)
-    sizes = given["candles"], given["predictions"], given["signals"]
-    coins = await fetch(request, Q4, *sizes, given["symbols"], datetime.fromisoformat(given["to"]))
+    values = await variables(request)
+    sizes = values["candles"], values["predictions"], values["signals"]
+    coins = await fetch(request, Q4, *sizes, values["symbols"], datetime.fromisoformat(values["to"]))
     return answer(b'{"data":{"cryptocurrencies":{"nodes":%b}}}' % coins)
 
 
 async def q5(request: Request) -> Response:
-    given = await variables(request)
-    span = datetime.fromisoformat(given["from"]), datetime.fromisoformat(given["to"])
-    candles = await fetch(request, Q5, given["symbol"], *span)
+    values = await variables(request)
+    span = datetime.fromisoformat(values["from"]), datetime.fromisoformat(values["to"])
+    candles = await fetch(request, Q5, values["symbol"], *span)
     return answer(b'{"data":{"cryptocurrency":{"candles":%b}}}' % candles)
 
 
 async def variables(request: Request) -> dict[str, Any]:
-    given: dict[str, Any] = orjson.loads(await request.body())["variables"]
-    return given
+    values: dict[str, Any] = orjson.loads(await request.body())["variables"]
+    return values
 
 
 async def fetch(request: Request, statement: str, *parameters: Any) -> bytes:
-    # asyncpg prepares a statement at its first use and keeps it.
+    # asyncpg prepares a statement at its first use and caches it.
     async with request.app.state.pool.acquire() as connection:
-        written: str = await connection.fetchval(statement, *parameters)
-    return written.encode()
+        json: str = await connection.fetchval(statement, *parameters)
+    return json.encode()
 
 
 def answer(body: bytes) -> Response:
@@ -133,13 +133,15 @@ def answer(body: bytes) -> Response:
 async def lifespan(application: Starlette) -> AsyncIterator[None]:
     size = int(os.environ["DATABASE_POOL_SIZE"])
     url = os.environ["DATABASE_URL"]
-    async with asyncpg.create_pool(url, min_size=size, max_size=size, reset=_nothing, server_settings=SETTINGS) as pool:
+    async with asyncpg.create_pool(
+        url, min_size=size, max_size=size, reset=_skip_reset, server_settings=SETTINGS
+    ) as pool:
         application.state.pool = pool
         yield
 
 
-async def _nothing(_connection: Any) -> None:
-    """A read leaves nothing behind that would have to be reset."""
+async def _skip_reset(_connection: Any) -> None:
+    """Skip asyncpg's reset of a released connection: a read changes no session state."""
 
 
 app = Starlette(

@@ -1,6 +1,6 @@
-"""Static bytes: a bare Starlette route for each query, which sends an answer that somebody else computed.
+"""Static bytes: a bare Starlette route for each query, which returns the recorded answer of another server.
 
-It is the floor of a cache: what HTTP costs under the same server, and nothing else.
+It is the floor of a cache: the cost of HTTP under the same HTTP server, and nothing else.
 """
 
 import os

@@ -1,5 +1,5 @@
-"""A server as Strawberry's documentation teaches it: types with resolvers, SQLAlchemy's ORM in async sessions, and
-dataloaders for relations. Each loader runs one grouped statement, and no row is fetched that is not asked for."""
+"""A server as in Strawberry's documentation: types with resolvers, SQLAlchemy's ORM in async sessions, and dataloaders
+for relations. Each loader runs one grouped statement, which fetches only requested rows."""
 
 import os
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -192,23 +192,23 @@ async def children(
 ) -> list[Any]:
     """The newest rows of one parent, through the loader that the relation shares with its siblings."""
     loaders: dict[Hashable, DataLoader[int, list[Any]]] = info.context["loaders"]
-    wanted = entity, limit, before
-    if wanted not in loaders:
-        loaders[wanted] = DataLoader(load_fn=newest(entity, parent, order, limit, before))
-    return await loaders[wanted].load(key)
+    relation = entity, limit, before
+    if relation not in loaders:
+        loaders[relation] = DataLoader(load_fn=newest(entity, parent, order, limit, before))
+    return await loaders[relation].load(key)
 
 
 def newest(
     entity: Any, parent: Any, order: Any, limit: int, before: datetime | None
 ) -> Callable[[list[int]], Awaitable[Sequence[list[Any]]]]:
     async def load(keys: list[int]) -> list[list[Any]]:
-        wanted = func.unnest(bindparam("keys", keys, ARRAY(BigInteger))).table_valued("key").render_derived()
-        rows = select(entity).where(parent == wanted.c.key).order_by(order.desc()).limit(limit).correlate(wanted)
+        parents = func.unnest(bindparam("keys", keys, ARRAY(BigInteger))).table_valued("key").render_derived()
+        rows = select(entity).where(parent == parents.c.key).order_by(order.desc()).limit(limit).correlate(parents)
         if before is not None:
             rows = rows.where(order < before)
         found = aliased(entity, rows.lateral())
         grouped: dict[int, list[Any]] = {key: [] for key in keys}
-        statement: Select[Any] = select(wanted.c.key, found).join_from(wanted, found, true())
+        statement: Select[Any] = select(parents.c.key, found).join_from(parents, found, true())
         async with new_session() as session:
             for key, row in await session.execute(statement):
                 grouped[key].append(row)

@@ -1,5 +1,5 @@
--- Sends one body over and over, on each connection so many milliseconds, on average, after the answer before.
--- Arguments: the file of the body, and the pause. The figures are written to standard output as one line of JSON.
+-- Sends one body repeatedly; each connection pauses, on average for a given time, after each response.
+-- Arguments: the file of the body, and the pause in milliseconds. Writes the figures to stdout as one line of JSON.
 function init(arguments)
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
@@ -15,7 +15,7 @@ end
 function done(summary)
   local errors = summary.errors
   io.write(string.format(
-    '{"answers": %d, "microseconds": %d, "failures": %d, "refusals": %d}\n',
+    '{"responses": %d, "microseconds": %d, "failures": %d, "error_responses": %d}\n',
     summary.requests, summary.duration, errors.connect + errors.read + errors.write + errors.timeout, errors.status
   ))
 end

@@ -1,6 +1,6 @@
--- Sends the bodies of a file, a line each, in turn. Where a body says @COUNT@, every request has a number of its own.
--- Arguments: the file, and the first number. The figures are written to standard output as one line of JSON.
-local requests, templates, turn, count = {}, nil, 0, 0
+-- Sends the bodies of a file, one a line, in rotation. @COUNT@ in a body is replaced by the number of the request.
+-- Arguments: the file, and the first number. Writes the figures to stdout as one line of JSON.
+local requests, templates, sent, count = {}, nil, 0, 0
 
 function init(arguments)
   wrk.method = "POST"
@@ -17,18 +17,18 @@ function init(arguments)
 end
 
 function request()
-  turn = turn + 1
+  sent = sent + 1
   if templates then
     count = count + 1
-    return wrk.format(nil, nil, nil, (templates[turn % #templates + 1]:gsub("@COUNT@", string.format("%d", count))))
+    return wrk.format(nil, nil, nil, (templates[sent % #templates + 1]:gsub("@COUNT@", string.format("%d", count))))
   end
-  return requests[turn % #requests + 1]
+  return requests[sent % #requests + 1]
 end
 
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '{"requests": %d, "microseconds": %d, "bytes": %d, "failures": %d, "refusals": %d, "p50": %d, "p99": %d}\n',
+    '{"requests": %d, "microseconds": %d, "bytes": %d, "failures": %d, "error_responses": %d, "p50": %d, "p99": %d}\n',
     summary.requests, summary.duration, summary.bytes,
     errors.connect + errors.read + errors.write + errors.timeout, errors.status,
     latency:percentile(50), latency:percentile(99)

@@ -1,3 +1,5 @@
+"""The installation of PostGraphile: without npm, and its lock file."""
+
 import json
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from benchmarks import postgraphile
 from benchmarks.postgraphile import SOURCE, CannotInstall, install_postgraphile
 
 
-def test_without_npm_it_is_left_out_with_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_npm_the_installation_fails_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgraphile, "INSTALLED", tmp_path / "postgraphile")
     monkeypatch.setenv("PATH", str(tmp_path))
     announced: list[str] = []
@@ -16,8 +18,8 @@ def test_without_npm_it_is_left_out_with_a_word(tmp_path: Path, monkeypatch: pyt
     assert announced == []
 
 
-def test_the_lock_file_fits_and_names_no_registry() -> None:
+def test_the_lock_file_matches_package_json_and_names_no_registry() -> None:
     lock = json.loads((SOURCE / "package-lock.json").read_text())
-    wanted = json.loads((SOURCE / "package.json").read_text())
-    assert lock["packages"][""]["dependencies"] == wanted["dependencies"]
-    assert not any("resolved" in package for package in lock["packages"].values())
+    package = json.loads((SOURCE / "package.json").read_text())
+    assert lock["packages"][""]["dependencies"] == package["dependencies"]
+    assert not any("resolved" in entry for entry in lock["packages"].values())

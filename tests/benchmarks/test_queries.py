@@ -1,4 +1,4 @@
-"""The benchmarks ask what the schema has, and all servers the same."""
+"""The benchmark queries are valid, and all servers return the same answers to them."""
 
 import importlib
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ def schema() -> GraphQLSchema:
 
 @pytest.fixture
 async def peers(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
-    """Clients of the servers that run in Python, on a little of the benchmarks' data."""
+    """Clients of the servers that run in Python, on a small part of the benchmark data."""
     url = database_url.set(drivername="postgresql").render_as_string(hide_password=False)
     connection = await asyncpg.connect(url)
     await connection.execute("SET timezone = 'UTC'")
@@ -54,35 +54,35 @@ async def peers(database_url: URL, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         await clients["strawberry"].aclose()
 
 
-async def ask(client: httpx.AsyncClient, server: str, query: Query, number: int) -> httpx.Response:
+async def send(client: httpx.AsyncClient, server: str, query: Query, number: int) -> httpx.Response:
     path = f"/{query.name}" if server == "floor" else "/graphql"
     bodies = query.bodies(server)
     return await client.post(path, json=bodies[number % len(bodies)])
 
 
-async def test_all_servers_answer_the_same(peers: dict[str, httpx.AsyncClient]) -> None:
+async def test_all_servers_return_the_same_answers(peers: dict[str, httpx.AsyncClient]) -> None:
     for query in QUERIES:
         for number in range(0, len(query.variables), 250):
-            expected = (await ask(peers["candlegraph"], "candlegraph", query, number)).json()
+            expected = (await send(peers["candlegraph"], "candlegraph", query, number)).json()
             assert "errors" not in expected
             for server in ("floor", "strawberry"):
-                if query.asks(server):
-                    answer = (await ask(peers[server], server, query, number)).json()
+                if query.supports(server):
+                    answer = (await send(peers[server], server, query, number)).json()
                     difference = find_difference(canonical(expected["data"]), canonical(answer["data"]))
                     assert difference is None, f"{query.name}, {server}: {difference}"
 
 
-async def test_the_data_fills_the_answers(peers: dict[str, httpx.AsyncClient]) -> None:
-    coins = canonical((await ask(peers["candlegraph"], "candlegraph", queries()["Q2"], 0)).json()["data"])
+async def test_answers_have_as_many_rows_as_requested(peers: dict[str, httpx.AsyncClient]) -> None:
+    coins = canonical((await send(peers["candlegraph"], "candlegraph", queries()["Q2"], 0)).json()["data"])
     assert [len(coin["candles"]) for coin in coins["cryptocurrencies"]] == [24] * 10
     assert [len(coin["predictions"]) for coin in coins["cryptocurrencies"]] == [5] * 10
     assert [len(signal["trades"]) for coin in coins["cryptocurrencies"] for signal in coin["signals"]] == [2] * 50
-    days = (await ask(peers["candlegraph"], "candlegraph", queries()["Q5"], 0)).json()["data"]
+    days = (await send(peers["candlegraph"], "candlegraph", queries()["Q5"], 0)).json()["data"]
     assert len(days["cryptocurrency"]["candles"]) == 3
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
-def test_the_schema_knows_what_is_asked(schema: GraphQLSchema, query: Query) -> None:
+def test_queries_are_valid_in_the_schema(schema: GraphQLSchema, query: Query) -> None:
     for server in ("candlegraph", "cold"):
         for body in (query.bodies(server)[0], query.bodies(server)[-1]):
             assert validate(schema, parse(body["query"].replace(COUNT, "1"))) == []
@@ -90,11 +90,11 @@ def test_the_schema_knows_what_is_asked(schema: GraphQLSchema, query: Query) -> 
 
 def test_every_cold_document_is_new() -> None:
     for query in queries().values():
-        written = orjson.dumps(query.bodies("cold")[0]).decode()
-        assert written.count(COUNT) == 1
+        body = orjson.dumps(query.bodies("cold")[0]).decode()
+        assert body.count(COUNT) == 1
         assert canonical({"name_123": {"candles_7": []}}) == {"name": {"candles": []}}
 
 
-def test_the_variables_change_at_every_request() -> None:
+def test_the_variables_change_with_every_request() -> None:
     variants = [orjson.dumps(body) for body in queries()["Q4"].bodies("candlegraph")]
     assert len(set(variants)) == len(variants) == 1000

@@ -1,7 +1,9 @@
+"""The report: its tables and lines, and the statistics of its figures."""
+
 from typing import Any
 
 from benchmarks.figures import percentile, ratio, ratios, spread
-from benchmarks.report import left_out, markdown, tables
+from benchmarks.report import markdown, not_measured, tables
 
 
 def costs(*rounds: float) -> dict[str, Any]:
@@ -39,12 +41,12 @@ def figures() -> dict[str, Any]:
                 "candlegraph": {"1m": spread([500]), "10m": spread([250]), "times_longer": spread([2.0]), "met": False}
             }
         },
-        "notes": {"Q5": {"strawberry": "cannot put candles together"}},
+        "notes": {"Q5": {"strawberry": "cannot aggregate candles"}},
         "skipped": {"postgraphile": "npm is not installed"},
     }
 
 
-def test_the_report_tells_everything() -> None:
+def test_the_report_has_a_line_for_each_figure() -> None:
     report = markdown(figures())
     for line in (
         "- A processor, 2 cores, 8.0 GiB, Linux 6; load average before: 0.1",
@@ -58,19 +60,19 @@ def test_the_report_tells_everything() -> None:
         "| growth after the first 10,000 | +1.2% met |",
         "| Q5, Candlegraph | 500 (500 to 500) | 250 (250 to 250) | 2.00 (2.00 to 2.00) | ≤ 1.3 | **missed** |",
         "- PostGraphile: skipped, because npm is not installed",
-        "- Strawberry, Q5: cannot put candles together",
+        "- Strawberry, Q5: cannot aggregate candles",
     ):
         assert line in report.splitlines()
 
 
-def test_what_was_not_measured_has_no_table() -> None:
-    wanted = {name: value for name, value in figures().items() if name not in ("latency", "memory", "growth", "notes")}
-    titles = [table.title for table in tables(wanted)]
-    assert titles == ["Requests per second", "Candlegraph against the others", "What a request costs"]
-    assert left_out(wanted) == [("PostGraphile", "skipped, because npm is not installed")]
+def test_a_part_that_was_not_measured_has_no_table() -> None:
+    partial = {name: value for name, value in figures().items() if name not in ("latency", "memory", "growth", "notes")}
+    titles = [table.title for table in tables(partial)]
+    assert titles == ["Requests per second", "Candlegraph against the others", "Cost of a request"]
+    assert not_measured(partial) == [("PostGraphile", "skipped, because npm is not installed")]
 
 
-def test_ratios_are_taken_within_a_round() -> None:
+def test_ratios_are_computed_within_a_round() -> None:
     slow_minute = ratio([100, 10, 100], [50, 5, 50])
     assert slow_minute is not None
     assert (slow_minute["median"], slow_minute["low"], slow_minute["high"]) == (2, 2, 2)

@@ -1,5 +1,5 @@
-// PostGraphile as its documentation sets it up for production: the Amber preset, no GraphiQL, no watching, no explain.
-// Its two conditions are what its documentation offers for filters beyond equality.
+// PostGraphile as in its documentation for production: the Amber preset, without GraphiQL, watch mode and explain.
+// The two conditions are the documented way to filter by more than equality.
 import { createServer } from "node:http";
 import process from "node:process";
 import { postgraphile } from "postgraphile";
@@ -37,7 +37,7 @@ const symbols = addPgTableCondition(
 
 const preset = {
   extends: [PostGraphileAmberPreset],
-  // Lists cost less than connections, says its documentation.
+  // Lists cost less than connections, according to its documentation.
   schema: { defaultBehavior: "+list" },
   plugins: [opensBefore, symbols],
   pgServices: [
