@@ -53,7 +53,7 @@ def _subjects(servers: dict[str, Server], selected: Sequence[Query]) -> list[Sub
 def _write_answers(server: Server, selected: Sequence[Query]) -> None:
     ANSWERS.mkdir(exist_ok=True)
     for query in selected:
-        (ANSWERS / f"{query.name}.json").write_bytes(server.ask(query).content)
+        (ANSWERS / f"{query.name}.json").write_bytes(server.send(query).content)
 
 
 def _rates(measurements: Sequence[Measurement]) -> list[float]:

@@ -17,7 +17,7 @@ server after another, after a warm-up of {warm_seconds:g} s; slow servers get mo
 round. The tables show the median, and the lowest to the highest value of all rounds.
 
 *Cold* means that every request has a new document. *The floor* is a bare Starlette route that runs the best
-hand-written statement and returns its bytes, without GraphQL. *Strawberry* is a server as in its documentation, with
+statement written by hand and returns its bytes, without GraphQL. *Strawberry* is a server as in its documentation, with
 SQLAlchemy's ORM, dataloaders and caches of documents. *PostGraphile* runs on Node with the Amber preset, without
 GraphiQL, watch mode and explain; its queries select lists rather than connections, because lists cost less.
 

@@ -92,8 +92,8 @@ def _prepare(server: Postgres, content: Content, options: RunOptions, console: C
     with _progress(console) as progress:
         task = progress.add_task(f"Database {content.name}", total=1)
 
-        def show(what: str, share: float) -> None:
-            progress.update(task, description=f"Database {content.name}: {what}", completed=share)
+        def show(description: str, share: float) -> None:
+            progress.update(task, description=f"Database {content.name}: {description}", completed=share)
 
         prepare_database(server, content, show, fresh=options.fresh)
 
@@ -119,8 +119,8 @@ def _compare_servers(
     with _progress(console) as progress:
         task = progress.add_task("", total=len(subjects) * options.load.rounds)
 
-        def step(what: str) -> None:
-            progress.update(task, description=what, advance=1)
+        def step(description: str) -> None:
+            progress.update(task, description=description, advance=1)
 
         measurements = measure(subjects, options.load, server.pid, step)
         figures["method"]["rounds"] = min(map(len, measurements.values()))
@@ -156,7 +156,7 @@ def _measure_cache(server: Postgres, names: list[str], options: RunOptions, figu
             server.url(FULL),
             options.load,
             options.pool_size,
-            lambda what: progress.update(task, description=what, advance=1),
+            lambda description: progress.update(task, description=description, advance=1),
             with_postgraphile="postgraphile" in names,
         )
 
@@ -170,7 +170,7 @@ def _measure_memory(server: Postgres, options: RunOptions, figures: Figures, con
             servers["candlegraph"],
             mixed,
             connections=options.load.connections,
-            step=lambda what: progress.update(task, description=what, advance=1),
+            step=lambda description: progress.update(task, description=description, advance=1),
         )
 
 
@@ -192,7 +192,7 @@ def _measure_growth(
             large,
             options.load,
             server.pid,
-            lambda what: progress.update(task, description=f"Growth, {what}", advance=1),
+            lambda description: progress.update(task, description=f"Growth, {description}", advance=1),
         )
 
 

@@ -1,4 +1,4 @@
-"""The application in tests: clients of it over HTTP, without a socket."""
+"""The application in tests, and HTTP clients of it without a socket."""
 
 import math
 from collections.abc import AsyncIterator, Iterator
@@ -27,7 +27,7 @@ from graph.request import GraphQLRequest
 from server.app import create_app
 from server.settings import Settings
 
-# Generated documents are longer than those that people write.
+# Generated documents are longer than handwritten ones.
 GENEROUS = Rules(Limits(tokens=30_000, depth=40, aliases=10_000, selections=10_000, fields=10_000), max_cost=math.inf)
 BUCKETS = Buckets(None)
 ACCOUNTS = Accounts(AccessTokens(["a secret of the tests, long enough"]), Throttle(BUCKETS))
@@ -40,8 +40,8 @@ def context_of(database: Database, feed: ChangeFeed | None = None, cache: Answer
     return Context(database, feed, cache, Service("test", "test", 0), ACCOUNTS, Meter(BUCKETS))
 
 
-def asked(query: str, variables: dict[str, Any] | None = None) -> GraphQLRequest:
-    """An operation of a caller that may see everything."""
+def request_of(query: str, variables: dict[str, Any] | None = None) -> GraphQLRequest:
+    """A request of a caller with all scopes."""
     return GraphQLRequest(query, variables or {}, None, caller=UNRESTRICTED)
 
 
@@ -57,7 +57,7 @@ class Client(httpx.AsyncClient):
     """An HTTP client with a short way to send an operation."""
 
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The whole answer to an operation, decoded, without the request id of its errors, which is never the same."""
+        """The decoded answer to an operation. Request ids of errors are checked and removed, as they are random."""
         response = await self.post("/graphql", json={"query": query, "variables": variables})
         answer: dict[str, Any] = response.json()
         for error in answer.get("errors", []):
@@ -87,24 +87,24 @@ def application(url: URL, **settings: Any) -> Starlette:
 
 
 def in_one_piece(app: ASGIApp) -> ASGIApp:
-    """The application, which gets short bodies in one message, as from a real server."""
+    """The application, but it receives short bodies in one message, as from a real server."""
 
-    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+    async def with_joined_body(scope: Scope, receive: Receive, send: Send) -> None:
         length = dict(scope.get("headers", ())).get(b"content-length", b"")
-        await app(scope, _joined(receive) if len(length) in range(1, 5) else receive, send)
+        await app(scope, _joining(receive) if len(length) in range(1, 5) else receive, send)
 
-    return served
+    return with_joined_body
 
 
-def _joined(receive: Receive) -> Receive:
-    async def joined() -> Message:
+def _joining(receive: Receive) -> Receive:
+    async def receive_whole_body() -> Message:
         message = await receive()
         while message.get("more_body") and len(message["body"]) < 2**14:
             more = await receive()
             message = more | {"body": message["body"] + more.get("body", b"")}
         return message
 
-    return joined
+    return receive_whole_body
 
 
 @asynccontextmanager
@@ -118,21 +118,21 @@ async def serving(url: URL, **settings: Any) -> AsyncIterator[Client]:
 
 @contextmanager
 def counted(database: Database) -> Iterator[list[str]]:
-    """The statements that are executed within the block, by SQLAlchemy or as prepared statements."""
+    """The statements that the block executes, through SQLAlchemy or as prepared statements."""
     statements: list[str] = []
     prepared = database.prepared
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def record(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
     async def fetch_row(statement: str, *arguments: Any, **options: Any) -> Any:
         statements.append(statement)
         return await type(prepared).fetch_row(prepared, statement, *arguments, **options)
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", record)
     prepared.fetch_row = fetch_row  # type: ignore[method-assign]
     try:
         yield statements
     finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+        event.remove(database.engine.sync_engine, "before_cursor_execute", record)
         del prepared.fetch_row

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the whole run, and a freshly copied, migrated database for every test that asks for one."""
+"""Fixtures: a real PostgreSQL for the whole run, and a copy of a migrated database for each test that uses one."""
 
 import asyncio
 import gc
@@ -19,17 +19,17 @@ from tests import redis_server
 from tests.application import Client, serving
 
 TEMPLATE, DEMO_TEMPLATE = "template_candlegraph", "template_demo"
-# The demo data ends here: answers can be written down.
+# The end of the demo data. It is fixed, so that tests can quote answers.
 DEMO_NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 redis_url = redis_server.redis_url
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _no_long_collections() -> None:
-    """What is there stays, and is looked through no more.
+def _freeze_existing_objects() -> None:
+    """Exclude all existing objects from garbage collection.
 
-    Late in a run, a full collection would stop a worker for two seconds: longer than what many tests wait for.
+    Late in a run, a full collection would stop a worker for two seconds, which is longer than many tests wait.
     """
     gc.collect()
     gc.freeze()
@@ -40,27 +40,27 @@ def shared_data() -> Path:
     """Real candles that are not part of the project."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip("the real candles are not here")
+        pytest.skip("the real candles are not available")
     return folder
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[URL]:
-    """The server's own database, for creating others beside it."""
-    # Not below pytest's own folder: each run closes that to other users, and the server runs as one for root.
+    """The maintenance database of the server, from which other databases are created."""
+    # Not in pytest's temporary folder: only its user may read that, and if root runs the tests, the server has another.
     with tempfile.TemporaryDirectory(prefix="candlegraph-", ignore_cleanup_errors=True) as folder:
         embedded = EmbeddedPostgres(Path(folder))
         url = embedded.open()
-        asyncio.run(_hurried(url))
+        asyncio.run(_configure_for_tests(url))
         yield url
         embedded.close()
 
 
-async def _hurried(postgres: URL) -> None:
-    """Nothing has to outlive the machine: to write it all to disk takes longer than many of the tests.
+async def _configure_for_tests(postgres: URL) -> None:
+    """Turn fsync off, because waiting for the disk takes longer than many tests.
 
-    Nor does anything happen by itself: autovacuum's ANALYZE takes a transaction id, and an answer in Redis that has not
-    seen it is nothing to a server that began to listen later.
+    Turn autovacuum off, because its ANALYZE takes a transaction id: a server that starts to listen later does not use
+    an answer in Redis whose snapshot is older than that transaction.
     """
     server = Database(postgres, pool_size=1)
     async with server.engine.connect() as connection:
@@ -72,7 +72,7 @@ async def _hurried(postgres: URL) -> None:
 
 @pytest.fixture(scope="session")
 def template(postgres: URL) -> URL:
-    """A migrated, empty database that others are copied from."""
+    """An empty, migrated database, from which others are copied."""
 
     async def prepare() -> URL:
         url = await create_database(postgres, TEMPLATE)
@@ -86,13 +86,13 @@ def template(postgres: URL) -> URL:
 
 @pytest.fixture(scope="session")
 def demo_template(postgres: URL, template: URL) -> str:
-    """The name of a database with the demo data, which nobody is connected to, so that others are copied from it."""
+    """The name of a database with the demo data. It has no connections, so that others can be copied from it."""
 
     async def prepare() -> None:
         url = await create_database(postgres, DEMO_TEMPLATE, template=TEMPLATE)
         database = Database(url, pool_size=1)
         await demo.load(database, DEMO_NOW)
-        # What the server would settle in its first minute is settled, so that no answer depends on who asks first.
+        # Predictions that the server would settle in its first minute: answers must not depend on when they are read.
         async with database.transaction() as connection:
             await settle(connection)
         await database.close()
@@ -116,12 +116,13 @@ async def client(demo_url: URL) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def database_url(postgres: URL, template: URL) -> URL:
+    """An empty, migrated database of one test."""
     return await create_database(postgres, f"test_{next(_numbers)}", template=TEMPLATE)
 
 
 @pytest.fixture
 async def database(database_url: URL) -> AsyncIterator[Database]:
-    """An empty, migrated database. The test must give back every connection that it takes."""
+    """The database of `database_url`. The test must release every connection that it acquires."""
     database = Database(database_url, pool_size=5)
     yield database
     assert database.pool_in_use == 0
@@ -129,6 +130,7 @@ async def database(database_url: URL) -> AsyncIterator[Database]:
 
 
 async def create_database(postgres: URL, name: str, template: str = "template0") -> URL:
+    """The URL of a new database, which is a copy of the template."""
     server = Database(postgres, pool_size=1)
     async with server.engine.connect() as connection:
         await connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))

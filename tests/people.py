@@ -1,4 +1,4 @@
-"""Users of tests, who authenticate with API keys."""
+"""Users of tests, and the API keys that authenticate them."""
 
 from sqlalchemy import URL
 
@@ -13,7 +13,7 @@ PRODUCTION = {**SIGNING, "environment": "production"}
 
 
 async def key_of(url: URL, scope: Scope, username: str | None = None, password_hash: str = "!") -> str:
-    """An API key of a new user, who is an administrator if the scope is ADMIN."""
+    """An API key with this scope of a new user; the user is an administrator if the scope is ADMIN."""
     key = ApiKey.new()
     database = Database(url, pool_size=1)
     async with database.transaction() as connection:
@@ -37,4 +37,5 @@ async def key_of(url: URL, scope: Scope, username: str | None = None, password_h
 
 
 def signed(key: str) -> dict[str, str]:
+    """Headers that authenticate a request with this API key."""
     return {"authorization": f"Bearer {key}"}

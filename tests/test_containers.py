@@ -1,4 +1,4 @@
-"""What no engine here can run, and what only a fresh machine would notice: containers, lock files, scripts."""
+"""Checks of files that the test suite does not run: container images, lock files, scripts, and the packaged modules."""
 
 import os
 import re
@@ -20,8 +20,8 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETTINGS = {name.upper() for name in Settings.model_fields}
 LOCKS = {"requirements.txt": [], "requirements-dev.txt": PYPROJECT["dependency-groups"]["dev"]}
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in [*(ROOT / "scripts").iterdir(), ROOT / ".ci/run"])
-# What is true of one machine alone has no place in the project.
-ELSEWHERE = re.compile(r"(?<![\w.~/-])/(?:work|root|home)/")
+# Paths that exist only on one machine must not be in the project.
+MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(?:work|root|home)/")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def compose() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def dockerfile() -> list[list[str]]:
-    """Stages of instructions, a line each."""
+    """The instructions of each build stage, one a line."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     stages: list[list[str]] = []
     for line in text.splitlines():
@@ -49,14 +49,14 @@ def dockerfile() -> list[list[str]]:
 
 
 def argument(stage: list[str], instruction: str) -> str:
-    """What stands behind the last instruction of this name, which must be there."""
+    """The arguments of the last instruction of this name. Raises IndexError if there is none."""
     return [line.removeprefix(f"{instruction} ") for line in stage if line.startswith(f"{instruction} ")][-1]
 
 
 # docker-compose.yml
 
 
-def test_three_services_that_come_back_by_themselves(services: dict[str, Any]) -> None:
+def test_three_services_restart_by_themselves(services: dict[str, Any]) -> None:
     assert set(services) == {"postgres", "redis", "server"}
     assert {service["restart"] for service in services.values()} == {"unless-stopped"}
     assert services["postgres"]["image"].split(":")[1].split("-")[0] == "18"
@@ -65,7 +65,7 @@ def test_three_services_that_come_back_by_themselves(services: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("service", "probe"), [("postgres", "pg_isready"), ("redis", "redis-cli"), ("server", "/readyz")]
 )
-def test_each_service_tells_whether_it_is_healthy(services: dict[str, Any], service: str, probe: str) -> None:
+def test_each_service_has_a_health_check(services: dict[str, Any], service: str, probe: str) -> None:
     check = services[service]["healthcheck"]
     assert check["test"][0] == "CMD"
     assert probe in " ".join(check["test"])
@@ -77,26 +77,26 @@ def test_the_server_waits_for_the_health_of_the_others(services: dict[str, Any])
     assert services["server"]["depends_on"] == {"postgres": healthy, "redis": healthy}
 
 
-def test_data_is_kept_in_named_volumes(services: dict[str, Any]) -> None:
-    # The image of PostgreSQL 18 refuses to start with a volume at the place where 17 wanted it.
+def test_data_is_stored_in_named_volumes(services: dict[str, Any]) -> None:
+    # The image of PostgreSQL 18 does not start if a volume is mounted where 17 expected it.
     assert services["postgres"]["volumes"] == ["postgres-data:/var/lib/postgresql"]
     assert services["redis"]["volumes"] == ["redis-data:/data"]
     assert set(compose()["volumes"]) == {"postgres-data", "redis-data"}
 
 
-def test_redis_forgets_what_is_used_least_and_survives_a_restart(services: dict[str, Any]) -> None:
+def test_redis_evicts_the_least_recently_used_keys_and_persists_its_data(services: dict[str, Any]) -> None:
     command = services["redis"]["command"]
     options = dict(zip(command[1::2], command[2::2], strict=True))
     assert options == {"--maxmemory": "256mb", "--maxmemory-policy": "allkeys-lru", "--appendonly": "yes"}
 
 
-def test_nothing_can_be_reached_from_other_machines(services: dict[str, Any]) -> None:
+def test_ports_are_published_on_loopback_only(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_the_server_finds_the_others_and_takes_every_setting(services: dict[str, Any]) -> None:
+def test_the_server_gets_the_urls_of_the_other_services_and_every_setting(services: dict[str, Any]) -> None:
     environment = services["server"]["environment"]
     assert SETTINGS - set(environment) == {"CANDLEGRAPH_DATA_DIR"}
     assert environment["DATABASE_URL"] == "postgresql://candlegraph@postgres:5432/candlegraph"
@@ -105,16 +105,16 @@ def test_the_server_finds_the_others_and_takes_every_setting(services: dict[str,
         assert environment[name].startswith(f"${{{name}:-"), name
 
 
-def test_whoever_reaches_the_container_signs_in(services: dict[str, Any]) -> None:
+def test_the_container_requires_authentication(services: dict[str, Any]) -> None:
     environment = services["server"]["environment"]
     assert environment["AUTH_MODE"] == "${AUTH_MODE:-required}"
     assert environment["SECRET_KEY"].startswith("${SECRET_KEY:?")
 
 
-def test_there_is_no_password_but_the_one_that_is_given(services: dict[str, Any]) -> None:
-    given = services["postgres"]["environment"]["POSTGRES_PASSWORD"]
-    assert given.startswith("${POSTGRES_PASSWORD:?")
-    assert services["server"]["environment"]["PGPASSWORD"] == given
+def test_the_password_of_postgresql_has_no_default(services: dict[str, Any]) -> None:
+    password = services["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    assert password.startswith("${POSTGRES_PASSWORD:?")
+    assert services["server"]["environment"]["PGPASSWORD"] == password
 
 
 # Dockerfile
@@ -129,9 +129,9 @@ def test_the_image_is_built_in_two_stages_of_the_same_python(dockerfile: list[li
     assert any("pip install --require-hashes" in line for line in build)
 
 
-def test_the_image_runs_as_a_user_who_owns_its_data(dockerfile: list[list[str]]) -> None:
+def test_the_image_runs_as_a_user_that_owns_the_data(dockerfile: list[list[str]]) -> None:
     final = dockerfile[-1]
-    # A number: orchestrators that refuse root cannot look a name up.
+    # A number, because orchestrators that forbid root cannot resolve a name.
     user = argument(final, "USER")
     assert int(user) > 0
     assert f"useradd --uid {user} " in argument(final, "RUN")
@@ -140,7 +140,7 @@ def test_the_image_runs_as_a_user_who_owns_its_data(dockerfile: list[list[str]])
     assert final.index("VOLUME /data") > final.index(f"RUN {argument(final, 'RUN')}")
 
 
-def test_the_image_serves_on_every_address_and_tells_its_health(dockerfile: list[list[str]]) -> None:
+def test_the_image_serves_on_every_address_and_has_a_health_check(dockerfile: list[list[str]]) -> None:
     final = dockerfile[-1]
     assert argument(final, "ENTRYPOINT") == '["candlegraph"]'
     assert argument(final, "CMD") == '["serve", "--host", "0.0.0.0"]'
@@ -148,12 +148,12 @@ def test_the_image_serves_on_every_address_and_tells_its_health(dockerfile: list
     assert re.search(r' CMD \["python", .*:8000/readyz', argument(final, "HEALTHCHECK"))
 
 
-def test_the_image_is_made_of_our_packages_and_nothing_else() -> None:
+def test_only_the_packages_and_their_metadata_enter_the_image() -> None:
     ignored, *rest = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in ("", "#")]
     assert ignored == "*"
     packages = {name.split(".")[0] for name in PYPROJECT["tool"]["setuptools"]["packages"]}
-    let_in = {line.removeprefix("!") for line in rest if line.startswith("!")}
-    assert let_in == packages | {"pyproject.toml", "requirements.txt", PYPROJECT["project"]["readme"]}
+    included = {line.removeprefix("!") for line in rest if line.startswith("!")}
+    assert included == packages | {"pyproject.toml", "requirements.txt", PYPROJECT["project"]["readme"]}
 
 
 def test_every_package_is_installed() -> None:
@@ -178,6 +178,7 @@ def test_the_example_names_every_setting_with_its_default(monkeypatch: pytest.Mo
 
 
 def pins(lock: str) -> dict[str, Requirement]:
+    """The pinned requirements of a lock file, by canonical name."""
     text = (ROOT / lock).read_text().replace("\\\n", "")
     lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     assert all("--hash=sha256:" in line for line in lines)
@@ -186,17 +187,17 @@ def pins(lock: str) -> dict[str, Requirement]:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_the_lock_holds_what_the_project_asks_for(lock: str) -> None:
+def test_the_lock_file_pins_every_requirement_of_the_project(lock: str) -> None:
     pinned = pins(lock)
-    wanted = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["build-system"]["requires"], *LOCKS[lock]]
-    for requirement in map(Requirement, wanted):
+    required = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["build-system"]["requires"], *LOCKS[lock]]
+    for requirement in map(Requirement, required):
         pin = pinned.get(canonicalize_name(requirement.name))
         assert pin, f"{requirement} is not in {lock}: run scripts/lock"
         (version,) = pin.specifier
         assert requirement.specifier.contains(version.version), f"{pin} is not {requirement}: run scripts/lock"
 
 
-def test_tests_run_with_the_versions_that_are_served() -> None:
+def test_tests_run_with_the_locked_versions_of_the_server() -> None:
     assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
 
 
@@ -204,7 +205,7 @@ def test_tests_run_with_the_versions_that_are_served() -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_scripts_can_be_run(script: str) -> None:
+def test_scripts_are_executable_and_valid_bash(script: str) -> None:
     path = ROOT / script
     assert os.access(path, os.X_OK)
     assert path.read_text().startswith("#!/usr/bin/env bash\n")
@@ -216,12 +217,12 @@ def test_scripts_can_be_run(script: str) -> None:
     ("python", "message"),
     [
         ("false", "needs Python 3.11 or newer. Put one on PATH"),
-        # Answers, and is too old.
+        # A Python that runs, and is too old.
         ("[[ $1 == --version ]] && echo Python 3.9.1; [[ $2 == '' ]]", "found only Python 3.9.1"),
         ("[[ $2 != *ensurepip* ]]", "has no venv module"),
     ],
 )
-def test_install_says_which_python_is_missing(tmp_path: Path, python: str, message: str) -> None:
+def test_install_explains_why_no_python_is_suitable(tmp_path: Path, python: str, message: str) -> None:
     fake = tmp_path / "python"
     fake.write_text(f"#!/usr/bin/env bash\n{python}\n")
     fake.chmod(0o755)
@@ -230,10 +231,10 @@ def test_install_says_which_python_is_missing(tmp_path: Path, python: str, messa
     assert message in done.stderr
 
 
-def test_install_does_nothing_where_all_is_installed(tmp_path: Path) -> None:
+def test_install_does_nothing_if_everything_is_installed(tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     fake = tmp_path / "python"
-    # Makes a .venv of itself, and notes what it is asked for.
+    # Creates a .venv with a copy of itself, and logs its arguments.
     fake.write_text(
         f'#!/usr/bin/env bash\necho "$*" >>{calls}\n'
         '[[ "$*" != "-m venv"* ]] || { mkdir -p .venv/bin; cp "$0" .venv/bin/python; }\n'
@@ -255,7 +256,7 @@ def test_install_does_nothing_where_all_is_installed(tmp_path: Path) -> None:
 
 
 def install(folder: Path, environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    """Run scripts/install in a copy of the project that holds nothing else."""
+    """Run scripts/install in a folder with a copy of only the files that it reads."""
     project = folder / "project"
     if not project.exists():
         (project / "scripts").mkdir(parents=True)
@@ -271,10 +272,10 @@ def install(folder: Path, environment: dict[str, str], *options: str) -> subproc
     )
 
 
-# All of it
+# All files
 
 
-def test_nothing_names_a_registry_or_a_place_on_this_machine() -> None:
+def test_no_file_contains_a_path_of_one_machine() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -284,15 +285,15 @@ def test_nothing_names_a_registry_or_a_place_on_this_machine() -> None:
     ).stdout
     paths = [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
     assert paths
-    named = {
+    findings = {
         f"{path.relative_to(ROOT)}: {match.group()}"
         for path in paths
-        for match in ELSEWHERE.finditer(path.read_text(errors="ignore"))
+        for match in MACHINE_PATH.finditer(path.read_text(errors="ignore"))
     }
-    assert not named
+    assert not findings
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_lock_files_do_not_say_where_packages_come_from(lock: str) -> None:
+def test_lock_files_contain_no_url_of_a_package_index(lock: str) -> None:
     assert "://" not in (ROOT / lock).read_text()
     assert "--index-url" not in (ROOT / lock).read_text()

@@ -1,4 +1,4 @@
-"""The README's tour: each query, run on the demo data, gives the answer that stands below it."""
+"""The README's tour: each query, run on the demo data, returns the answer that is printed below it."""
 
 import json
 import re
@@ -17,5 +17,5 @@ def test_the_tour_has_ten_queries() -> None:
 
 
 @pytest.mark.parametrize(("number", "query", "answer"), TOUR, ids=[number for number, *_ in TOUR])
-async def test_query(client: Client, number: str, query: str, answer: str) -> None:
+async def test_a_query_returns_the_printed_answer(client: Client, number: str, query: str, answer: str) -> None:
     assert await client.data(query) == json.loads(answer)

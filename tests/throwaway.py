@@ -1,4 +1,4 @@
-"""A PostgreSQL for one run, which leaves nothing behind."""
+"""A temporary PostgreSQL for one run, which is removed at its end."""
 
 import asyncio
 import signal
@@ -17,18 +17,19 @@ from tests.conftest import create_database
 
 @contextmanager
 def throwaway(name: str) -> Iterator[tuple[URL, Path]]:
-    """A migrated database of this name, and a folder for what else the run needs, until the end of the block."""
+    """The URL of a migrated database, and a folder for other files of the run. Both are removed after the block."""
     with tempfile.TemporaryDirectory(prefix="candlegraph-", ignore_cleanup_errors=True) as folder:
         embedded = EmbeddedPostgres(Path(folder))
         try:
             url = asyncio.run(create_database(embedded.open(), name))
-            asyncio.run(migrated(url))
+            asyncio.run(migrate_database(url))
             yield url, Path(folder)
         finally:
             embedded.close()
 
 
-async def migrated(url: URL) -> None:
+async def migrate_database(url: URL) -> None:
+    """Upgrade a database to the newest migration."""
     database = Database(url, pool_size=1)
     try:
         await migrate.upgrade(database)
@@ -36,6 +37,6 @@ async def migrated(url: URL) -> None:
         await database.close()
 
 
-def end_tidily_on_sigterm() -> None:
-    """As Ctrl-C does: what was started is ended on the way out."""
+def interrupt_on_sigterm() -> None:
+    """Handle SIGTERM as Ctrl-C, so that context managers end what they started."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

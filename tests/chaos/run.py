@@ -1,4 +1,4 @@
-"""Trades are recorded while servers are killed: each must be there exactly once, and its client must know it."""
+"""Records trades while servers are killed: each trade must be stored exactly once, and its client must get its id."""
 
 import asyncio
 import random
@@ -25,8 +25,8 @@ PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """clients: at once. between_kills: seconds, about. No run goes on for longer than the limit."""
+class ChaosOptions:
+    """clients: number of concurrent clients. between_kills: mean seconds. limit_seconds: TimeoutError after them."""
 
     trades: int = 10_000
     clients: int = 64
@@ -37,7 +37,7 @@ class Wanted:
 
 @dataclass
 class Findings:
-    """answers: the id that each trade's client was told, by the number of the trade. attempts: how each one ended."""
+    """answers: the id that the client of each trade received, by number of the trade. attempts: counts by outcome."""
 
     answers: dict[int, str] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
@@ -45,34 +45,36 @@ class Findings:
     seconds: float = 0.0
     stored: int = 0
     distinct: int = 0
-    kept_keys: int = 0
+    stored_keys: int = 0
 
-    def failures(self, wanted: Wanted) -> list[str]:
-        told = len(set(self.answers.values()))
+    def failures(self, options: ChaosOptions) -> list[str]:
+        distinct_ids = len(set(self.answers.values()))
         checks = {
-            f"{len(self.answers):,} of {wanted.trades:,} trades were answered": len(self.answers) == wanted.trades,
-            f"clients were told {told:,} different ids": told == wanted.trades,
-            f"{self.stored:,} trades are stored": self.stored == wanted.trades,
-            f"{self.distinct:,} different trades are stored": self.distinct == wanted.trades,
-            f"{self.kept_keys:,} keys are kept": self.kept_keys == wanted.trades,
+            f"{len(self.answers):,} of {options.trades:,} trades were answered": len(self.answers) == options.trades,
+            f"clients received {distinct_ids:,} different ids": distinct_ids == options.trades,
+            f"{self.stored:,} trades are stored": self.stored == options.trades,
+            f"{self.distinct:,} different trades are stored": self.distinct == options.trades,
+            f"{self.stored_keys:,} idempotency keys are stored": self.stored_keys == options.trades,
         }
-        return [what for what, holds in checks.items() if not holds]
+        return [failure for failure, holds in checks.items() if not holds]
 
 
-def chaos(url: URL, folder: Path, wanted: Wanted, progress: Callable[[int], object] = lambda _: None) -> Findings:
-    """Run it, on an empty, migrated database."""
-    return asyncio.run(_Run(url, folder, wanted, progress).run())
+def chaos(
+    url: URL, folder: Path, options: ChaosOptions, progress: Callable[[int], object] = lambda _: None
+) -> Findings:
+    """Run it on an empty, migrated database. progress: called with the number of answered trades."""
+    return asyncio.run(_Run(url, folder, options, progress).run())
 
 
 class _Run:
-    def __init__(self, url: URL, folder: Path, wanted: Wanted, progress: Callable[[int], object]) -> None:
+    def __init__(self, url: URL, folder: Path, options: ChaosOptions, progress: Callable[[int], object]) -> None:
         self._url = url
         self._folder = folder
-        self._wanted = wanted
+        self._options = options
         self._progress = progress
         self._servers: list[Server] = []
         self._started: list[Server] = []
-        self._waiting = list(range(wanted.trades))
+        self._waiting = list(range(options.trades))
         self._findings = Findings()
 
     async def run(self) -> Findings:
@@ -81,11 +83,11 @@ class _Run:
             await connection.execute(
                 text("INSERT INTO cryptocurrencies (symbol, name, base_interval) VALUES (:s, :s, 'H1')"), {"s": SYMBOL}
             )
-        with self._all_ended():
-            self._servers = [self._start() for _ in range(self._wanted.servers)]
+        with self._stopping_servers():
+            self._servers = [self._start() for _ in range(self._options.servers)]
             await asyncio.gather(*(asyncio.to_thread(await_ready, server) for server in self._servers))
             began = time.monotonic()
-            async with asyncio.timeout(self._wanted.limit_seconds):
+            async with asyncio.timeout(self._options.limit_seconds):
                 await self._record_all()
             self._findings.seconds = time.monotonic() - began
         await self._count(database)
@@ -93,9 +95,9 @@ class _Run:
         return self._findings
 
     async def _record_all(self) -> None:
-        killing = asyncio.create_task(self._kill_for_ever())
+        killing = asyncio.create_task(self._keep_killing())
         async with Client() as client:
-            recording = [asyncio.create_task(self._record(client)) for _ in range(self._wanted.clients)]
+            recording = [asyncio.create_task(self._record(client)) for _ in range(self._options.clients)]
             try:
                 await asyncio.gather(*recording)
             finally:
@@ -107,24 +109,24 @@ class _Run:
     async def _record(self, client: Client) -> None:
         while self._waiting:
             number = self._waiting.pop()
-            # Quantities tell trades apart.
-            given = {"symbol": SYMBOL, "side": "BUY", "price": "1", "quantity": str(number + 1)}
-            sent = {"query": RECORD, "variables": {"input": {**given, "idempotencyKey": f"trade-{number}"}}}
-            while (id_ := await self._attempt(client, sent)) is None:  # noqa: ASYNC110 - it is sent again
+            # The quantity identifies the trade.
+            trade = {"symbol": SYMBOL, "side": "BUY", "price": "1", "quantity": str(number + 1)}
+            body = {"query": RECORD, "variables": {"input": {**trade, "idempotencyKey": f"trade-{number}"}}}
+            while (id_ := await self._attempt(client, body)) is None:  # noqa: ASYNC110 - each iteration sends it again
                 await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
             self._findings.answers[number] = id_
             self._progress(len(self._findings.answers))
 
-    async def _attempt(self, client: Client, sent: object) -> str | None:
-        """The id of the trade; None where nobody knows what became of the attempt, or it must be made again."""
+    async def _attempt(self, client: Client, body: object) -> str | None:
+        """The id of the trade; None if the attempt failed or its outcome is unknown, so that it must be repeated."""
         try:
-            response = await client.post(random.choice(self._servers).port, sent)
+            response = await client.post(random.choice(self._servers).port, body)
             answer = orjson.loads(response.body)
         except CONNECTION_ERRORS as error:
             self._findings.attempts[type(error).__name__] += 1
             return None
         except ValueError:
-            self._findings.attempts["cut off"] += 1
+            self._findings.attempts["truncated"] += 1
             return None
         if "errors" in answer:
             self._findings.attempts[answer["errors"][0]["extensions"]["code"]] += 1
@@ -135,17 +137,17 @@ class _Run:
         id_: str = payload["trade"]["id"]
         return id_
 
-    async def _kill_for_ever(self) -> None:
+    async def _keep_killing(self) -> None:
         while True:
-            await asyncio.sleep(random.uniform(0.5, 1.5) * self._wanted.between_kills)
-            place = random.randrange(len(self._servers))
-            how = random.choice((signal.SIGKILL, signal.SIGTERM))
-            doomed = self._servers[place]
-            doomed.process.send_signal(how)
-            self._findings.kills[how.name] += 1
-            self._servers[place] = fresh = self._start()
-            await asyncio.to_thread(await_ready, fresh)
-            await asyncio.to_thread(doomed.end)
+            await asyncio.sleep(random.uniform(0.5, 1.5) * self._options.between_kills)
+            index = random.randrange(len(self._servers))
+            kill_signal = random.choice((signal.SIGKILL, signal.SIGTERM))
+            killed = self._servers[index]
+            killed.process.send_signal(kill_signal)
+            self._findings.kills[kill_signal.name] += 1
+            self._servers[index] = replacement = self._start()
+            await asyncio.to_thread(await_ready, replacement)
+            await asyncio.to_thread(killed.end)
 
     def _start(self) -> Server:
         server = start(self._folder, self._url.render_as_string(hide_password=False))
@@ -153,7 +155,7 @@ class _Run:
         return server
 
     @contextmanager
-    def _all_ended(self) -> Iterator[None]:
+    def _stopping_servers(self) -> Iterator[None]:
         try:
             yield
         finally:
@@ -162,5 +164,5 @@ class _Run:
 
     async def _count(self, database: Database) -> None:
         statement = "SELECT count(*), count(DISTINCT quantity), (SELECT count(*) FROM idempotency_keys) FROM trades"
-        ((stored, distinct, kept),) = await database.fetch_rows(text(statement))
-        self._findings.stored, self._findings.distinct, self._findings.kept_keys = stored, distinct, kept
+        ((stored, distinct, keys),) = await database.fetch_rows(text(statement))
+        self._findings.stored, self._findings.distinct, self._findings.stored_keys = stored, distinct, keys

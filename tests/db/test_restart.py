@@ -21,7 +21,7 @@ from db.engine import Database
 from db.errors import CommitUnconfirmed, DatabaseUnavailable
 from tests.application import serving
 from tests.db.activity import watching
-from tests.throwaway import migrated
+from tests.throwaway import migrate_database
 from tests.waiting import eventually
 
 READERS, WRITERS, POOL_SIZE = 12, 4, 4
@@ -56,7 +56,7 @@ class Postgres:
 def server() -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="candlegraph-", ignore_cleanup_errors=True) as folder:
         postgres = Postgres(Path(folder))
-        asyncio.run(migrated(postgres.url))
+        asyncio.run(migrate_database(postgres.url))
         yield postgres
         postgres.close()
 

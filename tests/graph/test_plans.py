@@ -17,7 +17,7 @@ from graph import documents, execution, plan_cache
 from graph.pipeline import Pipeline
 from graph.plan_cache import PlanCache
 from graph.schema import create_schema
-from tests.application import GENEROUS, FieldByField, asked, context_of, counted
+from tests.application import GENEROUS, FieldByField, context_of, counted, request_of
 
 COIN = "query($symbol: String!) { cryptocurrency(symbol: $symbol) { name } }"
 
@@ -33,10 +33,10 @@ class Server:
         self._unplanned = FieldByField(create_schema(), replace(context, plans=PlanCache()), rules=GENEROUS)
 
     async def ask(self, query: str, variables: dict[str, Any] | None = None) -> Any:
-        return orjson.loads((await self._planned.answer(asked(query, variables))).body)
+        return orjson.loads((await self._planned.answer(request_of(query, variables))).body)
 
     async def ask_field_by_field(self, query: str, variables: dict[str, Any] | None = None) -> Any:
-        return orjson.loads((await self._unplanned.answer(asked(query, variables))).body)
+        return orjson.loads((await self._unplanned.answer(request_of(query, variables))).body)
 
     async def warm(self, query: str, variables: dict[str, Any] | None = None) -> None:
         for _ in range(2):

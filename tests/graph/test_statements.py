@@ -10,7 +10,7 @@ from sqlalchemy import URL
 from db.engine import Database
 from graph.pipeline import Pipeline
 from graph.schema import create_schema
-from tests.application import asked, context_of, counted
+from tests.application import context_of, counted, request_of
 
 DEEP = """
     cryptocurrencies(first: 5) {
@@ -67,7 +67,7 @@ def operations(database: Database) -> Pipeline:
 
 
 async def _data(operations: Pipeline, query: str, **variables: Any) -> Any:
-    answer = orjson.loads((await operations.answer(asked(query, variables))).body)
+    answer = orjson.loads((await operations.answer(request_of(query, variables))).body)
     assert "errors" not in answer
     return answer["data"]
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from tests.soak.findings import Findings
 from tests.soak.report import table
 from tests.soak.run import Wanted, soak
-from tests.throwaway import end_tidily_on_sigterm, throwaway
+from tests.throwaway import interrupt_on_sigterm, throwaway
 
 SHOWN = 5
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -42,5 +42,5 @@ def _run(wanted: Wanted, console: Console) -> Findings:
 
 
 if __name__ == "__main__":
-    end_tidily_on_sigterm()
+    interrupt_on_sigterm()
     app(prog_name="scripts/soak")

@@ -12,7 +12,7 @@ from db.engine import Database, DatabaseProbe
 from graph.pipeline import Pipeline
 from graph.plan_cache import PlanCache
 from graph.schema import create_schema
-from tests.application import GENEROUS, FieldByField, asked, context_of
+from tests.application import GENEROUS, FieldByField, context_of, request_of
 from tests.graph.oracle.comparison import Mismatch, compare
 from tests.graph.oracle.evaluator import Evaluator, ExpectedAnswer, InvalidOperation
 from tests.graph.oracle.pages import Cursors
@@ -110,7 +110,7 @@ class Harness:
         return None, data
 
     def _execute(self, operations: Pipeline, operation: Operation) -> Any:
-        request = asked(operation.text, operation.variables)
+        request = request_of(operation.text, operation.variables)
         with capture_logs() as logs:
             answer = orjson.loads(self.runner.run(operations.answer(request)).body)
         # Only errors: warnings of lost connections may come from other tests in this process.

@@ -18,7 +18,7 @@ from cache.change_feed import ChangeFeed
 from db.changes import listen
 from graph.pipeline import Pipeline
 from graph.schema import create_schema
-from tests.application import GENEROUS, asked, context_of
+from tests.application import GENEROUS, context_of, request_of
 from tests.conftest import TEMPLATE, create_database
 from tests.graph.oracle.harness import DatabaseWithLongProbe, Harness
 from tests.graph.oracle.operations import operation
@@ -111,7 +111,7 @@ class CachingHarness(Harness):
         return listening
 
     def answer_from_cache(self, operation: Operation) -> Any:
-        answer = self.runner.run(self.caching.answer(asked(operation.text, operation.variables)))
+        answer = self.runner.run(self.caching.answer(request_of(operation.text, operation.variables)))
         self.sources[answer.source] += 1
         return without_current_time(orjson.loads(answer.body))
 
