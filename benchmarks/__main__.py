@@ -41,7 +41,7 @@ def bench(
     ] = False,
     only: Annotated[str, typer.Option(help="Queries to send.", metavar="Q1,Q2,…")] = ",".join(queries()),
     servers: Annotated[str, typer.Option(help="Servers to compare.", metavar="NAMES")] = ",".join(LABELS),
-    parts: Annotated[str, typer.Option(help="What to measure.", metavar="NAMES")] = ",".join(PARTS),
+    parts: Annotated[str, typer.Option(help="Parts to measure.", metavar="NAMES")] = ",".join(PARTS),
     rounds: Annotated[int | None, typer.Option(help="Rounds. Default: 5; 3 in a quick run.", min=1)] = None,
     seconds: Annotated[
         int | None, typer.Option(help="Seconds of a measurement. Default: 4; 1 in a quick run.", min=1)

@@ -92,7 +92,7 @@ def demo_template(postgres: URL, template: URL) -> str:
         url = await create_database(postgres, DEMO_TEMPLATE, template=TEMPLATE)
         database = Database(url, pool_size=1)
         await demo.load(database, DEMO_NOW)
-        # Predictions that the server would settle in its first minute: answers must not depend on when they are read.
+        # The server settles these predictions in its first minute: answers must not depend on when they are read.
         async with database.transaction() as connection:
             await settle(connection)
         await database.close()
