@@ -17,7 +17,7 @@ from graph.response import Answer, ReportedCost, detached
 
 
 class Charge(NamedTuple):
-    """The points that were charged for an operation. level: what is left; None if the caller is not limited."""
+    """The points that were charged for an operation. level: the remaining points; None if the caller is not limited."""
 
     caller: Caller
     cost: Cost
@@ -35,7 +35,7 @@ def checked_cost(cost: Cost, values: Values, limit: float) -> float:
 
 
 def settle(meter: Meter, charge: Charge, answer: Answer, reported_limit: float | None) -> Answer:
-    """Refund the points that the answer did not need; returns it with what is left, and with its cost.
+    """Refund the points that the answer did not need. Returns the answer with the remaining points and its cost.
 
     reported_limit: for one operation; None if the client did not ask for the cost.
     """

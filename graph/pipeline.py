@@ -26,7 +26,7 @@ Documents: TypeAlias = AllowList | PersistedQueries
 
 
 class Pipeline:
-    """Answers the operations of a schema, with what the context holds."""
+    """Answers the operations of a schema, with the objects of the context."""
 
     def __init__(
         self, schema: Schema, context: Context, documents: Documents | None = None, rules: Rules | None = None
@@ -84,7 +84,7 @@ class Pipeline:
         """The operation of a request and its coerced variables. Raises DocumentRejected and NotAQuery."""
         operation = self._operation(text, request.name, queries_only=queries_only)
         if request.query and request.sha256:
-            self._documents.keep(request.sha256, request.query)
+            self._documents.register(request.sha256, request.query)
         values = operation.variables.coerce(request.variables, MAX_ERRORS, hides_schema=self._hides_schema)
         if isinstance(values, list):
             raise DocumentRejected("BAD_USER_INPUT", values)

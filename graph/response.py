@@ -14,7 +14,7 @@ from graph.compiler.plans import Plan
 from graph.errors import present
 
 NULL = (b"null",)
-# What encloses the data of an answer without errors.
+# These enclose the data of an answer without errors.
 DATA, END = b'{"data":', b"}"
 
 

@@ -1,4 +1,4 @@
-"""GraphiQL: Strawberry's page, opened with queries that work, and its Content-Security-Policy."""
+"""GraphiQL: Strawberry's page, opened with example queries, and its Content-Security-Policy."""
 
 import base64
 import hashlib
