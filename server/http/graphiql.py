@@ -11,7 +11,6 @@ from server.http.examples import EXAMPLES
 
 
 def graphiql_page() -> str:
-    """The HTML page."""
     examples = "\n".join(example.strip() + "\n" for example in EXAMPLES)
     in_javascript = examples.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
     page = get_graphql_ide_html()
