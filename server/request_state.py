@@ -20,7 +20,7 @@ TRACEPARENT = re.compile(
     rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
 )
 
-# How many ids are generated at once.
+# How many ids are generated together.
 BATCH = 256
 _generated: list[bytes] = []
 

@@ -119,7 +119,7 @@ def caller_of(identity: Identity, *, is_open: bool) -> Caller:
 
 
 def viewer_of(caller: Caller) -> bytes | None:
-    """A key for all callers that get the same answers; None for anonymous callers, who all get the same."""
+    """A key for all callers that get the same answers; None for anonymous callers, which all get the same."""
     return None if caller.user_id is None else b"%d %d" % (caller.user_id, caller.sees_all)
 
 

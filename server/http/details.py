@@ -15,7 +15,7 @@ from server.request_state import state_of
 
 
 def require_admin(route: Route) -> Route:
-    """The same route, for callers who may see everything."""
+    """The same route, for callers that may see everything."""
     respond: Callable[[Request], Awaitable[Response]] = route.endpoint
 
     async def guarded(request: Request) -> Response:
