@@ -30,13 +30,6 @@ class Application(Starlette):
         self._endpoint = endpoint
         self._is_production = is_production
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
-        """As Starlette's, without a coroutine of its own."""
-        scope["app"] = self
-        if self.middleware_stack is None:
-            self.middleware_stack = self.build_middleware_stack()
-        return self.middleware_stack(scope, receive, send)
-
     def build_middleware_stack(self) -> ASGIApp:
         router = ServerErrorMiddleware(ExceptionMiddleware(self.router), handler=internal_error)
         endpoint, path = self._endpoint, self._path
