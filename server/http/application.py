@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.http.errors import internal_error
 from server.http.response_headers import ResponseHeaders
+from server.request_state import bind_request_id, state_of
 
 
 class Application(Starlette):
@@ -35,8 +36,11 @@ class Application(Starlette):
         endpoint, path = self._endpoint, self._path
 
         def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-            is_graphql = scope["type"] == "http" and scope["path"] == path
-            return (endpoint if is_graphql else router)(scope, receive, send)
+            if scope["type"] == "http":
+                if scope["path"] == path:
+                    return endpoint(scope, receive, send)
+                bind_request_id(state_of(scope))
+            return router(scope, receive, send)
 
         stack: ASGIApp = app
         for middleware, args, kwargs in reversed(self.user_middleware):
