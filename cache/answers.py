@@ -31,7 +31,7 @@ log = structlog.get_logger("candlegraph.cache")
 
 
 class Source(Enum):
-    """Where an answer came from. BYPASS: it could not be stored."""
+    """The source of an answer. BYPASS: it was computed and could not be stored."""
 
     MEMORY = "hit-memory"
     REDIS = "hit-redis"
@@ -68,7 +68,7 @@ class TierStats:
 
 
 class AnswerCache:
-    """is_enabled: for the callers, which otherwise compute every answer without it."""
+    """is_enabled: whether callers use the cache; if not, they compute every answer themselves."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class AnswerCache:
         return await self._single_flight.run(query.key, query.tags, lambda: self._load(query, compute))
 
     def find(self, key: str) -> Entry | None:
-        """The answer from memory, from which a change drops what it affects at once."""
+        """The answer from memory; a change drops the answers that it affects as soon as it is received."""
         entry = self.memory.find(key) if self._feed.changes.is_listening else None
         if entry is not None:
             self.stats[entry.tier].memory_hits += 1
@@ -192,7 +192,7 @@ class AnswerCache:
             self.shared.put(self._redis_key(entry.key), entry.serialize(), entry.lifetime)
 
     def _is_current(self, entry: Entry, changes: Changes) -> bool:
-        """Whether an answer has seen every change. changes: the log when its reading began, of another home if not."""
+        """Whether an answer has seen every change. changes: the log when it was computed; each home has its own."""
         return changes is self._feed.changes and changes.are_seen_by(entry.snapshot, entry.tags)
 
     def _start_refresh(self, entry: Entry, query: CachedQuery, compute: Compute) -> None:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 State = Literal["closed", "open", "half-open"]
 STATES: tuple[State, ...] = get_args(State)
 
-# It opens after so many failures in a row, or among the last calls.
+# It opens after this many failures in a row, or among the last calls.
 FAILURES_IN_A_ROW = 5
 LAST_CALLS = 20
 FAILURES_AMONG_LAST = 10
@@ -44,7 +44,7 @@ class Breaker:
         self._closed_at = -math.inf
 
     def record_call(self, seconds: float | None) -> bool:
-        """Count a call that took so long; None if it failed. Returns whether the breaker opens because of it."""
+        """Count a call that took this long; None if it failed. Returns whether the breaker opens because of it."""
         # Calls that were running when it opened carry no new information.
         if self.state != "closed":
             return False
@@ -56,7 +56,7 @@ class Breaker:
         return True
 
     def record_probe(self, seconds: float | None) -> None:
-        """Count a probe of Redis that took so long; None if it failed."""
+        """Count a probe of Redis that took this long; None if it failed."""
         if not self._is_quick(seconds):
             self.state = "open"
             self._wait_longer()

@@ -64,7 +64,7 @@ class Level(NamedTuple):
     full_in: float
 
     def with_more(self, points: float) -> "Level":
-        """The level after so many points are given back."""
+        """The level after this many points are given back."""
         missing = self.capacity - self.remaining
         more = min(points, missing)
         full_in = self.full_in * (1 - more / missing) if missing else 0.0
@@ -73,7 +73,7 @@ class Level(NamedTuple):
 
 @dataclass(slots=True)
 class _SyncState:
-    """What was left at the last sync with Redis. spent: locally since then, and not synced yet."""
+    """The points left at the last sync with Redis. spent: locally since then, and not synced yet."""
 
     left: float = 0.0
     synced_at: float = 0.0
@@ -81,7 +81,7 @@ class _SyncState:
     is_sync_scheduled: bool = False
 
     def remaining(self, now: float, rate: Rate) -> float:
-        """What is left now; 0 if the last sync is too long ago."""
+        """The points left now; 0 if the last sync is too long ago."""
         age = now - self.synced_at
         return min(rate.capacity, self.left + age * rate.per_second - self.spent) if age <= LOCAL_SECONDS else 0.0
 
@@ -96,7 +96,7 @@ class Buckets:
         self._syncing: set[asyncio.Task[Level]] = set()
 
     async def take(self, key: str, points: float, rate: Rate) -> Level:
-        """Take so many points, if they are there."""
+        """Take this many points, if they are there."""
         state = self._synced.get(key)
         if state is not None and state.spent + points <= MAX_SPENT_LOCALLY * rate.capacity:
             left = state.remaining(self._clock(), rate) - points

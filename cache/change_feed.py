@@ -1,4 +1,4 @@
-"""The feed of database changes: keeps their log, and passes each event on to the caches that depend on the data.
+"""The feed of database changes: logs them, and passes each event on to the caches that depend on the data.
 
 db/changes.py calls it with what its LISTEN connection receives. It runs with the answer cache switched off as well:
 cached identities depend on it, too.
@@ -38,7 +38,7 @@ class ChangeFeed:
     """Implements ChangeSubscriber of db/changes.py, for any number of subscribers."""
 
     def __init__(self) -> None:
-        # Replaced for another home: the object also tells whether two moments belong to the same history.
+        # Each home has an object of its own, so code that compares two of them finds whether the home has changed.
         self.changes = Changes()
         # Names the database and the run of its server; empty before the first resync.
         self.home = ""
@@ -65,7 +65,7 @@ class ChangeFeed:
         return self._resyncs, self.counts[None], *(self.counts[table] for table in tables)
 
     async def wait_until_seen(self, transaction: int) -> None:
-        """Wait until all changes of a committed transaction have arrived; return at once if none can arrive."""
+        """Wait until all changes of a committed transaction have arrived; return immediately if none can arrive."""
         if not self.changes.is_listening or transaction in self._ended:
             return
         waiting = self._waiting.setdefault(transaction, asyncio.get_running_loop().create_future())

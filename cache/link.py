@@ -45,9 +45,9 @@ def client(url: str, *, max_connections: int, timeout_seconds: float | None = No
 
 
 class Link:
-    """The timeout of each call is enforced here alone.
+    """Calls Redis, and enforces the timeout of each call; the timeouts of redis-py are off.
 
-    The timeouts of redis-py cost a task a call, add up, and cannot tell a busy event loop from a slow Redis.
+    Those cost a task for each call, add up, and do not distinguish a busy event loop from a slow Redis.
     """
 
     def __init__(self, url: str, *, max_connections: int, timeout_seconds: float) -> None:

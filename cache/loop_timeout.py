@@ -1,7 +1,7 @@
 """Timeouts for calls to Redis that discount the lag of this process's event loop.
 
-If the event loop is busy for 30 ms, a reply that came at once is read 30 ms late. By the wall clock, Redis would be
-slow whenever this process is busy, and the breaker would open just when the cache is needed most.
+If the event loop is busy for 30 ms, a reply that arrives immediately is read 30 ms late. By the wall clock, Redis would
+be slow whenever this process is busy, and the breaker would open just when the cache is needed most.
 """
 
 import asyncio

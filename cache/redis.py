@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from cache.breaker import State
 from cache.link import CacheUnavailable, Link, client
-from cache.writes import Writes
+from cache.writes import MAX_BATCH_BYTES, Writes
 
 # The prefix of all keys in Redis; a new number whenever the meaning of stored values changes.
 PREFIX = "candlegraph:1"
@@ -22,9 +22,8 @@ PREFIX = "candlegraph:1"
 ADMIN_TIMEOUT_SECONDS = 2.0
 ADMIN_CONNECTIONS = 4
 
-# Of one MGET, the bytes as estimated from earlier values: a larger one takes so long that Redis would count as slow.
+# Of one MGET; its bytes, estimated from earlier values, are limited by MAX_BATCH_BYTES.
 MAX_BATCH_KEYS = 100
-MAX_BATCH_BYTES = 2**20
 KEYS_PER_SCAN = 500
 
 # Deletes a claim only if this process still owns it: it may have expired, and belong to another process.
@@ -91,7 +90,7 @@ class SharedCache:
 
     @property
     def state(self) -> State:
-        """Of the breaker: while it is not closed, no call is sent to Redis."""
+        """The state of the breaker: while it is not closed, no call is sent to Redis."""
         return self._link.breaker.state
 
     @property
@@ -124,7 +123,7 @@ class SharedCache:
         self._writes.add("SET", key, value, "PX", _milliseconds(ttl_seconds))
 
     async def claim(self, key: str, ttl_seconds: float) -> bool:
-        """Whether this caller may compute: the key was free, or Redis is unavailable and there is no way to tell."""
+        """Whether this caller may compute: the key was free, or Redis is unavailable."""
         task = self._link.start(self._claim(key, ttl_seconds))
         try:
             return await asyncio.shield(task)

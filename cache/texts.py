@@ -9,7 +9,7 @@ MAX_BYTES = 16 * 2**20
 
 
 class _TextMemory(MemoryCache[bytes]):
-    # A client that registers a text expects to find it.
+    # Stored at its first use: a client that registers a text sends only its hash from then on.
     min_uses = 1
 
 

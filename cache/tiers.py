@@ -1,4 +1,4 @@
-"""How long an answer may be served if no change makes it stale before."""
+"""Cache tiers: for how long an answer may be served unless a change makes it stale."""
 
 import random
 from enum import Enum
@@ -14,7 +14,7 @@ class Tier(Enum):
     MEDIUM = 1_800
     LONG = 3_600
 
-    # By identity: the hash of Enum is a Python function, which costs 60 ns at each hit.
+    # The hash of the object's identity: that of Enum is a Python function, which costs 60 ns at each hit.
     __hash__ = object.__hash__
 
     @property
@@ -24,7 +24,7 @@ class Tier(Enum):
 
     @classmethod
     def of(cls, seconds: float) -> "Tier":
-        """The shortest tier that allows so many seconds."""
+        """The shortest tier that allows this many seconds."""
         return next((tier for tier in cls if seconds <= tier.seconds), cls.LONG)
 
 

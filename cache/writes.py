@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from cache.link import CacheUnavailable, Command, Link
 
 MAX_QUEUED = 200
-# Approximate bytes of one pipeline: a larger one takes so long that Redis would count as slow.
+# Approximate bytes of one batch, of writes or of reads: a larger one takes so long that Redis would count as slow.
 MAX_BATCH_BYTES = 2**20
 
 

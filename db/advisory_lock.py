@@ -108,7 +108,7 @@ class AdvisoryLocks:
         return connection
 
     def _lose(self, connection: Any) -> None:
-        """The connection is closed. Called for one that was replaced, too."""
+        """Called when a connection is closed, also for one that was replaced: its locks are lost."""
         if connection is not self._connection:
             return
         self._connection = None

@@ -6,7 +6,6 @@ ImportRejected   an argument, or the file as a whole, is invalid
 
 import asyncio
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,28 +24,26 @@ from db.engine import Database
 from db.errors import DatabaseUnavailable, StatementTimeout, translate
 from db.intervals import INTERVALS
 from db.settle import allow_time, settle
-from db.writes.candles import merge
+from db.writes.candles import MAX_SOURCE, merge
+from db.writes.cryptocurrencies import MAX_NAME, SYMBOL
 
 BATCH_ROWS = 10_000
 MAX_REPORTED_ROWS = 100
-MAX_NAME = 100
-MAX_SOURCE = 50
-_SYMBOL = re.compile(r"[A-Za-z0-9._-]{1,20}")
 
 
 @dataclass
 class ImportReport:
-    """Numbers of rows by result. refused counts all invalid rows; rejected_rows holds the first MAX_REPORTED_ROWS."""
+    """Numbers of rows by result. rejected counts all invalid rows; rejected_rows holds the first MAX_REPORTED_ROWS."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
-    refused: int = 0
+    rejected: int = 0
     rejected_rows: list[RejectedRow] = field(default_factory=list)
     settled: int = 0
 
     def add_rejected(self, rows: list[RejectedRow]) -> None:
-        self.refused += len(rows)
+        self.rejected += len(rows)
         self.rejected_rows += rows[: MAX_REPORTED_ROWS - len(self.rejected_rows)]
 
 
@@ -58,7 +55,7 @@ class BadRows(ImportRejected):
     """Rows are invalid, so nothing was imported. The report lists them with reasons."""
 
     def __init__(self, report: ImportReport) -> None:
-        count = f"{report.refused:,} {'row is' if report.refused == 1 else 'rows are'}"
+        count = f"{report.rejected:,} {'row is' if report.rejected == 1 else 'rows are'}"
         super().__init__(f"{count} not valid, so nothing was imported.")
         self.report = report
 
@@ -101,7 +98,7 @@ async def import_candles(
 
 
 def _validated(symbol: str, interval: str, name: str | None, source: str) -> _Series:
-    if not _SYMBOL.fullmatch(symbol):
+    if not SYMBOL.fullmatch(symbol):
         raise ImportRejected(f"{symbol!r} is not a symbol: 1 to 20 letters, digits, dots, hyphens or underscores.")
     if interval not in INTERVALS:
         raise ImportRejected(f"{interval!r} is not an interval: use one of {', '.join(INTERVALS)}.")
@@ -140,7 +137,7 @@ class _Import:
         cryptocurrency_id = await self._lock_series()
         await self.connection.execute(_CREATE_INCOMING)
         copied = await self._copy_rows()
-        if self.report.refused and not (self.skip_bad_rows and copied):
+        if self.report.rejected and not (self.skip_bad_rows and copied):
             raise BadRows(self.report)
         await self._merge(cryptocurrency_id, copied)
         self.report.settled = await settle(self.connection)
@@ -168,7 +165,7 @@ class _Import:
         # In a thread: reading and checking a batch would block the event loop for a tenth of a second.
         while batch := await asyncio.to_thread(list, islice(rows, BATCH_ROWS)):
             self.report.add_rejected([row for row in batch if isinstance(row, RejectedRow)])
-            if self.skip_bad_rows or not self.report.refused:
+            if self.skip_bad_rows or not self.report.rejected:
                 candles = [row for row in batch if isinstance(row, CandleRow)]
                 await _copy(self.connection, candles)
                 copied += len(candles)

@@ -25,7 +25,7 @@ PING_SECONDS = 1.0
 # How long a statement of a listener may take before its connection is closed.
 STATEMENT_SECONDS = 1.0
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
-# Of a notification that is invalid: any client may send one.
+# How much of an invalid notification is logged: any client may send one.
 LOGGED_CHARACTERS = 100
 log = structlog.get_logger("candlegraph.db")
 
@@ -61,7 +61,7 @@ class ChangeSubscriber(Protocol):
 
 
 async def listen(database: Database, subscriber: ChangeSubscriber) -> None:
-    """Pass all changes to the subscriber, for ever: a connection that is lost is replaced.
+    """Pass all changes to the subscriber, until cancelled: a lost connection is replaced.
 
     The connection is not part of the pool. It needs a session of its own, which a pooler in between must not share.
     """
@@ -152,7 +152,7 @@ class _Listener:
         try:
             self._dispatch(payload)
         except Exception as error:  # any client may send anything, however deeply nested
-            # Without a transaction number, there is no telling which snapshots have seen it: start again.
+            # Without a transaction number, the snapshots that have seen it are unknown: start again.
             log.warning("notification_invalid", payload=payload[:LOGGED_CHARACTERS], error=type(error).__name__)
             self.disconnect()
 

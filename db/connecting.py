@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-# While the server does not respond, attempts are this far apart; in between, requests for a connection fail at once.
+# While the server does not respond, attempts are this far apart; requests between two attempts fail immediately.
 PAUSE_SECONDS = 0.25
 # An attempt that was cancelled after this long counts as one that got no response.
 NO_RESPONSE_SECONDS = 1.0

@@ -44,5 +44,5 @@ def limited_timeout(limit: float) -> float:
     """Seconds until the deadline, but at most limit. Raises StatementTimeout if the deadline has passed."""
     left = min(limit, _ends_at.get() - time.perf_counter())
     if left <= 0:
-        raise StatementTimeout("The time for this request is over.")
+        raise StatementTimeout("The deadline of this request has passed.")
     return left

@@ -230,7 +230,7 @@ class Database:
         try:
             yield driver
         finally:
-            # Not close(): it waits for the server, possibly for ever.
+            # Not close(): it waits for the server, without a timeout.
             driver.terminate()
 
     @asynccontextmanager

@@ -31,7 +31,7 @@ CONNECTION_LOST = {"57P01", "57P02", "57P03", "57P05", "53300"}
 
 
 class DatabaseError(Exception):
-    """The database did not answer. Base class of this module."""
+    """Base class of the errors of this module: the database did not answer."""
 
 
 class DatabaseUnavailable(DatabaseError):

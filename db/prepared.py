@@ -150,7 +150,7 @@ class PreparedReads:
     async def _checkout(self) -> PoolProxiedConnection:
         while True:
             try:
-                # An idle connection is available at once, without the greenlet in which SQLAlchemy waits.
+                # An idle connection is available immediately, without the greenlet in which SQLAlchemy waits.
                 connection = self._engine.pool.connect()
             except MissingGreenlet:
                 connection = await self._connect()

@@ -36,7 +36,7 @@ async def transaction_on(connection: AsyncConnection) -> AsyncIterator[None]:
     except BaseException as error:
         await _roll_back(connection, driver)
         if timer.expired() and isinstance(error, TimeoutError):
-            raise StatementTimeout("The time for this request is over: nothing was changed.") from error
+            raise StatementTimeout("The deadline of this request has passed: nothing was changed.") from error
         raise
     try:
         await _commit(driver)

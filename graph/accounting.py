@@ -17,7 +17,7 @@ from graph.response import Answer, ReportedCost, detached
 
 
 class Charge(NamedTuple):
-    """The points that were charged for an operation. level: what is left; None if the caller is not limited."""
+    """The points that were charged for an operation. level: the remaining points; None if the caller is not limited."""
 
     caller: Caller
     cost: Cost
@@ -34,10 +34,10 @@ def checked_cost(cost: Cost, values: Values, limit: float) -> float:
     return requested
 
 
-def settle(meter: Meter, charge: Charge, answer: Answer, reported_limit: float | None) -> Answer:
-    """Refund the points that the answer did not need; returns it with what is left, and with its cost.
+def refund_unused(meter: Meter, charge: Charge, answer: Answer, reported_limit: float | None) -> Answer:
+    """Refund the points that the answer did not need. Returns the answer with the remaining points and its cost.
 
-    reported_limit: for one operation; None if the client did not ask for the cost.
+    reported_limit: for one operation; None if the client did not request the cost.
     """
     unused = max(0.0, charge.requested - _actual(charge, answer))
     meter.refund(charge.caller, unused)
@@ -55,7 +55,7 @@ def too_expensive(cost: Cost, values: Values, limit: float) -> GraphQLError:
     message = f"This may cost {shown} points, and {limit:,.0f} are allowed."
     if fits:
         advice = "; ".join(f"{fit.argument}: {fit.value} for {'.'.join(fit.path)}" for fit in fits)
-        message = f"{message} What would fit: {advice}."
+        message = f"{message} These arguments would fit: {advice}."
     details = {"cost": requested, "limit": limit, "fits": [fit._asdict() for fit in fits]}
     return GraphQLError(message, extensions={"code": "QUERY_TOO_EXPENSIVE", **details})
 

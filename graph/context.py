@@ -1,4 +1,4 @@
-"""The context of a request: what resolvers and the pipeline work with."""
+"""The context of a request: the objects that resolvers and the pipeline use."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ from graph.plan_cache import PlanCache
 
 @dataclass(frozen=True)
 class Service:
-    """What the health fields report about the server."""
+    """Facts about the server that the health fields report."""
 
     version: str
     environment: str
@@ -33,7 +33,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Context:
-    """What all requests share, and the caller of one.
+    """The objects that all requests share, and the caller of one request.
 
     viewer_id: the caller's user id, or the statement parameter that stands for it in a plan.
     """

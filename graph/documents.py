@@ -23,7 +23,7 @@ from graphql.validation import NoSchemaIntrospectionCustomRule
 
 from graph.compiler.cost import Cost, TooManySelections
 from graph.compiler.variables import Variables
-from graph.errors import MAX_ERRORS
+from graph.errors import MAX_ERRORS, SELECTS_TOO_MUCH
 from graph.graphql_core_compat import is_document_too_long, is_validation_aborted, limit_field_comparisons
 from graph.limits import USUAL, Limits, OverLimit, Rules, check
 
@@ -115,8 +115,7 @@ def _cost(schema: GraphQLSchema, document: DocumentNode, node: OperationDefiniti
     try:
         return Cost(schema, document, node)
     except TooManySelections:
-        message = "The operation selects too much at once: split it."
-        raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(message)]) from None
+        raise DocumentRejected("QUERY_TOO_LARGE", [GraphQLError(SELECTS_TOO_MUCH)]) from None
 
 
 def _parse(text: str, limits: Limits) -> DocumentNode:

@@ -30,6 +30,7 @@ from db.errors import Conflict, DatabaseUnavailable, Overloaded, Rejected, State
 from graph.compiler.statement import TooLarge
 from graph.request_id import current_request_id
 
+SELECTS_TOO_MUCH = "The operation selects too much: split it into several."
 MAX_ERRORS = 10
 MAX_MESSAGE = 1_000
 log = structlog.get_logger("candlegraph.graph")
@@ -76,7 +77,7 @@ def _present(error: GraphQLError, request_code: str) -> dict[str, Any]:
         case [*_, Conflict() as cause]:
             return _formatted(error, str(cause), {"code": "CONFLICT"})
         case [*_, TooLarge() | RecursionError()]:
-            return _formatted(error, "The operation selects too much at once: split it.", {"code": "QUERY_TOO_LARGE"})
+            return _formatted(error, SELECTS_TOO_MUCH, {"code": "QUERY_TOO_LARGE"})
         case [*_, ValueError()] if error.path is None:
             # A literal: Python parses no integer of more than 4,300 digits.
             extensions = {"code": request_code, **(error.extensions or {})}

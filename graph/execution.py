@@ -31,7 +31,7 @@ from graph.response import Answer, executed, planned, reject, stored, write
 
 
 class Execution:
-    """Runs the operations of a schema, with what the context holds."""
+    """Runs the operations of a schema, with the objects of the context."""
 
     def __init__(self, schema: GraphQLSchema, context: Context, *, hides_schema: bool) -> None:
         """hides_schema: whether errors leave out names that might have been meant."""

@@ -11,7 +11,7 @@ from graph.cache_keys import cached_query, lifetime_seconds
 from graph.compiler.statement import TooLarge
 from graph.context import Context
 from graph.documents import DocumentRejected, read_operation
-from graph.errors import MAX_ERRORS
+from graph.errors import MAX_ERRORS, SELECTS_TOO_MUCH
 from graph.plan_cache import EXPECTED, VIEWER, Planner, cause_of
 from graph.request import GraphQLRequest
 
@@ -79,5 +79,5 @@ def shown(parameter: Any) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(cause_of(error), TooLarge | RecursionError):
-        return "it selects too much at once."
+        return SELECTS_TOO_MUCH
     return error.message if isinstance(error, GraphQLError) else str(error)

@@ -16,6 +16,9 @@ from graph.compiler.policy import AGE_OVERRIDE, AgeOverride, CacheControl, Cache
 from graph.compiler.symbols import Row
 from graph.errors import InputError
 
+# Global ids in one list.
+MAX_IDS = 100
+
 Field: TypeAlias = Callable[[Callable[..., Any]], Any]
 
 
@@ -80,12 +83,16 @@ def _primary_key(type_name: str, id_: str, argument: Sequence[str]) -> int:
     try:
         name, key = read_global_id(id_)
     except InvalidGlobalId:
-        raise InputError(
-            "INVALID_ID", "This is not a global id: pass the value of an `id` field, unchanged.", argument
-        ) from None
+        raise invalid_id(id_, argument) from None
     if name != type_name:
         raise InputError("INVALID_ID", f"This is the id of a {name}, not of a {type_name}.", argument)
     return key
+
+
+def invalid_id(id_: str, argument: Sequence[str]) -> InputError:
+    """The error of a text that is not a global id."""
+    message = f"{id_[:50]!r} is not a global id: pass the value of an `id` field, unchanged."
+    return InputError("INVALID_ID", message, argument)
 
 
 @strawberry.input(description="A half-open range of time. A bound that is left out does not limit it.")

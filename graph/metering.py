@@ -1,16 +1,16 @@
-"""Budgets of callers, in points (graph/compiler/cost.py): charges, refunds and what is left."""
+"""Budgets of callers, in points (graph/compiler/cost.py): charges, refunds and remaining points."""
 
 from cache.buckets import Buckets, Level, Rate
 from graph.identity.callers import Caller
 
-# A request that is rejected for its document alone: the document had to be read.
+# Charged for a request that is rejected for its document, since reading the document takes time.
 REJECTED_POINTS = 10.0
-# An answer from the cache.
+# Charged for an answer from the cache.
 CACHED_POINTS = 1.0
 
 
 class RateLimited(Exception):
-    """The caller has spent its budget for now. points: the cost of the request. level: what is left."""
+    """The caller has spent its budget for now. points: the cost of the request. level: the remaining points."""
 
     def __init__(self, points: float, level: Level) -> None:
         super().__init__(_message(points, level))
@@ -31,7 +31,7 @@ class Meter:
         return self._rate_of(caller) is not None
 
     async def charge(self, caller: Caller, points: float) -> Level | None:
-        """What is left; None if the caller is not limited. Raises RateLimited."""
+        """The level after the charge; None if the caller is not limited. Raises RateLimited."""
         rate = self._rate_of(caller)
         if rate is None:
             return None
@@ -46,7 +46,7 @@ class Meter:
             self._buckets.give_back(_bucket_of(caller), points, rate)
 
     async def current_level(self, caller: Caller) -> Level | None:
-        """What is left; None if the caller is not limited."""
+        """The level now; None if the caller is not limited."""
         rate = self._rate_of(caller)
         return None if rate is None else await self._buckets.level(_bucket_of(caller), rate)
 
@@ -67,7 +67,7 @@ def _bucket_of(caller: Caller) -> str:
 
 def _message(points: float, level: Level) -> str:
     if level.retry_after is None:
-        return f"This costs {points:,.0f} points, more than the limit of {level.capacity:,.0f}: ask for less."
+        return f"This costs {points:,.0f} points, more than the limit of {level.capacity:,.0f}: select less."
     return (
         f"This costs {points:,.0f} points, and {level.remaining:,.0f} are left:"
         f" try again in {level.retry_after:,.1f} seconds."

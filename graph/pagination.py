@@ -37,10 +37,10 @@ class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether rows follow this page.")
     has_previous_page: bool = strawberry.field(description="Whether rows precede this page.")
     start_cursor: str | None = strawberry.field(
-        description="The cursor of the first row: pass it as `before` to read the page before."
+        description="The cursor of the first row: pass it as `before` to read the page before. null: the page is empty."
     )
     end_cursor: str | None = strawberry.field(
-        description="The cursor of the last row: pass it as `after` to read the next page."
+        description="The cursor of the last row: pass it as `after` to read the next page. null: the page is empty."
     )
 
 
@@ -61,7 +61,7 @@ class Connection(Generic[NodeType]):
 
 
 def _page_size(arguments: Arguments) -> float:
-    """How many rows a page may have; an invalid size, which is rejected later, counts as the largest."""
+    """The most rows that a page may have; an invalid size, which is rejected later, counts as the largest."""
     size = arguments.get("last") if arguments.get("first") is None else arguments.get("first")
     if size is None:
         return DEFAULT_PAGE

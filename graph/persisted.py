@@ -32,7 +32,7 @@ from graph.limits import USUAL
 # Longer texts are not stored.
 MAX_TEXT = 100_000
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-NOT_TRUSTED = "This server answers only the documents that it was given, and this is not one of them."
+NOT_TRUSTED = "This server executes only the documents on its list, and this one is not on it."
 EXAMPLES = {
     "String": "A",
     "Int": 1,
@@ -45,7 +45,7 @@ EXAMPLES = {
 
 
 class AllowListError(Exception):
-    """The list of trusted documents cannot be used; the message names the file and what is wrong with it."""
+    """The list of trusted documents cannot be used; the message names the file and the reason."""
 
 
 class Store(Protocol):
@@ -77,11 +77,11 @@ class PersistedQueries:
             _reject("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
         text = await self._stored(self._store, sha256.lower()) if sha256 is not None else None
         if text is None:
-            # Clients recognize this very message, and send the text.
+            # Clients recognize this exact message, and then send the text.
             _reject("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
         return text
 
-    def keep(self, sha256: str, query: str) -> None:
+    def register(self, sha256: str, query: str) -> None:
         """Store a text by its hash. It must hold a valid operation: otherwise any client could fill the store."""
         if self._store is not None and len(query) <= MAX_TEXT:
             self._store.put(_key(sha256.lower()), query.encode())
@@ -135,7 +135,7 @@ class AllowList:
             _check_hash(query, sha256)
         return text
 
-    def keep(self, sha256: str, query: str) -> None:
+    def register(self, sha256: str, query: str) -> None:
         """Does nothing: clients cannot add to the list."""
 
     def operations(self, schema: GraphQLSchema) -> list[tuple[str, str | None]]:

@@ -1,4 +1,4 @@
-"""The path of a request: read its operation, charge its cost, find its plan, answer it, settle the account.
+"""The path of a request: read its operation, charge its cost, find its plan, answer it, refund unused points.
 
 Each step that does not depend on the values of variables is cached (graph/plan_cache.py): a warm request parses,
 validates, resolves and compiles nothing.
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from strawberry import Schema
 
-from graph.accounting import Charge, checked_cost, settle
+from graph.accounting import Charge, checked_cost, refund_unused
 from graph.context import Context
 from graph.documents import DocumentRejected, NotAQuery, Operation, read_operation
 from graph.errors import MAX_ERRORS
@@ -26,7 +26,7 @@ Documents: TypeAlias = AllowList | PersistedQueries
 
 
 class Pipeline:
-    """Answers the operations of a schema, with what the context holds."""
+    """Answers the operations of a schema, with the objects of the context."""
 
     def __init__(
         self, schema: Schema, context: Context, documents: Documents | None = None, rules: Rules | None = None
@@ -61,7 +61,7 @@ class Pipeline:
         if level is None and not request.reports_cost:
             return answer
         charge = Charge(request.caller, operation.cost, values, requested, level)
-        return settle(self._meter, charge, answer, self._max_cost if request.reports_cost else None)
+        return refund_unused(self._meter, charge, answer, self._max_cost if request.reports_cost else None)
 
     def prepare(self, texts: Collection[tuple[str, str | None]]) -> int:
         """Compile these operations, each a text and a name, before the first request for them.
@@ -84,7 +84,7 @@ class Pipeline:
         """The operation of a request and its coerced variables. Raises DocumentRejected and NotAQuery."""
         operation = self._operation(text, request.name, queries_only=queries_only)
         if request.query and request.sha256:
-            self._documents.keep(request.sha256, request.query)
+            self._documents.register(request.sha256, request.query)
         values = operation.variables.coerce(request.variables, MAX_ERRORS, hides_schema=self._hides_schema)
         if isinstance(values, list):
             raise DocumentRejected("BAD_USER_INPUT", values)

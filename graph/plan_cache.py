@@ -2,8 +2,8 @@
 
     text, name, scope, shape of the variables -> plan
 
-A plan may take more of the variables for granted than their shape: then the cache holds Specializations under that key,
-and the plan under the key and the values that these read.
+A plan may be specialized for more of the variables than their shape. Then the cache holds Specializations under that
+key, and the plan under the key and the values that these read.
 """
 
 import sys
@@ -36,7 +36,7 @@ MAX_PLAN_BYTES = 32 * 2**20
 SPECIALIZATION_BYTES = 5_000
 # The user's id is one more variable of an operation. No variable of a document can have this name.
 VIEWER = "viewer#"
-# What planning raises for input that the executor rejects as well, with an error that names the field.
+# Exceptions of planning for input that the executor rejects as well, with an error that names the field.
 EXPECTED = (Forbidden, GraphQLError, InputError, InvalidCursor, RecursionError, TooLarge)
 # Equal for requests that may share a plan: text, name, whether the caller sees all rows, shape of the variables.
 PlanKey: TypeAlias = tuple[str, str | None, bool, Hashable]
@@ -94,7 +94,7 @@ class PlanCache(FeedSubscriber):
     ) -> bool:
         """Store a plan of this size in bytes, if its key is used often enough; returns whether.
 
-        planning: what the plan takes for granted. known: the specializations that get() returned for the key.
+        planning: of this plan. known: the specializations that get() returned for the key.
         """
         if known is None and not planning.specialized:
             return self._put(key, plan, size)
@@ -108,7 +108,7 @@ class PlanCache(FeedSubscriber):
         return self._put(full_key, plan, size)
 
     def record_use(self, key: PlanKey) -> None:
-        """Count a use of a plan beside those that look it up, so that it is stored at once."""
+        """Count a use of a plan beside those that look it up, so that it is stored immediately."""
         self._plans.record_use(key)
 
     def record_operation_use(self, text: str, name: str | None) -> None:
@@ -148,7 +148,7 @@ class Planner:
             return PlannedQuery(found, found.arguments(values), True)
         planning = Planning()
         plan = self._compile(request, operation, values, planning)
-        # What is executed beside the statement keeps the document in memory.
+        # A resolver document references the parsed document, which then stays in memory.
         size = plan.size + (operation.size if plan.resolver_document else 0)
         is_stored = self._cache.put(key, values, plan, size, planning, found)
         return PlannedQuery(plan, plan.arguments(values), is_stored)

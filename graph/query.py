@@ -10,7 +10,7 @@ from graph.compiler.cost import Arguments, Weight
 from graph.compiler.symbols import Rows, Variants
 from graph.context import Info
 from graph.errors import InputError
-from graph.fields import Node, criteria_of, relation, resolved
+from graph.fields import MAX_IDS, Node, criteria_of, relation, resolved
 from graph.pagination import Order, TimeOrder, connection, is_newest_first
 from graph.types.alerts import Alert, AlertFilterArgument
 from graph.types.cryptocurrencies import Cryptocurrency, CryptocurrencyFilter
@@ -24,8 +24,6 @@ from graph.types.strategies import Strategy
 from graph.types.trades import Trade, TradeFilterArgument
 from graph.types.users import User
 
-MAX_IDS = 100
-
 
 def _number_of_ids(arguments: Arguments) -> float:
     ids = arguments.get("ids")
@@ -33,7 +31,7 @@ def _number_of_ids(arguments: Arguments) -> float:
 
 
 IDS = Weight(size=_number_of_ids)
-# It probes the database and Redis.
+# health probes the database and Redis.
 HEALTH = Weight(own=10)
 
 Symbol = Annotated[str, strawberry.argument(description="A ticker symbol, such as `BTC`, in upper or lower case.")]
@@ -62,25 +60,25 @@ class Query:
     ) -> Listing:
         return predictions.listing(newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
-    @connection(Signal, "Signals for all coins that the caller may see.")
+    @connection(Signal, "Signals for all coins that the viewer may see.")
     def signals(
         self, info: Info, filter_: SignalFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         return signals.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
-    @connection(Trade, "Trades in all coins that the caller may see.")
+    @connection(Trade, "Trades in all coins that the viewer may see.")
     def trades(
         self, info: Info, filter_: TradeFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         return trades.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
-    @connection(Alert, "Alerts that the caller may see.")
+    @connection(Alert, "Alerts that the viewer may see.")
     def alerts(
         self, info: Info, filter_: AlertFilterArgument = None, order_by: Order = TimeOrder.NEWEST_FIRST
     ) -> Listing:
         return alerts.listing(info.context.viewer, newest_first=is_newest_first(order_by), **criteria_of(filter_))
 
-    @connection(Strategy, "Trading strategies that the caller may see, in the order in which they were created.")
+    @connection(Strategy, "Trading strategies that the viewer may see, in the order in which they were created.")
     def strategies(self, info: Info) -> Listing:
         return strategies.listing(info.context.viewer)
 
@@ -110,7 +108,7 @@ class Query:
             raise InputError("TOO_MANY_IDS", f"At most {MAX_IDS} ids at a time, not {len(ids)}.", ["ids"])
         return nodes(info.context.viewer, ids, "ids")
 
-    @relation(User | None, "The user that is signed in; null for an anonymous request.")
+    @relation(User | None, "The signed-in user; null for an anonymous request.")
     def viewer(self, info: Info) -> Rows:
         return users.by_id(info.context.viewer, info.context.viewer_id)
 

@@ -14,7 +14,7 @@ from graph.compiler.plans import Plan
 from graph.errors import present
 
 NULL = (b"null",)
-# What encloses the data of an answer without errors.
+# These enclose the data of an answer without errors.
 DATA, END = b'{"data":', b"}"
 
 
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     data: JSON, in parts, which may be large and are copied once; None if the operation was not executed, or if entry
     holds the answer. errors: as they are sent. is_private: whether the data may be shown to this caller only.
     entry: the stored answer, or one that may be stored. source: where it was found.
-    cost: set if the client asked for it. level: the points that the caller has left, if its requests are counted.
+    cost: set if the client requested it. level: the points that the caller has left, if its requests are counted.
     """
 
     data: Sequence[bytes | memoryview] | None

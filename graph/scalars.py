@@ -87,7 +87,8 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="DateTime",
         description=(
             "An instant, written in ISO 8601, UTC. Input: any offset, or relative to the server's clock: "
-            '"now", "now-30d", "now-6h", "now+1d" (units s m h d w). A time without an offset is rejected.'
+            '"now", "now-30d", "now-6h", "now+1d" (units: s, m, h, d and w, from seconds to weeks). A time without an '
+            "offset is rejected."
         ),
         parse_value=parse_time,
         serialize=write_time,
@@ -95,7 +96,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     Decimal: strawberry.scalar(
         name="Decimal",
-        description="An exact decimal number, written as a string.",
+        description='An exact decimal number, written as a string, such as "0.25".',
         parse_value=parse_decimal,
         serialize=str,
     ),

@@ -19,7 +19,7 @@ def create_schema() -> strawberry.Schema:
 
 
 def _drop_null_defaults(schema: GraphQLSchema) -> None:
-    """An optional argument has a default of None in Python; printed as "= null", it would tell clients nothing."""
+    """Optional arguments have a default of None in Python. Without this, the schema would show it as "= null"."""
     for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLInputObjectType):
             inputs = [*type_.fields.values()]

@@ -11,19 +11,19 @@ INDENT = "  "
 
 @dataclass
 class _Level:
-    """What a pair of parentheses encloses. clause: of the select that it holds; None if it holds none."""
+    """The content of a pair of parentheses. clause: the current one, if it is a select; otherwise None."""
 
     depth: int
     clause: str | None = None
 
     @property
     def inner_depth(self) -> int:
-        """That of parentheses: columns stand further in than the clauses of their select."""
+        """The depth of parentheses in it: columns are indented more than the clauses of their select."""
         return self.depth + (self.clause == "SELECT")
 
 
 def formatted(statement: str) -> str:
-    """The statement with other white space."""
+    """The statement, with changed white space only."""
     words = list(WORD.finditer(statement))
     levels, parts, end = [_Level(0)], list[str](), 0
     for number, match in enumerate(words):

@@ -64,7 +64,7 @@ log = structlog.get_logger("candlegraph.server")
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
-    """The application for these settings, or for those of the environment. It connects when it first needs to.
+    """The application for these settings, or for those of the environment. It connects at its first request.
 
     Raises SettingsError.
     """
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     configure_logging(settings.level)
     metrics = Metrics()
     database = open_database(settings, metrics.statements, rls_enabled=not settings.is_open)
-    context, operations = open_operations(settings, database)
+    context, pipeline = open_pipeline(settings, database)
     identities = Identities(database, context.feed, context.accounts.access_tokens)
     longest = longest_wait(settings.request_timeout_seconds)
     request_queue = RequestQueue(PATH, database.max_connections, longest)
@@ -82,7 +82,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     needs_preflight = settings.needs_preflight
     fast_path = FastPath(context.cache, context.meter, metrics.requests, admission, needs_preflight=needs_preflight)
     endpoint = GraphQLEndpoint(
-        operations,
+        pipeline,
         fast_path if settings.cache_enabled else None,
         LoadShedder(admission, metrics.requests),
         metrics.requests,
@@ -108,7 +108,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         ],
         is_production=settings.is_production,
         lifespan=lambda _: _lifespan(
-            context, operations, jobs, hottest, request_queue, UNRESTRICTED if settings.is_open else ANONYMOUS
+            context, pipeline, jobs, hottest, request_queue, UNRESTRICTED if settings.is_open else ANONYMOUS
         ),
     )
 
@@ -118,7 +118,7 @@ def _private_port(settings: Settings, routes: list[Route]) -> list[Middleware]:
     return [] if port is None else [Middleware(PrivatePortMiddleware, port=port, routes=routes)]
 
 
-def open_operations(settings: Settings, database: Database) -> tuple[Context, Pipeline]:
+def open_pipeline(settings: Settings, database: Database) -> tuple[Context, Pipeline]:
     """The pipeline for operations on this database, and its context. Raises AllowListError."""
     schema = create_schema()
     trusted = trusted_documents(settings, schema)
@@ -139,10 +139,10 @@ def open_operations(settings: Settings, database: Database) -> tuple[Context, Pi
     )
     documents = trusted or PersistedQueries(Texts(context.cache.shared) if settings.apq else None)
     rules = Rules(shows_schema=settings.shows_schema, max_cost=settings.max_cost)
-    operations = Pipeline(schema, context, documents, rules)
+    pipeline = Pipeline(schema, context, documents, rules)
     if trusted is not None:
-        log.info("trusted_documents_read", operations=len(texts), compiled=operations.prepare(texts))
-    return context, operations
+        log.info("trusted_documents_read", operations=len(texts), compiled=pipeline.prepare(texts))
+    return context, pipeline
 
 
 def open_database(settings: Settings, observer: Observer | None = None, *, rls_enabled: bool = False) -> Database:
@@ -197,7 +197,7 @@ def _jobs(context: Context, fast_path: FastPath, hottest: Hottest | None) -> lis
 @asynccontextmanager
 async def _lifespan(
     context: Context,
-    operations: Pipeline,
+    pipeline: Pipeline,
     jobs: JobRunner,
     hottest: Hottest | None,
     request_queue: RequestQueue,
@@ -205,7 +205,7 @@ async def _lifespan(
 ) -> AsyncIterator[dict[str, Any]]:
     work = [listen(context.database, context.feed)]
     if hottest is not None:
-        work.append(warm_memory(operations, context.feed, hottest, anonymous))
+        work.append(warm_memory(pipeline, context.feed, hottest, anonymous))
     tasks = [asyncio.create_task(part) for part in work]
     jobs.start()
     try:

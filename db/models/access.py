@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class Announced(Enum):
-    """How changes of a table are announced. The value names the trigger function that does it (migration 0003)."""
+    """The way that changes of a table are announced. The value names the trigger function (migration 0003)."""
 
     AS_COIN = "candlegraph_announce_coins"
     """By the row's own symbol: the table of coins."""
@@ -38,7 +38,7 @@ class Access:
 
     @property
     def is_private(self) -> bool:
-        """Whether a row is shown to its owner (and to a viewer who sees all) only."""
+        """Whether a row is visible only to its owner and to viewers who see all rows."""
         return self.owned_by is not None
 
     @property

@@ -53,7 +53,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: DateTime(timezone=True), float: Double, str: Text, dict[str, Any]: JSONB}
 
     access: ClassVar[Access]
-    """Each model declares it; one without fails when it is imported."""
+    """The declaration of the table. A model without one fails when it is imported."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,4 +1,4 @@
-"""Queries for alerts: of one user, or for everyone who is signed in."""
+"""Queries for alerts: of one user, or for all signed-in users."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -80,7 +80,6 @@ def status_of(prediction: Any) -> ColumnElement[str]:
 
 
 def has_status(prediction: Any, wanted: str) -> ColumnElement[bool]:
-    """Whether a prediction has this status."""
     if wanted == "SETTLED":
         settled: ColumnElement[bool] = prediction.actual_price.is_not(None)
         return settled

@@ -14,6 +14,7 @@ from db.models import Cryptocurrency
 from db.settle import settle
 from db.writes import cryptocurrencies
 from db.writes.validation import (
+    MAX_FIELD_ERRORS,
     FieldError,
     ValidationError,
     price_error,
@@ -24,8 +25,6 @@ from db.writes.validation import (
 )
 
 MAX_CANDLES = 10_000
-# A response with an error for each of ten thousand invalid candles would be of no use.
-MAX_FIELD_ERRORS = 100
 MAX_SOURCE = 50
 
 

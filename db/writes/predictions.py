@@ -11,6 +11,7 @@ from db.models import Cryptocurrency, Prediction
 from db.settle import LARGEST_PRICE, settle
 from db.writes import cryptocurrencies, models
 from db.writes.validation import (
+    MAX_FIELD_ERRORS,
     FieldError,
     ValidationError,
     fraction_error,
@@ -23,7 +24,6 @@ from db.writes.validation import (
 PREDICTION = Prediction.table()
 COIN = Cryptocurrency.table()
 MAX_PREDICTIONS = 1_000
-MAX_FIELD_ERRORS = 100
 
 
 class Forecast(NamedTuple):
@@ -48,7 +48,7 @@ class Recorded(NamedTuple):
 async def record(
     connection: Connection, *, model_name: str, model_version: str, forecasts: Sequence[Forecast]
 ) -> Recorded:
-    """Record predictions of a model, which is registered if needed. Predictions that are due are settled at once.
+    """Record predictions of a model, which is registered if needed. Predictions that are due are settled immediately.
 
     Raises ValidationError.
     """

@@ -1,7 +1,7 @@
 """Writes of sessions: start at login, rotate the refresh token, revoke.
 
 A session stores the hash of its newest token only. A request with any other token means that a token was copied: either
-this request or the one that used it first may come from an attacker. The two cannot be told apart, so the session is
+this request or the one that used it first may come from an attacker. The two cannot be distinguished, so the session is
 revoked for both. That includes a client that refreshes twice concurrently: it must send one request and wait.
 """
 

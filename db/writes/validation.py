@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+# Of a list: a response with an error for each of ten thousand invalid candles would be of no use.
+MAX_FIELD_ERRORS = 100
 # numeric(38,18): digits before and after the decimal point.
 MONEY_BEFORE, MONEY_AFTER = 20, 18
 # Trailing zeros are allowed, but PostgreSQL reads at most this many decimal places.

@@ -50,7 +50,7 @@ def _pair(name: str, value: ColumnElement[Any]) -> tuple[ColumnElement[Any], Col
 def select_records(rows: Select[Any], fields: Fields, outer: Sequence[Any], *, many: bool) -> ColumnElement[Any]:
     """The rows with these fields: an array, or one record or null. outer: the tables of the enclosing statements.
 
-    The outermost expression turns them into JSON at once: a tenth cheaper than json_agg at each level.
+    The outermost expression turns them into JSON in one step: a tenth cheaper than json_agg at each level.
     """
     if 0 < len(fields) <= MAX_COLUMNS and all(len(name) <= MAX_COLUMN_NAME for name, _ in fields):
         inner = _nested(rows, [value.label(name) for name, value in fields], outer)

@@ -22,7 +22,7 @@ AGE_OVERRIDE = "age_override"
 @strawberry.enum(description="Which clients may be served a stored answer.")
 class CacheControlScope(Enum):
     PUBLIC = strawberry.enum_value("PUBLIC", description="Any client.")
-    PRIVATE = strawberry.enum_value("PRIVATE", description="Only the caller who requested it.")
+    PRIVATE = strawberry.enum_value("PRIVATE", description="Only the caller that requested it.")
 
 
 @strawberry.schema_directive(

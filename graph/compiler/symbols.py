@@ -1,4 +1,4 @@
-"""Symbols: what a resolver returns instead of data.
+"""Symbols: the values that a resolver returns instead of data.
 
 While an operation is compiled, a resolver's self is not an object but a symbol: a table whose columns are its
 attributes. The value that the resolver returns is nested into the statement of its parent:

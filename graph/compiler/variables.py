@@ -80,7 +80,7 @@ class Variables:
 
 
 def _lists_in(type_: GraphQLInputType, within: tuple[Any, ...] = ()) -> int:
-    """How many lists a value of this type may hold; recursive input objects count once."""
+    """The number of lists that a value of this type may hold; recursive input objects count once."""
     named: Any = get_nullable_type(type_)
     if is_list_type(named):
         return 1 + _lists_in(named.of_type, within)

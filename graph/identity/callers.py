@@ -1,4 +1,4 @@
-"""The caller of a request: its user, its scopes and the account of its rate limit."""
+"""The caller of a request: its user, its scopes and its bucket."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,7 +10,7 @@ from graph.identity.scopes import Scope
 class Caller:
     """user_id: the authenticated user; None: anonymous. sees_all: may read the private rows of all users.
 
-    client: the account that the rate limit charges. key_id, session_id: the credential, an API key or a session.
+    client: names the bucket that the rate limit charges. key_id, session_id: the credential, an API key or a session.
     """
 
     user_id: int | None

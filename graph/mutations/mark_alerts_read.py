@@ -11,12 +11,10 @@ from db.writes import alerts as writes
 from db.writes.validation import validation_error
 from graph.compiler.symbols import Row, Rows
 from graph.context import Info
-from graph.fields import primary_key, relation
+from graph.fields import MAX_IDS, primary_key, relation
 from graph.mutations.writing import IDEMPOTENCY_KEY, MutationContext, mutation
 from graph.types.alerts import Alert
 from graph.types.user_errors import Payload
-
-MAX_IDS = 100
 
 
 @strawberry.input(description="Input of `markAlertsRead`: either ids or before.")

@@ -32,7 +32,7 @@ class CandleInput:
     volume: float = strawberry.field(description="Traded volume in units of the coin: not negative.")
     market_cap: float | None = strawberry.field(
         default=None,
-        description="Price times supply at the close: not negative; null: unknown, and a stored value is kept.",
+        description="Price times supply at the close: not negative; null: unknown, and a stored value stays unchanged.",
     )
 
 

@@ -45,7 +45,7 @@ class RecordPredictionsInput:
 @strawberry.type(description="Result of `recordPredictions`.")
 class RecordPredictionsPayload(Payload):
     settled: int = strawberry.field(
-        default=0, description="Number of predictions that were settled at once, because the actual price is known."
+        default=0, description="Number of predictions that were settled immediately, because the actual price is known."
     )
     model_id: strawberry.Private[int | None] = None
     prediction_keys: strawberry.Private[str] = key_list([])

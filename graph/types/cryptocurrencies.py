@@ -79,7 +79,7 @@ def _max_candles(arguments: Arguments) -> float:
 
 
 def _smaller_argument(arguments: Arguments, limit: float) -> tuple[str, Any]:
-    """The argument and value that return at most so many candles.
+    """The argument and value that return at most this many candles.
 
     A longer interval if that is enough and last is not set; otherwise a smaller last.
     """

@@ -23,7 +23,7 @@ from graph.identity.permissions import check_sees_all
 from graph.plan_cache import PlanCache
 from graph.types.cryptocurrencies import Cryptocurrency
 
-# So long after its start, a server that does not listen for changes yet is not reported as degraded.
+# Within this time of its start, a server that does not listen for changes yet is not reported as degraded.
 LISTEN_GRACE_SECONDS = 5.0
 # An assumed size: the number of stale coins is not known before the query.
 STALE_COINS = Weight(size=lambda _: 100)
@@ -115,7 +115,9 @@ class PlanHealth:
     # Counts are floats because Int ends at 2**31 - 1.
     hits: float = strawberry.field(description="Queries that found a cached plan, since the start of this process.")
     misses: float = strawberry.field(description="Queries that were compiled, since the start of this process.")
-    evictions: float = strawberry.field(description="Plans evicted to make room for others.")
+    evictions: float = strawberry.field(
+        description="Plans evicted to make room for others, since the start of this process."
+    )
     documents: int = strawberry.field(description="Cached parsed and validated documents.")
     document_bytes: int = strawberry.field(description="Estimated size of the cached documents, in bytes.")
     fallbacks: float = strawberry.field(
@@ -160,7 +162,7 @@ class DataHealth:
 
 
 class RequiresAdmin(FieldExtension):
-    """Raises Forbidden for callers who may not see all data."""
+    """Raises Forbidden for callers that may not see all data."""
 
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **arguments: Any) -> Any:
         check_sees_all(info.context.caller)
@@ -168,7 +170,7 @@ class RequiresAdmin(FieldExtension):
 
 
 def admin_field(description: str) -> Any:
-    """A field about the internals of the server, which only callers who may see all data can select."""
+    """A field about the internals of the server, which only callers that may see all data can select."""
     return strawberry.field(
         description=f"{description} Needs the scope ADMIN, unless the server runs with AUTH_MODE=open.",
         extensions=[RequiresAdmin()],

@@ -33,7 +33,7 @@ from db.queries.viewers import Viewer
 from graph.compiler.deferred import derive, specialize
 from graph.compiler.global_ids import InvalidGlobalId, read_global_id
 from graph.compiler.symbols import Rows, Variants
-from graph.errors import InputError
+from graph.fields import invalid_id
 
 # By model: a type has the name of its model. The query takes the key; that of a private model takes the viewer first.
 _BY_ID: dict[type[Base], Callable[..., Rows]] = {
@@ -83,6 +83,5 @@ def _parsed(id_: str, argument: str) -> tuple[str, int]:
     except InvalidGlobalId:
         name, key = "", 0
     if name not in NODE_MODELS:
-        message = f"{id_[:50]!r} is not a global id: use the value of an id field."
-        raise InputError("INVALID_ID", message, [argument])
+        raise invalid_id(id_, [argument])
     return name, key

@@ -1,4 +1,4 @@
-"""The RateLimit type: what the caller may still spend."""
+"""The RateLimit type: the points of the caller."""
 
 from datetime import UTC, datetime, timedelta
 

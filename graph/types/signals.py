@@ -82,13 +82,13 @@ class Signal(Node):
     def strategy(self: Row, info: Info) -> Rows:
         return strategies.by_id(info.context.viewer, self.strategy_id)
 
-    @relation(Annotated["Model", strawberry.lazy("graph.types.models")] | None, "Model behind the signal, if any.")
+    @relation(Annotated["Model", strawberry.lazy("graph.types.models")] | None, "Model behind the signal; null: none.")
     def model(self: Row) -> Rows:
         return models.by_id(self.model_id)
 
     @relation(
         Annotated["Prediction", strawberry.lazy("graph.types.predictions")] | None,
-        "Prediction behind the signal, if any.",
+        "Prediction behind the signal; null: none.",
     )
     def prediction(self: Row) -> Rows:
         return predictions.by_id(self.prediction_id)

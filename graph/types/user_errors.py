@@ -1,4 +1,4 @@
-"""The interface of all payloads of mutations, with the validation errors of the input."""
+"""The interface of all payloads of mutations, and the validation errors of their input."""
 
 import strawberry
 

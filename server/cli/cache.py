@@ -13,7 +13,7 @@ from cache.hottest import Hottest
 from cache.redis import PREFIX, SharedCache
 from db.changes import announce_clear
 from db.engine import Database
-from server.app import open_operations
+from server.app import open_pipeline
 from server.cli.terminal import DataDir, console, errors
 from server.jobs.recording import NamedRequest, recorded_requests
 from server.jobs.request_files import requests_in
@@ -137,7 +137,7 @@ def warm(
 ) -> None:
     """Execute queries, so that Redis has their answers before clients send them.
 
-    Without files, these are the most popular queries of late, which servers record in Redis.
+    Without files, these are the most popular recent queries, which servers record in Redis.
 
     A .graphql file holds operations; those without required variables are executed. A .json file holds a request as
     clients send it, {"query": …, "variables": …, "operationName": …}, or a list of requests; a .jsonl file, one a line.
@@ -163,7 +163,7 @@ async def _read(files: list[Path]) -> list[NamedRequest]:
 
 
 async def _warm(settings: Settings, database: Database, given: list[NamedRequest] | None) -> WarmingResult:
-    context, operations = open_operations(settings, database)
+    context, pipeline = open_pipeline(settings, database)
     cache = context.cache
     assert cache.shared is not None
     try:
@@ -174,7 +174,7 @@ async def _warm(settings: Settings, database: Database, given: list[NamedRequest
         with Progress(*columns, console=errors, transient=True) as bar:
             task = bar.add_task("", total=len(requests))
             async with listening(database, context.feed):
-                return await warm_redis(operations, cache, requests, lambda done: bar.update(task, completed=done))
+                return await warm_redis(pipeline, cache, requests, lambda done: bar.update(task, completed=done))
     finally:
         await cache.close()
 

@@ -53,12 +53,12 @@ def import_candles(
     _print_bad_rows(report)
     console.print(
         f"{symbol.upper()}: {report.inserted:,} inserted, {report.updated:,} updated, "
-        f"{report.unchanged:,} unchanged, {report.refused:,} rejected; {report.settled:,} predictions settled"
+        f"{report.unchanged:,} unchanged, {report.rejected:,} rejected; {report.settled:,} predictions settled"
     )
 
 
 def _print_bad_rows(report: ImportReport) -> None:
     for line, reason in report.rejected_rows:
         errors.print(f"line {line}: {reason}", markup=False)
-    if report.refused > MAX_REPORTED_ROWS:
-        errors.print(f"… and {report.refused - MAX_REPORTED_ROWS:,} more", markup=False)
+    if report.rejected > MAX_REPORTED_ROWS:
+        errors.print(f"… and {report.rejected - MAX_REPORTED_ROWS:,} more", markup=False)

@@ -10,7 +10,7 @@ from db import maintenance, migrate, rollups
 from server.cli.terminal import DataDir, console, run
 
 app = typer.Typer(help="Migrate, check, clean and empty the database.", no_args_is_help=True)
-Days = Annotated[int, typer.Option(min=1, max=36_500, help="Keep this many days.")]
+Days = Annotated[int, typer.Option(min=1, max=36_500, help="Days to keep; older rows are deleted.")]
 
 
 @app.command()

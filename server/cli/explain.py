@@ -19,7 +19,7 @@ from graph.identity.scopes import Scope
 from graph.request import GraphQLRequest
 from graph.schema import create_schema
 from graph.sql_format import formatted
-from server.app import open_operations
+from server.app import open_pipeline
 from server.cli.terminal import CommandError, DataDir, console, errors
 from server.logging import configure_logging
 from server.process.startup import with_database
@@ -33,7 +33,7 @@ def command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A query, in GraphQL.")],
     variables: Annotated[str, typer.Option(help="Variables: a JSON object, or @FILE.")] = "{}",
     operation: Annotated[str | None, typer.Option(help="Name of the operation, if the file holds several.")] = None,
-    user: Annotated[int | None, typer.Option(help="Id of the user that asks.  [default: anonymous]")] = None,
+    user: Annotated[int | None, typer.Option(help="Id of the user that sends the query.  [default: anonymous]")] = None,
     analyze: Annotated[bool, typer.Option("--analyze", help="Run the statement; show PostgreSQL's plan.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDir = None,
@@ -73,7 +73,7 @@ async def _analyze(
 
 async def _explained(settings: Settings, database: Database, request: GraphQLRequest, file: Path) -> Explanation:
     """Raises CommandError."""
-    context, _ = open_operations(settings, database)
+    context, _ = open_pipeline(settings, database)
     try:
         return explain(create_schema(), context, request)
     except DocumentRejected as rejection:

@@ -18,9 +18,9 @@ from server.request_state import RequestState
 LONGEST_WAIT_SECONDS = 1.0
 # How long one estimate is used: an estimate for each request would cost more than all else that is done here.
 ESTIMATE_SECONDS = 0.002
-# So many requests may wait, however short their wait: each takes memory.
+# At most this many requests wait, however short their wait: each takes memory.
 MOST_WAITING = 2_000
-# A rejection costs something too, and in a flood the server would do nothing else: after so many rejections in a
+# A rejection costs something too, and in a flood the server would do nothing else: after this many rejections in a
 # second, the connection of a rejected request is not read again before its Retry-After is over.
 REJECTIONS_A_SECOND = 100
 # Several values, so that clients that are rejected together do not return together.
@@ -54,7 +54,7 @@ class Admission:
 
 
 class LoadShedder:
-    """Rejects operations while there is no admission. It comes after the fast path, which needs no database."""
+    """Rejects operations while Admission is full. It comes after the fast path, which needs no database."""
 
     def __init__(self, admission: Admission, metrics: RequestMetrics) -> None:
         self._admission = admission

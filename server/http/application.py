@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.http.errors import internal_error
 from server.http.response_headers import ResponseHeaders
+from server.request_state import bind_request_id, state_of
 
 
 class Application(Starlette):
@@ -30,20 +31,16 @@ class Application(Starlette):
         self._endpoint = endpoint
         self._is_production = is_production
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
-        """As Starlette's, without a coroutine of its own."""
-        scope["app"] = self
-        if self.middleware_stack is None:
-            self.middleware_stack = self.build_middleware_stack()
-        return self.middleware_stack(scope, receive, send)
-
     def build_middleware_stack(self) -> ASGIApp:
         router = ServerErrorMiddleware(ExceptionMiddleware(self.router), handler=internal_error)
         endpoint, path = self._endpoint, self._path
 
         def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-            is_graphql = scope["type"] == "http" and scope["path"] == path
-            return (endpoint if is_graphql else router)(scope, receive, send)
+            if scope["type"] == "http":
+                if scope["path"] == path:
+                    return endpoint(scope, receive, send)
+                bind_request_id(state_of(scope))
+            return router(scope, receive, send)
 
         stack: ASGIApp = app
         for middleware, args, kwargs in reversed(self.user_middleware):

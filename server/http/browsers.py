@@ -19,7 +19,7 @@ PREFLIGHT_SECONDS = 7_200
 
 
 def is_preflighted(scope: Scope) -> bool:
-    """Whether no browser sends this request for a page of another site without a CORS preflight."""
+    """Whether a browser sends a CORS preflight before it sends this request for a page of another site."""
     for name, value in scope["headers"]:
         if value and name in PREFLIGHTED_BYTES:
             return True

@@ -12,7 +12,7 @@ from graph.identity.callers import ANONYMOUS, UNRESTRICTED, Caller
 from graph.identity.identities import Identities, Identity
 from graph.identity.scopes import Scope as Permission
 from server.http.errors import HTTPError, error_response
-from server.request_state import STATE, RequestState, header_values
+from server.request_state import STATE, RequestState, bind_request_id, header_values
 
 # Longer than any token that Candlegraph issues.
 MAX_TOKEN = 2_000
@@ -64,6 +64,7 @@ class CallerMiddleware:
     async def _identified(
         self, authorization: bytes, state: RequestState, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        bind_request_id(state)
         try:
             if state.has_repeated_headers and len(header_values(scope, b"authorization")) > 1:
                 raise NOT_ONE_TOKEN
@@ -119,7 +120,7 @@ def caller_of(identity: Identity, *, is_open: bool) -> Caller:
 
 
 def viewer_of(caller: Caller) -> bytes | None:
-    """A key for all callers that get the same answers; None for anonymous callers, who all get the same."""
+    """A key for all callers that get the same answers; None for anonymous callers, which all get the same."""
     return None if caller.user_id is None else b"%d %d" % (caller.user_id, caller.sees_all)
 
 

@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graph.errors import Forbidden
 from graph.identity.permissions import check_sees_all
 from server.http.errors import HTTPError, error_response
-from server.request_state import state_of
+from server.request_state import bind_request_id, state_of
 
 
 def require_admin(route: Route) -> Route:
-    """The same route, for callers who may see everything."""
+    """The same route, for callers that may see everything."""
     respond: Callable[[Request], Awaitable[Response]] = route.endpoint
 
     async def guarded(request: Request) -> Response:
@@ -41,5 +41,7 @@ class PrivatePortMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # The port of the socket: no header decides it.
         server = scope.get("server") if scope["type"] == "http" else None
-        is_private = server is not None and server[1] == self._port
-        return (self._private if is_private else self._app)(scope, receive, send)
+        if server is None or server[1] != self._port:
+            return self._app(scope, receive, send)
+        bind_request_id(state_of(scope))
+        return self._private(scope, receive, send)

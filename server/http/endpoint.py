@@ -26,7 +26,7 @@ from server.http.request_parsing import NOT_BY_GET, answer_type, check_method, c
 from server.http.responses import NO_STORE, VARY, HeaderList, content_type
 from server.monitoring.metrics import OTHER, Outcome, RequestMetrics
 from server.overload.disconnects import CancelOnDisconnect, ClientDisconnected, DisconnectMonitor
-from server.request_state import STATE, RequestState
+from server.request_state import STATE, RequestState, bind_request_id
 
 # Of answers that are not cached.
 HEADS: dict[str, HeaderList] = {
@@ -67,6 +67,7 @@ class GraphQLEndpoint:
         state: RequestState = scope[STATE]
         if self._fast_path is not None and await self._fast_path.answer(scope, state, receive, send):
             return
+        bind_request_id(state)
         if self._load_shedder.must_reject(scope, state):
             await self._load_shedder.reject(state, send)
         else:

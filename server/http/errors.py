@@ -36,7 +36,7 @@ class HTTPError(Exception):
 
 
 class PreparedError:
-    """An error response that is sent in floods: all is encoded beforehand, but for the id of the request."""
+    """An error response that is sent in floods: all but the id of the request is encoded beforehand."""
 
     _PLACEHOLDER = "0" * 32
 

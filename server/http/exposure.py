@@ -1,4 +1,4 @@
-"""Decides before the server listens whether it may be open, by the address that it listens on."""
+"""Decides, before the server starts, whether AUTH_MODE=open is allowed on the address that it listens on."""
 
 import secrets
 from ipaddress import ip_address

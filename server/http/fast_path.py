@@ -23,7 +23,7 @@ from server.http.rate_limits import rate_limit_headers
 from server.http.request_parsing import COST, RequestError, read_body
 from server.http.responses import HeaderList
 from server.monitoring.metrics import RequestMetrics
-from server.request_state import RequestState, header_values
+from server.request_state import RequestState, bind_request_id, header_values
 
 MAX_KNOWN_REQUESTS = 10_000
 MAX_KNOWN_REQUEST_BYTES = 16 * 2**20
@@ -101,16 +101,14 @@ class FastPath:
             return False
         method, body = b"GET", scope["query_string"]
         if scope["method"] == "POST":
-            length = headers.get(b"content-length", b"")
-            if len(length) > 5 or not _is_short(length):
+            if not _is_short(headers.get(b"content-length", b"")[:6]):
                 return False
             # Most bodies come in one message.
             message = await receive()
-            state.body = message.get("body", b"")
+            state.body = body = message.get("body", b"")
             state.is_body_complete = message["type"] == "http.request" and not message.get("more_body", False)
-            if not state.is_body_complete and not await _is_completed(state, receive):
+            if not state.is_body_complete and (body := await _rest_of_body(state, receive)) is None:
                 return False
-            body = bytes(state.body)
             method = b"POST"
         elif not self._is_allowed_get(scope):
             return False
@@ -128,6 +126,7 @@ class FastPath:
         known.uses += 1
         entry, source = self._cache.find(known.key), Source.MEMORY
         if entry is None:
+            bind_request_id(state)
             entry, source = await self._cache.find_shared(known.key, known.tags), Source.REDIS
         elif entry.needs_refresh and not self._admission.is_full:
             # The pipeline refreshes it, unless it would be rejected on the way there.
@@ -136,6 +135,7 @@ class FastPath:
             return False
         head = known.head_of(entry) if source is Source.MEMORY else entry_headers(entry, known.media_type, source)
         if self._meter.limits(state.caller):
+            bind_request_id(state)
             try:
                 level = await self._meter.charge(state.caller, CACHED_POINTS)
             except RateLimited:
@@ -173,15 +173,15 @@ class FastPath:
 # Most lengths come again and again.
 @lru_cache(maxsize=1_024)
 def _is_short(length: bytes) -> bool:
-    return length.isdigit() and int(length) <= MAX_BODY
+    return len(length) < 6 and length.isdigit() and int(length) <= MAX_BODY
 
 
-async def _is_completed(state: RequestState, receive: Receive) -> bool:
-    """Read the rest of a short body; return whether it was short, and complete."""
+async def _rest_of_body(state: RequestState, receive: Receive) -> bytes | None:
+    """Read the rest of a short body; return all of it. None if it is not short, or incomplete."""
     # If the client has disconnected, the endpoint finds that out again, and responds.
     with suppress(RequestError):
         await read_body(state, receive, MAX_BODY)
-    return state.is_body_complete
+    return bytes(state.body) if state.is_body_complete else None
 
 
 def _repeats_a_selecting_header(scope: Scope) -> bool:

@@ -1,4 +1,4 @@
-"""GraphiQL: Strawberry's page, opened with queries that work, and its Content-Security-Policy."""
+"""GraphiQL: Strawberry's page, opened with example queries, and its Content-Security-Policy."""
 
 import base64
 import hashlib
@@ -11,7 +11,6 @@ from server.http.examples import EXAMPLES
 
 
 def graphiql_page() -> str:
-    """The HTML page."""
     examples = "\n".join(example.strip() + "\n" for example in EXAMPLES)
     in_javascript = examples.replace("\\", "\\\\").replace("`", "\\`").replace("${", "\\${")
     page = get_graphql_ide_html()

@@ -17,7 +17,7 @@ from server.http.media_types import GRAPHQL_JSON, HTML, JSON, is_json, negotiate
 from server.request_state import RequestState, state_of
 
 MAX_BODY = 2**20
-# For callers who may write: recordCandles takes 10,000 candles.
+# For callers that may write: recordCandles takes 10,000 candles.
 MAX_BODY_OF_WRITERS = 2**22
 MAX_DEPTH = 100
 MAX_QUERY = 100_000

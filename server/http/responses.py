@@ -1,4 +1,4 @@
-"""What all responses have in common: how headers are written, and which request headers select a response."""
+"""Shared by all responses: the form of their headers, and the request headers that select a response."""
 
 from typing import TypeAlias
 

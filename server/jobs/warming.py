@@ -46,7 +46,7 @@ class WarmingResult:
     rejected: list[tuple[str, str]] = field(default_factory=list)
 
 
-async def warm_memory(operations: Pipeline, feed: ChangeFeed, hottest: Hottest, caller: Caller) -> None:
+async def warm_memory(pipeline: Pipeline, feed: ChangeFeed, hottest: Hottest, caller: Caller) -> None:
     """Execute the recorded requests as this caller, so that their answers are in the memory of this process."""
     await _until_listening(feed)
     with suppress(CacheUnavailable):
@@ -54,7 +54,7 @@ async def warm_memory(operations: Pipeline, feed: ChangeFeed, hottest: Hottest, 
         for named in requests:
             # A plan is cached from the second execution on.
             for _ in range(2):
-                await _execute(operations, named.request._replace(caller=caller))
+                await _execute(pipeline, named.request._replace(caller=caller))
                 await asyncio.sleep(PAUSE_SECONDS)
         log.info("memory_warmed", requests=len(requests))
 
@@ -79,7 +79,7 @@ async def listening(database: Database, feed: ChangeFeed) -> AsyncIterator[None]
 
 
 async def warm_redis(
-    operations: Pipeline, cache: AnswerCache, requests: Sequence[NamedRequest], progress: Callable[[int], Any]
+    pipeline: Pipeline, cache: AnswerCache, requests: Sequence[NamedRequest], progress: Callable[[int], Any]
 ) -> WarmingResult:
     """Execute all requests; when it returns, Redis has every answer that may be cached.
 
@@ -87,7 +87,7 @@ async def warm_redis(
     """
     result = WarmingResult()
     for named in requests:
-        answer = await _execute(operations, named.request)
+        answer = await _execute(pipeline, named.request)
         error = _first_error(answer) or await _why_not_stored(cache, answer)
         result.executed += 1
         if error is not None:
@@ -100,10 +100,10 @@ async def warm_redis(
     return result
 
 
-async def _execute(operations: Pipeline, request: GraphQLRequest) -> Answer | None:
+async def _execute(pipeline: Pipeline, request: GraphQLRequest) -> Answer | None:
     """The answer; None if the operation is not a query."""
     try:
-        return await operations.answer(request, queries_only=True)
+        return await pipeline.answer(request, queries_only=True)
     except NotAQuery:
         return None
 

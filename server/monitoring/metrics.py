@@ -46,7 +46,7 @@ STATEMENT_OUTCOMES = {
     CommitUnconfirmed: "unavailable",
     Overloaded: "overloaded",
 }
-# Another series for when each series began: twice the text, and nothing reads it.
+# The start time of each series would be another series: twice the text, and nothing reads it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 

@@ -2,7 +2,7 @@
 
 Each request in progress has a hundred objects, which the garbage collector visits again and again, and work for
 thousands of requests at a time finds nothing in the caches of the processor. If this process is the bottleneck, all
-requests are answered sooner in batches. If it is not, they are released at once: their order is decided elsewhere.
+requests are answered sooner in batches. If it is not, they are released immediately: their order is decided elsewhere.
 """
 
 import time
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 # The key in the state of the lifespan, which connections see.
 REQUEST_QUEUE = "request_queue"
-# So many requests may be in progress, and more if there are many connections to the database.
+# This many requests may be in progress, and more if there are many connections to the database.
 MAX_IN_PROGRESS, MAX_IN_PROGRESS_BY_CONNECTION = 64, 4
 # While more are in progress, this share of a batch is released for a batch of responses: long requests then do not
 # keep the queue closed.
@@ -49,9 +49,9 @@ class RequestQueue:
         """
         self.path = path
         self._request_lines = f"POST {path}".encode(), f"GET {path}".encode()
-        # No request waits before so many are in progress.
+        # No request waits before this many are in progress.
         self.max_in_progress = max(MAX_IN_PROGRESS, MAX_IN_PROGRESS_BY_CONNECTION * connections)
-        # A batch is released after so many responses: one request per response would be slower.
+        # A batch is released after this many responses: one request per response would be slower.
         self._batch = self.max_in_progress // 2
         self._longest_wait_seconds = longest_wait_seconds
         self.waiting: deque[tuple[HeldConnection, float]] = deque()

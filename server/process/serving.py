@@ -40,6 +40,8 @@ def listen(host: str, port: int, workers: int, settings: Settings) -> tuple[Serv
     config = ServingConfig(
         "server.process.serving:application",
         factory=True,
+        # An error at startup ends the process; with "auto", it would serve without its lifespan.
+        lifespan="on",
         host=host,
         port=port,
         http=Protocol,

@@ -15,7 +15,7 @@ POLL_SECONDS = 0.05
 # Interval of the check that the workers are alive.
 CHECK_SECONDS = 0.5
 # A worker that has not answered after this time is replaced. uvicorn's check allows 5 s from the start on: on a busy
-# machine, the imports alone took 15 s, so that workers were replaced for ever.
+# machine, the imports alone took 15 s, so that workers were replaced endlessly.
 STARTUP_SECONDS = 60.0
 
 

@@ -135,7 +135,7 @@ async def test_an_invalid_row_rolls_the_import_back(database: Database, write: W
     with pytest.raises(BadRows, match=r"^3 rows are not valid, so nothing was imported\.$") as error:
         await load(database, path)
     assert error.value.report == ImportReport(
-        refused=3,
+        rejected=3,
         rejected_rows=[
             RejectedRow(3, "the close 100.0 is above the high 99.0"),
             RejectedRow(5, "its number of fields is 1, not 6"),
@@ -147,7 +147,7 @@ async def test_an_invalid_row_rolls_the_import_back(database: Database, write: W
 
 async def test_invalid_rows_can_be_skipped(database: Database, write: Write) -> None:
     report = await load(database, write(row(0), "truncated", row(2)), skip_bad_rows=True)
-    assert (report.inserted, report.refused, report.rejected_rows[0].line) == (2, 1, 3)
+    assert (report.inserted, report.rejected, report.rejected_rows[0].line) == (2, 1, 3)
     assert await stored(database) == (1, 2)
 
 
@@ -166,7 +166,7 @@ async def test_all_invalid_rows_are_counted_and_the_first_are_reported(
     monkeypatch.setattr(candle_import, "BATCH_ROWS", 70)
     with pytest.raises(BadRows) as error:
         await load(database, write(*["truncated"] * 250), skip_bad_rows=skip_bad_rows)
-    assert error.value.report.refused == 250
+    assert error.value.report.rejected == 250
     assert [row.line for row in error.value.report.rejected_rows] == list(range(2, 102))
 
 

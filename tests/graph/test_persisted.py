@@ -60,7 +60,7 @@ async def test_a_hash_stands_for_the_stored_text() -> None:
     assert await rejection(queries, None, sha256(QUERY)) == not_found
     assert await queries.text_of(QUERY, sha256(QUERY)) == QUERY
     assert await rejection(queries, None, sha256(QUERY)) == not_found
-    queries.keep(sha256(QUERY).upper(), QUERY)
+    queries.register(sha256(QUERY).upper(), QUERY)
     assert list(store.kept) == [f"document:apq:{sha256(QUERY)}:text"]
     assert await queries.text_of(None, sha256(QUERY)) == QUERY
     assert await queries.text_of(None, sha256(QUERY).upper()) == QUERY
@@ -68,7 +68,7 @@ async def test_a_hash_stands_for_the_stored_text() -> None:
 
 async def test_a_text_need_not_be_ascii() -> None:
     queries, text = PersistedQueries(Bytes()), "{ health { status } } # ₿"
-    queries.keep(sha256(text), text)
+    queries.register(sha256(text), text)
     assert await queries.text_of(None, sha256(text)) == text
 
 
@@ -98,14 +98,14 @@ async def test_a_stored_text_that_does_not_fit_its_hash_is_ignored(hash_: str, w
 async def test_long_texts_are_not_stored() -> None:
     store = Bytes()
     for length in (MAX_TEXT, MAX_TEXT + 1):
-        PersistedQueries(store).keep(sha256("#" * length), "#" * length)
+        PersistedQueries(store).register(sha256("#" * length), "#" * length)
     assert [len(text) for text in store.kept.values()] == [MAX_TEXT]
 
 
 async def test_without_a_store_hashes_alone_are_rejected() -> None:
     queries = PersistedQueries(None)
     not_supported = ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
-    queries.keep(sha256(QUERY), QUERY)
+    queries.register(sha256(QUERY), QUERY)
     assert await rejection(queries, None, sha256(QUERY)) == not_supported
     assert await queries.text_of(QUERY, sha256(QUERY)) == QUERY
 
@@ -155,7 +155,7 @@ async def test_other_documents_are_rejected(folder: Path) -> None:
 
 async def test_clients_cannot_add_to_the_list(folder: Path) -> None:
     trusted = AllowList.read(folder)
-    trusted.keep(sha256("{ __typename }"), "{ __typename }")
+    trusted.register(sha256("{ __typename }"), "{ __typename }")
     assert (await rejection(trusted, None, sha256("{ __typename }")))[0] == "DOCUMENT_NOT_TRUSTED"
 
 

@@ -21,7 +21,7 @@ QUERIES = sorted(FOLDER.glob("*.graphql"))
 
 
 def explained(query: Path) -> Explanation:
-    """A query may say in comments which variables it has, and the id of the user that asks."""
+    """A query may say in comments which variables it has, and the id of the user that sends it."""
     text = query.read_text()
     user = _said(text, "user")
     caller = UNRESTRICTED if user is None else Caller(user, frozenset({Scope.READ}))

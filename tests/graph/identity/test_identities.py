@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 
 from db.row_security import viewer_setting
 from tests.graph.mutations.people import People, people
-from tests.graph.mutations.test_api_keys import REVOKE, is_let_in
+from tests.graph.mutations.test_api_keys import REVOKE, is_authenticated
 from tests.waiting import eventually
 
 LISTENING = "{ health { cache { listening } } }"
@@ -48,23 +48,23 @@ def identity_statements() -> Iterator[list[str]]:
 async def test_a_token_is_looked_up_once(users: People) -> None:
     with identity_statements() as statements:
         for _ in range(3):
-            assert await is_let_in(users.ann)
+            assert await is_authenticated(users.ann)
     assert len(statements) == 1
 
 
 async def test_a_key_that_is_revoked_by_a_mutation_is_rejected_by_the_next_request(users: People) -> None:
-    assert await is_let_in(users.bob)
+    assert await is_authenticated(users.bob)
     (key,) = (await users.bob.data(KEYS))["viewer"]["apiKeys"]["nodes"]
     assert (await users.bob.data(REVOKE, input=key))["revokeApiKey"]["userErrors"] == []
-    assert not await is_let_in(users.bob)
+    assert not await is_authenticated(users.bob)
 
 
 async def test_a_key_that_is_revoked_in_sql_is_rejected(users: People) -> None:
-    assert await is_let_in(users.ann)
+    assert await is_authenticated(users.ann)
     async with users.database.transaction(viewer=viewer_setting(None, sees_all=True)) as connection:
         await connection.exec_driver_sql(f"UPDATE api_keys SET revoked_at = now() WHERE user_id = {users.ann.user_id}")
 
     async def is_rejected() -> bool:
-        return not await is_let_in(users.ann)
+        return not await is_authenticated(users.ann)
 
     await eventually(is_rejected, seconds=1)

@@ -7,9 +7,9 @@ from strawberry.utils.str_converters import to_snake_case
 
 from db.models import Base
 from graph.schema import create_schema
-from tests.graph.oracle import meaning
+from tests.graph.oracle import resolvers
 from tests.graph.oracle.records import TABLES
-from tests.graph.oracle.rows import nasty_rows
+from tests.graph.oracle.rows import edge_case_rows
 
 NOT_GENERATED = {
     "api_keys": "the oracle reads as an administrator without keys; tests/server/privacy has them",
@@ -38,12 +38,12 @@ ROOTS_NOT_EVALUATED = {
 def test_every_root_field_is_evaluated() -> None:
     query = create_schema()._schema.query_type
     assert query is not None
-    missing = {name for name in query.fields if not hasattr(meaning.Query, to_snake_case(name))}
-    assert missing == set(ROOTS_NOT_EVALUATED), "add a method to Query in meaning.py"
+    missing = {name for name in query.fields if not hasattr(resolvers.Query, to_snake_case(name))}
+    assert missing == set(ROOTS_NOT_EVALUATED), "add a method to Query in resolvers.py"
 
 
 def test_every_table_has_rows() -> None:
-    generated = {TABLES[type(row)][0] for row in nasty_rows()}
+    generated = {TABLES[type(row)][0] for row in edge_case_rows()}
     assert generated == {name for name, _ in TABLES.values()}
     assert generated | set(NOT_GENERATED) == set(Base.metadata.tables), "add it to rows.py, or here with the reason"
     assert not generated & set(NOT_GENERATED)

@@ -19,7 +19,7 @@ from server.http.admission import Admission, LoadShedder
 from server.monitoring.metrics import RequestMetrics
 from server.request_state import RequestState, begin_request
 from tests.application import Client, serving
-from tests.server.monitoring.test_metrics import figures, heard
+from tests.server.monitoring.test_metrics import figures, until_listening
 from tests.waiting import eventually
 
 COIN = '{ cryptocurrency(symbol: "BTC") { name } }'
@@ -29,7 +29,7 @@ COIN = '{ cryptocurrency(symbol: "BTC") { name } }'
 async def small(demo_url: URL) -> AsyncIterator[Client]:
     """A client of a server with two connections to the database, and a cache."""
     async with serving(demo_url, database_pool_size=2) as client:
-        await heard(client)
+        await until_listening(client)
         yield client
 
 
