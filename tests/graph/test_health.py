@@ -107,8 +107,8 @@ async def test_the_cache_counts_by_tier(demo_url: URL, redis_url: str) -> None:
     async with serving(demo_url, redis_url=redis_url) as other:
         await until_listening(other)
         await other.data(coin)
-        told = (await other.data(CACHE))["health"]["cache"]["tiers"][2]
-    assert told == long | {"hits": 1, "misses": 0, "hitRate": 1, "memoryHits": 0, "redisHits": 1}
+        tier = (await other.data(CACHE))["health"]["cache"]["tiers"][2]
+    assert tier == long | {"hits": 1, "misses": 0, "hitRate": 1, "memoryHits": 0, "redisHits": 1}
 
 
 async def until_listening(client: Client) -> None:

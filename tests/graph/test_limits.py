@@ -22,8 +22,8 @@ COIN = '{ cryptocurrency(symbol: "A") { %s } }'
 def code_of(text: str, rules: Rules | None = None) -> str | None:
     try:
         read_operation(SCHEMA, text, None, rules=rules or Rules())
-    except DocumentRejected as refusal:
-        return refusal.code
+    except DocumentRejected as rejection:
+        return rejection.code
     return None
 
 
@@ -65,10 +65,10 @@ TOO_LARGE = {
 @pytest.mark.parametrize("limit", TOO_LARGE)
 def test_the_limit_that_is_exceeded_is_named(limit: str) -> None:
     name = "Q0" if limit == "operations" else None
-    with pytest.raises(DocumentRejected) as refusal:
+    with pytest.raises(DocumentRejected) as rejection:
         read_operation(SCHEMA, TOO_LARGE[limit], name)
-    (error,) = refusal.value.errors
-    assert refusal.value.code == "QUERY_TOO_LARGE"
+    (error,) = rejection.value.errors
+    assert rejection.value.code == "QUERY_TOO_LARGE"
     assert error.extensions is not None
     assert error.extensions["limit"] == limit
     assert str(error.extensions["allowed"]) in error.message.replace(",", "")
@@ -158,9 +158,9 @@ GUESSES = [
 
 @pytest.mark.parametrize("guess", GUESSES)
 def test_a_guessed_name_gets_the_same_error_whether_it_exists_or_not(guess: str) -> None:
-    with pytest.raises(DocumentRejected) as refusal:
+    with pytest.raises(DocumentRejected) as rejection:
         read_operation(SCHEMA, guess, None, rules=HIDING)
-    assert [(error.message, error.nodes) for error in refusal.value.errors] == [
+    assert [(error.message, error.nodes) for error in rejection.value.errors] == [
         ("The document does not fit the schema.", None)
     ]
 
@@ -172,7 +172,7 @@ def test_introspection_is_rejected_if_the_schema_is_hidden(query: str) -> None:
 
 
 def test_errors_suggest_names_if_the_schema_is_shown() -> None:
-    with pytest.raises(DocumentRejected, match="GRAPHQL_VALIDATION_FAILED") as refusal:
+    with pytest.raises(DocumentRejected, match="GRAPHQL_VALIDATION_FAILED") as rejection:
         read_operation(SCHEMA, "{ signal { totalCount } }", None)
-    assert "Did you mean" in refusal.value.errors[0].message
+    assert "Did you mean" in rejection.value.errors[0].message
     assert code_of("{ __typename signals { totalCount } }", HIDING) is None

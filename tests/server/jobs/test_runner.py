@@ -35,7 +35,7 @@ WHERE locktype = 'advisory' AND d.datname = current_database()
 
 
 class Counting:
-    """A job's function that counts its runs, and fails while it is told to."""
+    """A job's function that counts its runs, and fails while its flag is set."""
 
     def __init__(self, failures: int = 0) -> None:
         self.runs = 0
