@@ -12,6 +12,7 @@ from graph.compiler.statement import TooLarge
 from graph.context import Context
 from graph.documents import DocumentRejected, read_operation
 from graph.errors import MAX_ERRORS, SELECTS_TOO_MUCH
+from graph.graphql_core_compat import graphql_schema
 from graph.plan_cache import EXPECTED, VIEWER, Planner, cause_of
 from graph.request import GraphQLRequest
 
@@ -42,7 +43,7 @@ class Explanation(NamedTuple):
 def explain(schema: Schema, context: Context, request: GraphQLRequest) -> Explanation:
     """How the query of a request is answered. Raises DocumentRejected and NoPlan."""
     assert request.query is not None, "a text is explained"
-    operation = read_operation(schema._schema, request.query, request.name)
+    operation = read_operation(graphql_schema(schema), request.query, request.name)
     if not operation.is_query:
         raise NoPlan(f"Only queries have a plan, and this is a {operation.node.operation.value}.")
     values = operation.variables.coerce(request.variables, MAX_ERRORS)
@@ -50,7 +51,7 @@ def explain(schema: Schema, context: Context, request: GraphQLRequest) -> Explan
         raise DocumentRejected("BAD_USER_INPUT", values)
     values[VIEWER] = request.caller.user_id
     try:
-        plan, arguments, _ = Planner(schema._schema, context).find(request, operation, values)
+        plan, arguments, _ = Planner(graphql_schema(schema), context).find(request, operation, values)
     except Exception as error:
         if not isinstance(cause_of(error), EXPECTED):
             raise

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import structlog
 from graphql import GraphQLError, GraphQLSchema
 
-from cache.change_feed import FeedSubscriber
 from cache.memory import MemoryCache, MemoryCacheStats
 from graph.compiler.cursors import InvalidCursor
 from graph.compiler.deferred import Planning, Specializations, Values, request_parameter
@@ -51,8 +50,8 @@ class PlannedQuery(NamedTuple):
     is_stored: bool
 
 
-class PlanCache(FeedSubscriber):
-    """Operations, and their plans.
+class PlanCache:
+    """Operations, and their plans. A plan holds no state of the database, so no change of the data affects it.
 
     fallbacks: valid queries that were answered without a plan. errors: unexpected exceptions in planning.
     """
@@ -64,9 +63,6 @@ class PlanCache(FeedSubscriber):
         self._operations.min_uses = self._plans.min_uses = min_uses
         self.fallbacks = 0
         self.errors = 0
-
-    def on_new_home(self) -> None:
-        self._plans.clear()
 
     @property
     def operation_stats(self) -> MemoryCacheStats:

@@ -124,7 +124,6 @@ def open_pipeline(settings: Settings, database: Database) -> tuple[Context, Pipe
     trusted = trusted_documents(settings, schema)
     texts = trusted.operations(graphql_schema(schema)) if trusted else []
     feed, plans = ChangeFeed(), PlanCache(trusted=len(texts))
-    feed.subscribe(plans)
     cache = open_cache(settings, feed)
     buckets = Buckets(cache.shared)
     signed_in, anonymous = settings.points_a_minute

@@ -31,7 +31,7 @@ class RequestState:
     received_at: when it arrived, by time.perf_counter(). is_rejected: the request queue is full, so it gets a 503.
     pause_seconds: for how long its connection is not read after the response. page_policy: the Content-Security-Policy
     of a response that is an HTML page. headers: the last value of each. body: the part of it that has been received.
-    fast_path_key: identifies equal requests, see server/http/fast_path.py.
+    fast_path_key: identifies equal requests, see server/http/fast_path.py. has_response: whether a response has begun.
     """
 
     __slots__ = (
@@ -39,6 +39,7 @@ class RequestState:
         "caller",
         "fast_path_key",
         "has_repeated_headers",
+        "has_response",
         "headers",
         "is_body_complete",
         "is_rejected",
@@ -56,6 +57,7 @@ class RequestState:
     def __init__(self) -> None:
         self.received_at = time.perf_counter()
         self.is_rejected = False
+        self.has_response = False
         self.pause_seconds: float | None = None
         self.page_policy: bytes | None = None
         self.body: bytes | bytearray = b""

@@ -14,7 +14,7 @@ from db.engine import Database, driver_url
 from db.explain import explain as explain_statement
 from graph.documents import DocumentRejected
 from graph.explanation import Explanation, NoPlan, explain, shown
-from graph.identity.callers import UNRESTRICTED, Caller
+from graph.identity.callers import Caller
 from graph.identity.scopes import Scope
 from graph.request import GraphQLRequest
 from graph.schema import create_schema
@@ -34,23 +34,31 @@ def command(
     variables: Annotated[str, typer.Option(help="Variables: a JSON object, or @FILE.")] = "{}",
     operation: Annotated[str | None, typer.Option(help="Name of the operation, if the file holds several.")] = None,
     user: Annotated[int | None, typer.Option(help="Id of the user that sends the query.  [default: anonymous]")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Whether the user is an administrator.")] = False,
     analyze: Annotated[bool, typer.Option("--analyze", help="Run the statement; show PostgreSQL's plan.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show how a query is answered: statement, parameters, tags, lifetime in the cache, and cost.
 
-    With AUTH_MODE=open, every caller sees all rows. Without --analyze, no database is needed.
+    Unless AUTH_MODE=required, every caller sees all rows, as with serve on a loopback address. Without --analyze, no
+    database is needed.
     """
     configure_logging("ERROR")
     settings = read_settings(data_dir=data_dir)
-    caller = UNRESTRICTED if settings.is_open and user is None else Caller(user, frozenset({Scope.READ}))
+    is_open = _is_open(settings)
+    caller = Caller(user, frozenset(Scope if is_open else {Scope.READ}), sees_all=is_open or admin)
     request = GraphQLRequest(_text_in(file), _variables(variables), operation, caller=caller)
     if analyze:
         found, lines = with_database(settings, errors, lambda database: _analyze(settings, database, request, file))
     else:
         found, lines = asyncio.run(_explain(settings, request, file)), []
     (_print_json if as_json else _print)(found, lines)
+
+
+def _is_open(settings: Settings) -> bool:
+    """Whether every caller sees all rows; without AUTH_MODE, as with serve on a loopback address."""
+    return settings.is_open or (settings.auth_mode is None and not settings.is_production)
 
 
 async def _explain(settings: Settings, request: GraphQLRequest, file: Path) -> Explanation:
@@ -67,7 +75,7 @@ async def _analyze(
     found = await _explained(settings, database, request, file)
     if found.statement is None:
         return found, []
-    viewer = None if settings.is_open else found.viewer
+    viewer = None if _is_open(settings) else found.viewer
     return found, await explain_statement(database, found.statement, found.parameters, viewer=viewer)
 
 

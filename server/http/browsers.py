@@ -34,7 +34,7 @@ def cors(origins: list[str]) -> Middleware:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "graphql-cost", *PREFLIGHTED],
+        allow_headers=["authorization", "content-type", "graphql-cost", "traceparent", "x-request-id", *PREFLIGHTED],
         expose_headers=["etag", "retry-after", "www-authenticate", "x-cache", "x-request-id", *RATE_LIMIT],
         max_age=PREFLIGHT_SECONDS,
     )

@@ -2,15 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph.errors import Forbidden
 from graph.identity.permissions import check_sees_all
-from server.http.errors import HTTPError, error_response
+from server.http.errors import HTTPError, error_pages, error_response
 from server.request_state import bind_request_id, state_of
 
 
@@ -36,7 +35,7 @@ class PrivatePortMiddleware:
     def __init__(self, app: ASGIApp, *, port: int, routes: Sequence[Route]) -> None:
         self._app = app
         self._port = port
-        self._private = Starlette(routes=routes)
+        self._private = error_pages(Router(routes=routes))
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # The port of the socket: no header decides it.

@@ -10,14 +10,22 @@ Errors of GraphQL itself, beside data or instead of it, are presented by graph/e
 from typing import Any
 
 import orjson
+from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.http.media_types import JSON
 from server.http.responses import NO_STORE, VARY, HeaderList, content_type
 from server.request_state import state_of
 
+# Of Starlette's router, by status.
+ROUTER_ERRORS = {
+    404: ("NOT_FOUND", "There is nothing at this path."),
+    405: ("METHOD_NOT_ALLOWED", "This path does not support the method."),
+}
 WWW_AUTHENTICATE = (b"www-authenticate", b'Bearer realm="candlegraph"')
 
 
@@ -66,6 +74,25 @@ async def internal_error(request: Request, _: Exception) -> Response:
     """The response to an unexpected exception, which uvicorn logs with its traceback."""
     error = HTTPError(500, "INTERNAL_SERVER_ERROR", "Something went wrong on our side.")
     return error_response(error, request.scope)
+
+
+async def send_internal_error(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI application that responds as internal_error() does."""
+    await (await internal_error(Request(scope, receive), Exception()))(scope, receive, send)
+
+
+async def http_error(request: Request, exception: Exception) -> Response:
+    """The response to an HTTPException of Starlette's router: an unknown path, or a method that it does not support."""
+    assert isinstance(exception, HTTPException)
+    code, message = ROUTER_ERRORS[exception.status_code]
+    headers = [(name.lower().encode(), value.encode()) for name, value in (exception.headers or {}).items()]
+    return error_response(HTTPError(exception.status_code, code, message, *headers), request.scope)
+
+
+def error_pages(app: ASGIApp) -> ASGIApp:
+    """The application with the error envelope for its exceptions."""
+    exceptions = ExceptionMiddleware(app, handlers={HTTPException: http_error})
+    return ServerErrorMiddleware(exceptions, handler=internal_error)
 
 
 def _body(error: HTTPError, request_id: str) -> bytes:

@@ -1,7 +1,6 @@
 """The fast path: from the bytes of a request straight to its cached answer, without parsing them again."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import nlargest
@@ -20,7 +19,7 @@ from server.http.browsers import is_preflighted
 from server.http.caching import entry_headers, send_entry
 from server.http.callers import viewer_of
 from server.http.rate_limits import rate_limit_headers
-from server.http.request_parsing import COST, RequestError, read_body
+from server.http.request_parsing import COST
 from server.http.responses import HeaderList
 from server.monitoring.metrics import RequestMetrics
 from server.request_state import RequestState, bind_request_id, header_values
@@ -103,11 +102,11 @@ class FastPath:
         if scope["method"] == "POST":
             if not _is_short(headers.get(b"content-length", b"")[:6]):
                 return False
-            # Most bodies come in one message.
+            # Most bodies come in one message. To wait for the rest of others would delay their rejection.
             message = await receive()
             state.body = body = message.get("body", b"")
             state.is_body_complete = message["type"] == "http.request" and not message.get("more_body", False)
-            if not state.is_body_complete and (body := await _rest_of_body(state, receive)) is None:
+            if not state.is_body_complete:
                 return False
             method = b"POST"
         elif not self._is_allowed_get(scope):
@@ -174,14 +173,6 @@ class FastPath:
 @lru_cache(maxsize=1_024)
 def _is_short(length: bytes) -> bool:
     return len(length) < 6 and length.isdigit() and int(length) <= MAX_BODY
-
-
-async def _rest_of_body(state: RequestState, receive: Receive) -> bytes | None:
-    """Read the rest of a short body; return all of it. None if it is not short, or incomplete."""
-    # If the client has disconnected, the endpoint finds that out again, and responds.
-    with suppress(RequestError):
-        await read_body(state, receive, MAX_BODY)
-    return bytes(state.body) if state.is_body_complete else None
 
 
 def _repeats_a_selecting_header(scope: Scope) -> bool:

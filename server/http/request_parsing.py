@@ -109,6 +109,8 @@ async def _json_body(request: Request, headers: Mapping[bytes, bytes], max_body:
     body = state.body
     if len(body) > max_body:
         raise _too_large(max_body)
+    # Free the memory during the execution: a body may have some MiB.
+    state.body = b""
     members = _decode(body.removeprefix(BYTE_ORDER_MARK), "The body")
     if not isinstance(members, dict):
         raise RequestError(400, "BAD_REQUEST", "The body must be one JSON object with a query: batches are not served.")

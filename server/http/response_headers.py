@@ -42,6 +42,7 @@ class ResponseHeaders:
 
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
+                state.has_response = True
                 is_https = scope["scheme"] == "https"
                 policy = state.page_policy
                 if policy is None:

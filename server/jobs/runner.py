@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -100,7 +101,10 @@ class JobRunner:
         # The message of an error may hold a secret, such as a password in a URL.
         status.message, status.last_duration_seconds = type(error).__name__, round(seconds, 3)
         self._metrics.failed(job.name, seconds)
-        log.warning("job_failed", job=job.name, error=type(error).__name__, failures=status.consecutive_failures)
+        details = {} if isinstance(error, DatabaseError) else {"frames": _frames(error)}
+        log.warning(
+            "job_failed", job=job.name, error=type(error).__name__, failures=status.consecutive_failures, **details
+        )
         # The cause may be in this process alone.
         with suppress(DatabaseError):
             await self._locks.release(job.name)
@@ -110,6 +114,11 @@ class JobRunner:
             with suppress(DatabaseError):
                 await self._locks.check()
             await asyncio.sleep(CHECK_SECONDS)
+
+
+def _frames(error: BaseException) -> list[str]:
+    """Where an unexpected error was raised: its traceback, without the message."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
 
 
 def pause(job: Job, failures: int) -> float:

@@ -1,6 +1,7 @@
 """Cancels the work for a request when its client disconnects, and gives its statements a deadline."""
 
 import asyncio
+from contextvars import Context
 from types import TracebackType
 
 from starlette.types import Receive
@@ -28,7 +29,7 @@ class DisconnectMonitor:
         self.unwatched[request] = self.ticks + 1
         if not self._is_ticking:
             self._is_ticking = True
-            asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+            asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick, context=Context())
 
     def _tick(self) -> None:
         self.ticks += 1
@@ -37,7 +38,7 @@ class DisconnectMonitor:
             request.watch()
         self._is_ticking = bool(self.unwatched)
         if self._is_ticking:
-            asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+            asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick, context=Context())
 
 
 class CancelOnDisconnect:
