@@ -149,7 +149,7 @@ async def test_other_documents_are_rejected(folder: Path) -> None:
     ]:
         code, message = await rejection(trusted, query, hash_)
         assert code == "DOCUMENT_NOT_TRUSTED"
-        assert "only the documents that it was given" in message
+        assert "only the documents on its list" in message
     assert (await rejection(trusted, QUERY, sha256(TWO)))[0] == "PERSISTED_QUERY_MISMATCH"
 
 

@@ -2,7 +2,7 @@ SELECT CAST(to_json((
     SELECT "row#"
     FROM (
       SELECT cryptocurrencies_1.name AS name,
-        CASE WHEN CASE WHEN (interval '3600000000 microseconds' < cryptocurrencies_1.base_length) THEN candlegraph_refuse(concat('The stored candles of '::text, cryptocurrencies_1.symbol, ' are longer than that: the shortest interval is '::text, cryptocurrencies_1.base_interval, '.'::text), jsonb_build_object('code'::text, 'INTERVAL_TOO_SHORT'::text, 'path'::text, '["cryptocurrency", "candles"]'::jsonb, 'argument'::text, '["interval"]'::jsonb, 'baseInterval'::text, cryptocurrencies_1.base_interval)) ELSE cryptocurrencies_1.base_interval = 'H1'::text END THEN array((
+        CASE WHEN CASE WHEN (interval '3600000000 microseconds' < cryptocurrencies_1.base_length) THEN candlegraph_refuse(concat('The stored candles of '::text, cryptocurrencies_1.symbol, ' are longer than the requested interval: the shortest interval is '::text, cryptocurrencies_1.base_interval, '.'::text), jsonb_build_object('code'::text, 'INTERVAL_TOO_SHORT'::text, 'path'::text, '["cryptocurrency", "candles"]'::jsonb, 'argument'::text, '["interval"]'::jsonb, 'baseInterval'::text, cryptocurrencies_1.base_interval)) ELSE cryptocurrencies_1.base_interval = 'H1'::text END THEN array((
           SELECT "row#"
           FROM (
             SELECT anon_1.open_time AS "openTime",

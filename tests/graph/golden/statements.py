@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.answers import AnswerCache
+from cache.change_feed import ChangeFeed
 from db.engine import Database, driver_url
 from graph.explanation import Explanation, explain, shown
 from graph.identity.callers import UNRESTRICTED, Caller
@@ -26,9 +27,9 @@ def explained(query: Path) -> Explanation:
     user = _said(text, "user")
     caller = UNRESTRICTED if user is None else Caller(user, frozenset({Scope.READ}))
     request = GraphQLRequest(text, _said(text, "variables") or {}, None, caller=caller)
-    database = Database(driver_url("postgresql://nowhere"))
+    database, feed = Database(driver_url("postgresql://nowhere")), ChangeFeed()
     try:
-        return explain(create_schema(), context_of(database, AnswerCache()), request)
+        return explain(create_schema(), context_of(database, feed, AnswerCache(feed)), request)
     finally:
         asyncio.run(database.close())
 

@@ -114,7 +114,7 @@ async def test_a_request_that_waits_in_vain_gets_an_error(demo_url: URL, monkeyp
     async with serving(demo_url, request_timeout_seconds=0.2) as client:
         with monkeypatch.context() as patched:
             patched.setattr(ConnectionQueue, "acquire_nowait", lambda _: False)
-            patched.setattr(ConnectionQueue, "_pass_on", lambda _: None)
+            patched.setattr(ConnectionQueue, "_hand_over_slot", lambda _: None)
             error = await client.error(COIN)
             assert error["extensions"]["code"] == "OVERLOADED"
         assert (await figures(client))("statements_total", outcome="overloaded") == 1

@@ -185,7 +185,7 @@ async def test_only_trusted_documents_are_executed(demo_url: URL, folder: Path) 
             for sent in ({"query": query}, {"query": query, "extensions": persisted(query)}):
                 message, code = only_error(await by_post(client, **sent))
                 assert code == "DOCUMENT_NOT_TRUSTED"
-                assert "only the documents that it was given" in message
+                assert "only the documents on its list" in message
             assert only_error(await by_post(client, extensions=persisted(query)))[1] == "DOCUMENT_NOT_TRUSTED"
 
 
@@ -208,7 +208,7 @@ async def test_the_server_does_not_start_without_its_documents(demo_url: URL, tm
     with pytest.raises(AllowListError, match="holds no documents"):
         async with serving(demo_url, trusted_documents=tmp_path):
             pass
-    with pytest.raises(ValidationError, match="there is no folder and no file at"):
+    with pytest.raises(ValidationError, match="there is no directory and no file at"):
         async with serving(demo_url, trusted_documents=tmp_path / "missing"):
             pass
 
@@ -216,5 +216,5 @@ async def test_the_server_does_not_start_without_its_documents(demo_url: URL, tm
 def test_a_missing_folder_gives_a_readable_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRUSTED_DOCUMENTS", "missing")
-    with pytest.raises(SettingsError, match=r"TRUSTED_DOCUMENTS: there is no folder and no file at missing"):
+    with pytest.raises(SettingsError, match=r"TRUSTED_DOCUMENTS: there is no directory and no file at missing"):
         read_settings()

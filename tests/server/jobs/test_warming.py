@@ -139,7 +139,7 @@ async def test_counts_outlive_answers(demo_url: URL, redis_url: str, monkeypatch
             await ask(client, query=BITCOIN)
             with redis.Redis.from_url(redis_url) as observer:
                 observer.flushall()
-            fast_path._cache.on_clear("*")
+            fast_path._cache._feed.on_clear("*")
         assert await recording.record(fast_path, Hottest(fast_path._cache.shared)) == 1
     assert list(recorded(redis_url).values()) == [4]
 
