@@ -11,7 +11,7 @@ from rich.table import Table
 from benchmarks.data import FULL
 from benchmarks.database import exclusive_run, postgres, prepare_database
 from benchmarks.figures import ratio
-from benchmarks.load import require_wrk
+from benchmarks.load import Measurement, require_wrk
 from benchmarks.queries import queries
 from benchmarks.servers import Server, started
 from benchmarks.throughput import Load, Subject, measure
@@ -50,9 +50,9 @@ def compare(
 def _measure_ratios(
     ours: dict[str, Server], theirs: dict[str, Server], only: str, load: Load, postgres_pid: int
 ) -> dict[str, dict[str, Any]]:
-    """The ratios of each query and mode, round by round."""
+    """The ratios of each query and mode, round by round: of requests per second, and of server time per request."""
     pairs = [(queries()[query.strip()], mode) for query in only.split(",") for mode in ours]
-    rates: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str], list[Measurement]] = {}
     for number in range(load.rounds):
         subjects = [
             Subject(f"{side} {query.name} {mode}", servers[mode], query)
@@ -61,16 +61,25 @@ def _measure_ratios(
         ]
         for key, [measurement] in measure(subjects, load._replace(rounds=1), postgres_pid, lambda _: None).items():
             side, name = key.split(" ", 1)
-            rates.setdefault((name, side), []).append(measurement.requests_per_second)
+            found.setdefault((name, side), []).append(measurement)
     names = [f"{query.name} {mode}" for query, mode in pairs]
-    return {name: ratio(rates[name, "ours"], rates[name, "theirs"]) or {} for name in names}
+    return {name: _ratios(found[name, "ours"], found[name, "theirs"]) for name in names}
+
+
+def _ratios(ours: list[Measurement], theirs: list[Measurement]) -> dict[str, Any]:
+    rates = ratio([one.requests_per_second for one in ours], [one.requests_per_second for one in theirs]) or {}
+    times = ratio([one.server_ms for one in theirs], [one.server_ms for one in ours]) or {}
+    return {**rates, "server_time": times["median"]}
 
 
 def _table(ratios: dict[str, dict[str, Any]]) -> Table:
-    table = Table("query", "answered by", "median", "lowest", "highest", title="Ratio of requests per second")
+    title = "Requests per second, and server time per request, compared: above 1, this checkout is faster"
+    table = Table("query", "answered by", "median", "lowest", "highest", "server time", title=title)
     for name, each in ratios.items():
         query, mode = name.split(" ")
-        table.add_row(query, MODES[mode], *(f"{each[figure]:.2f}" for figure in ("median", "low", "high")))
+        table.add_row(
+            query, MODES[mode], *(f"{each[figure]:.2f}" for figure in ("median", "low", "high", "server_time"))
+        )
     return table
 
 
