@@ -153,7 +153,9 @@ def test_only_the_packages_and_their_metadata_enter_the_image() -> None:
     assert ignored == "*"
     packages = {name.split(".")[0] for name in PYPROJECT["tool"]["setuptools"]["packages"]}
     included = {line.removeprefix("!") for line in rest if line.startswith("!")}
-    assert included == packages | {"pyproject.toml", "requirements.txt", PYPROJECT["project"]["readme"]}
+    project = PYPROJECT["project"]
+    metadata = {"pyproject.toml", project["readme"], *project["license-files"]}
+    assert included == packages | metadata | {"requirements.txt"}
 
 
 def test_every_package_is_installed() -> None:
