@@ -31,7 +31,7 @@ WRONG = [("", "INVALID_CREDENTIALS")]
 
 @pytest.fixture
 async def all_(database_url: URL) -> AsyncIterator[People]:
-    """The usual clients, and the users carol, who has a password, and dave, who is disabled and has the same one."""
+    """The usual clients, and two more users with one password: carol is active, dave is disabled."""
     async with people(database_url) as found:
         passwords = Passwords()
         hashed = await passwords.hash(PASSWORD)
