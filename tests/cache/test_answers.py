@@ -215,12 +215,18 @@ async def test_the_claim_of_a_process_that_died_delays_others_only_briefly(proce
 
 
 async def test_an_error_reaches_all_waiting_requests_and_is_not_stored(alone: Process, data: Data) -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+
     async def fail() -> str:
-        await asyncio.sleep(0)
+        assert not begun.is_set(), "the second request waits for the first"
+        begun.set()
+        await release.wait()
         return "an error"
 
-    results = await asyncio.gather(*(alone.cache.get(BTC, fail) for _ in range(2)))
-    assert results == [("an error", Source.BYPASS)] * 2
+    waiting = [asyncio.create_task(alone.cache.get(BTC, fail)) for _ in range(2)]
+    await begun.wait()
+    release.set()
+    assert await asyncio.gather(*waiting) == [("an error", Source.BYPASS)] * 2
     assert await alone.ask(data) == (1, Source.MISS)
 
 

@@ -245,9 +245,9 @@ async def test_a_busy_event_loop_is_not_a_slow_redis(shared: SharedCache) -> Non
 async def test_reads_that_wait_when_it_closes_get_nothing(redis_url: str) -> None:
     cache = SharedCache(redis_url)
     waiting = [asyncio.create_task(cache.get(f"key {number}")) for number in range(3)]
-    await asyncio.sleep(0)
+    await eventually(lambda: cache._link._tasks, every=0)
     late = asyncio.create_task(cache.get("late"))
-    await asyncio.sleep(0)
+    await eventually(lambda: "late" in cache._pending, every=0)
     await cache.close()
     async with asyncio.timeout(1):
         assert await asyncio.gather(*waiting, late, cache.get("later")) == [None] * 5

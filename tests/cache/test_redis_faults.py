@@ -107,6 +107,21 @@ async def breaker_opens(cache: SharedCache) -> None:
     cache.release("claim")
 
 
+@contextmanager
+def counted_probes(cache: SharedCache) -> Iterator[list[float | None]]:
+    """The results of the breaker's probes in the block."""
+    probes: list[float | None] = []
+    record = cache._link.breaker.record_probe
+
+    def recording(seconds: float | None) -> None:
+        record(seconds)
+        probes.append(seconds)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cache._link.breaker, "record_probe", recording)
+        yield probes
+
+
 async def breaker_closes(cache: SharedCache, within_seconds: float = 5.0) -> None:
     async with asyncio.timeout(within_seconds):
         while cache.state != "closed":
@@ -132,7 +147,9 @@ async def test_a_bad_network(proxy: Proxy, fault: Callable[[Proxy], None]) -> No
     async with warm_cache(proxy.url) as cache:
         fault(proxy)
         await breaker_opens(cache)
-        await asyncio.sleep(0.3)
+        # Probes fail as well, so it stays open.
+        with counted_probes(cache) as probes:
+            await eventually(lambda: len(probes) >= 2)
         assert cache.state == "open"
         proxy.restore()
         await breaker_closes(cache)

@@ -1,6 +1,5 @@
 """Activity of PostgreSQL, observed by a connection that is not part of the test."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +7,8 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import URL
+
+from tests.waiting import eventually
 
 RUNNING = """
 SELECT count(*) FROM pg_stat_activity
@@ -33,11 +34,13 @@ class Activity:
         return count
 
     async def seconds_until(self, part: str, number: int) -> float:
-        """Seconds until this number of such statements run. Raises TimeoutError after five."""
+        """Seconds until this number of such statements run. An AssertionError after five."""
         started = time.monotonic()
-        async with asyncio.timeout(5):
-            while await self.running(part) != number:  # noqa: ASYNC110 - PostgreSQL sends no event
-                await asyncio.sleep(0.01)
+
+        async def are_running() -> bool:
+            return await self.running(part) == number
+
+        await eventually(are_running, 5)
         return time.monotonic() - started
 
 

@@ -1,6 +1,5 @@
 """Rollups from scratch, by plain Python over the stored candles, and connections of asyncpg for tests."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -9,6 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 from sqlalchemy import URL
+
+from tests.waiting import eventually
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LENGTHS = {"M1": MINUTE, "M15": 15 * MINUTE, "H1": HOUR, "H4": 4 * HOUR, "D1": DAY, "W1": 7 * DAY}
@@ -39,9 +40,7 @@ async def connect(url: URL) -> Connection:
 
 async def until_blocked(connection: Connection, observer: Connection) -> None:
     """Wait until the statement of a connection waits for a lock. observer: executes nothing meanwhile."""
-    async with asyncio.timeout(10):
-        while not await observer.fetchval(IS_BLOCKED, connection.get_server_pid()):  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.01)
+    await eventually(lambda: observer.fetchval(IS_BLOCKED, connection.get_server_pid()))
 
 
 async def rows(connection: Connection, table: str) -> list[Row]:

@@ -377,9 +377,7 @@ async def test_an_unreachable_database_is_retried_with_growing_pauses(
     monkeypatch.setattr(changes.asyncio, "sleep", remember)
     with capture_logs() as logs:
         task = asyncio.create_task(listen(database, recorder))
-        async with asyncio.timeout(10):
-            while len(pauses) < 9:
-                await sleep(0.001)
+        await eventually(lambda: len(pauses) >= 9)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     for pause, longest in zip(pauses, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2], strict=False):

@@ -12,6 +12,7 @@ from db.deadlines import deadline, limited_timeout, remaining_seconds
 from db.engine import Database
 from db.errors import Overloaded, StatementTimeout
 from tests.db.activity import Activity, watching
+from tests.waiting import eventually
 
 SLOW = "SELECT to_json(1) FROM pg_sleep(8)"
 INSERT = "INSERT INTO models (name, version) VALUES ('pg_sleep', gen_random_uuid()::text)"
@@ -126,7 +127,7 @@ async def test_statement_timeout_is_set_for_the_session(database_url: URL) -> No
 
 async def test_no_statement_is_sent_after_the_deadline(database: Database, activity: Activity) -> None:
     with deadline(0.01):
-        await asyncio.sleep(0.02)  # longer than the deadline
+        await eventually(lambda: (remaining_seconds() or 0) <= 0)
         for run in (cached_statement, by_sqlalchemy, in_transaction):
             with pytest.raises(StatementTimeout):
                 await run(database)

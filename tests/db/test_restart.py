@@ -132,12 +132,15 @@ async def test_a_restart_under_load(server: Postgres, database: Database, shutdo
     await asyncio.to_thread(server.stop, shutdown_signal)
     load.down_at = time.monotonic()
     before, confirmed = load.results["unread"], len(load.confirmed)
-    await asyncio.sleep(DOWN_SECONDS)  # the length of the outage
-    assert load.results["unread"] > before
+    # The outage is longer than the pause between two attempts to connect.
+    await eventually(
+        lambda: load.results["unread"] > before + READERS and time.monotonic() - load.down_at > DOWN_SECONDS
+    )
     load.started_at = time.monotonic()
     await asyncio.to_thread(server.start)
     back_at = time.monotonic()
-    await asyncio.sleep(2)  # load after the recovery, without failures
+    # Load after the recovery: no failure for a second, while rows are written.
+    await eventually(lambda: time.monotonic() - max(back_at, load.failed_at) > 1 and len(load.confirmed) > confirmed)
     load.is_over = True
     async with asyncio.timeout(5):
         await asyncio.gather(*tasks)
@@ -184,7 +187,8 @@ async def test_requests_do_not_wait_for_a_host_that_does_not_respond() -> None:
     with pytest.raises(DatabaseUnavailable):
         await database.prepared.fetch_row("SELECT 1", [], cache_statement=True)
     # After a pause one request tries again; the others do not wait for it.
-    await asyncio.sleep(2 * PAUSE_SECONDS)
+    failed_at = time.monotonic()
+    await eventually(lambda: time.monotonic() - failed_at > PAUSE_SECONDS)
     attempts = len(accepted)
     trying = asyncio.create_task(database.prepared.fetch_row("SELECT 1", [], cache_statement=True))
     await eventually(lambda: len(accepted) > attempts)

@@ -19,6 +19,7 @@ from tests.application import counted
 from tests.conftest import TEMPLATE, create_database
 from tests.server.privacy import world
 from tests.server.privacy.world import ANN, BEN
+from tests.waiting import eventually
 
 ALL_ROWS = Viewer(None, sees_all=True)
 LISTINGS = {"alerts": alerts, "signals": signals, "trades": trades, "trading_strategies": strategies}
@@ -181,7 +182,7 @@ async def test_another_viewer_costs_one_round_trip(stored: Database) -> None:
         sent.clear()
         await stored.prepared.fetch_row(query, (), cache_statement=True, viewer=viewer)
         # The driver calls its loggers in the next iteration of the event loop.
-        await asyncio.sleep(0)
+        await eventually(lambda expected=trips: len(sent) >= expected)
         assert len(sent) == trips, sent
     with counted(stored) as statements:
         async with stored.transaction(viewer=str(ANN)) as connection:

@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
+from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import URL, Executable, text
 from sqlalchemy.exc import IntegrityError
 
+from db import transactions
 from db.engine import Database
 from db.errors import CommitUnconfirmed, DatabaseError, DatabaseUnavailable, StatementTimeout
 from tests.waiting import eventually
@@ -88,7 +90,9 @@ SLOW_TRIGGER = text(
 )
 
 
-async def test_a_cancellation_during_rollback_leaves_no_open_transaction(database: Database) -> None:
+async def test_a_cancellation_during_rollback_leaves_no_open_transaction(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stopped: list[int] = []
 
     async def work() -> None:
@@ -98,10 +102,17 @@ async def test_a_cancellation_during_rollback_leaves_no_open_transaction(databas
             os.kill(stopped[0], signal.SIGSTOP)
             raise ZeroDivisionError
 
+    rolling_back = asyncio.Event()
+    roll_back = transactions._roll_back
+
+    async def announced_roll_back(connection: Any, driver: Any) -> None:
+        rolling_back.set()
+        await roll_back(connection, driver)
+
+    monkeypatch.setattr(transactions, "_roll_back", announced_roll_back)
     task = asyncio.create_task(work())
-    # Once the backend is stopped, the rollback waits for it.
-    await eventually(lambda: bool(stopped))
-    await asyncio.sleep(0.1)
+    # The backend is stopped, so the rollback waits for it.
+    await rolling_back.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -18,6 +18,7 @@ from graph.pipeline import Pipeline
 from graph.plan_cache import PlanCache
 from graph.schema import create_schema
 from tests.application import GENEROUS, FieldByField, context_of, counted, request_of
+from tests.waiting import eventually
 
 COIN = "query($symbol: String!) { cryptocurrency(symbol: $symbol) { name } }"
 
@@ -167,7 +168,8 @@ async def test_a_relative_time_in_the_document_is_evaluated_for_each_request(dat
     query = '{ alerts(filter: { timestamp: { from: "now-2s" } }) { totalCount } }'
     await server.warm(query)
     assert (await server.ask(query))["data"]["alerts"]["totalCount"] == 1
-    await asyncio.sleep(2.1)
+    inserted_at = time.monotonic()
+    await eventually(lambda: time.monotonic() - inserted_at > 2.1)
     assert (await server.ask(query))["data"]["alerts"]["totalCount"] == 0
     assert server.hits == 2
 

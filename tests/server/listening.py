@@ -1,7 +1,6 @@
 """Servers that listen on a socket, for tests that need a real connection."""
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -9,6 +8,8 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+
+from tests.waiting import eventually_sync
 
 
 @contextmanager
@@ -21,9 +22,8 @@ def listening(app: Starlette, **config: Any) -> Iterator[tuple[uvicorn.Server, s
         bound.bind(("127.0.0.1", 0))
         thread = Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
+        eventually_sync(lambda: server.started or not thread.is_alive(), 60)
+        assert server.started
         host, port = bound.getsockname()
         try:
             yield server, f"http://{host}:{port}"

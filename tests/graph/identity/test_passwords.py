@@ -17,6 +17,7 @@ from graph.identity.passwords import (
     Passwords,
     Verified,
 )
+from tests.waiting import eventually
 
 GOOD = "correct horse"
 WRONG = Verified(False, None)
@@ -104,16 +105,16 @@ async def test_an_unknown_user_takes_as_long_as_a_wrong_password() -> None:
 async def test_the_queue_of_passwords_is_limited(passwords: Passwords) -> None:
     begun = Event()
     waiting = [asyncio.create_task(passwords._in_thread(lambda: begun.wait(10))) for _ in range(THREADS + MAX_WAITING)]
-    await asyncio.sleep(0)
+    await eventually(lambda: passwords._slots._value == 0)
     for _ in range(3):
         with pytest.raises(PasswordQueueFull):
             await passwords.verify(GOOD, None)
     # Cancelled callers: running work goes on, and queued work that has not begun frees its slot.
     waiting[0].cancel()
     waiting[-1].cancel()
-    await asyncio.sleep(0.01)
+    await eventually(lambda: passwords._slots._value == 1)
     after = asyncio.create_task(passwords.hash(GOOD))
-    await asyncio.sleep(0)
+    await eventually(lambda: passwords._slots._value == 0)
     with pytest.raises(PasswordQueueFull):
         await passwords.hash(GOOD)
     begun.set()

@@ -1,10 +1,10 @@
 """createApiKey and revokeApiKey."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.graph.mutations.people import People, Person, key_of, person
+from tests.waiting import eventually
 
 CREATE = """mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) {
   userErrors { field message code } secret apiKey { id name prefix scopes expiresAt revokedAt lastUsedAt } } }"""
@@ -84,7 +84,7 @@ async def test_a_key_is_invalid_after_expires_at(all_: People) -> None:
         expires_at = datetime.now(UTC) + timedelta(seconds=1)
         program = person(all_.app, await key_of(connection, all_.ann.user_id, "READ", expires_at=expires_at))
     assert await is_authenticated(program)
-    await asyncio.sleep(1.1)
+    await eventually(lambda: datetime.now(UTC) > expires_at)
     assert not await is_authenticated(program)
 
 

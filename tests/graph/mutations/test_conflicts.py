@@ -7,6 +7,7 @@ from sqlalchemy import text
 from db.engine import Connection
 from tests.graph.mutations.people import People
 from tests.graph.mutations.test_alerts import MARK, created
+from tests.waiting import eventually
 
 LOCK = "SELECT FROM alerts WHERE message = :message FOR UPDATE"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -39,8 +40,7 @@ async def test_a_mutation_that_is_cancelled_by_a_deadlock_is_rerun(all_: People)
 
 
 async def _wait_for_lock(connection: Connection) -> None:
-    for _ in range(500):
-        if (await connection.execute(text(WAITING))).scalar_one():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("No session waits for a lock.")
+    async def is_waiting() -> bool:
+        return bool((await connection.execute(text(WAITING))).scalar_one())
+
+    await eventually(is_waiting)

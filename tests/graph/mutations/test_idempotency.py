@@ -1,6 +1,7 @@
 """Idempotency keys: a repeated request is written once and gets the same response."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -11,6 +12,7 @@ from tests.graph.mutations.test_alerts import MARK
 from tests.graph.mutations.test_predictions import RECORD as PREDICTIONS
 from tests.graph.mutations.test_predictions import prediction, predictions_input
 from tests.graph.mutations.test_trades import COUNT, RECORD, TRADE
+from tests.waiting import eventually
 
 KEYED = {**TRADE, "idempotencyKey": "k"}
 REUSED = [("idempotencyKey", "IDEMPOTENCY_KEY_REUSED")]
@@ -49,7 +51,8 @@ async def test_of_concurrent_requests_one_writes_and_all_get_the_same_response(a
 async def test_a_relative_time_is_the_same_input_later(ann: Person) -> None:
     input_ = {**KEYED, "timestamp": "now-1h"}
     first = await ann.ask(RECORD, input=input_)
-    await asyncio.sleep(0.01)
+    answered_at = datetime.now(UTC)
+    await eventually(lambda: datetime.now(UTC) > answered_at)
     assert await ann.ask(RECORD, input=input_) == first
     input_ = predictions_input(prediction(targetAt="now+2d"), idempotencyKey="days")
     first = await ann.ask(PREDICTIONS, input=input_)

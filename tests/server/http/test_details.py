@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from server.http.response_headers import DATA_POLICY
 from tests.application import Client, serving
 from tests.people import SIGNING, key_of, signed
 from tests.server.cli.test_cli import COMMAND, environment
+from tests.waiting import eventually_sync
 
 DETAILS = ["/health/db", "/health/cache", "/health/detailed", "/metrics"]
 PUBLIC = ["/health", "/livez", "/readyz"]
@@ -128,11 +129,13 @@ def free_ports() -> list[int]:
 
 def get_once_listening(process: subprocess.Popen[bytes], log: Path, url: str) -> httpx.Response:
     """The response of a server that is starting."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def response() -> httpx.Response | None:
         assert process.poll() is None, log.read_text()
-        try:
+        with suppress(httpx.TransportError):
             return httpx.get(url, timeout=10)
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError(log.read_text())
+        return None
+
+    answer = eventually_sync(response, 60, every=0.1)
+    assert answer is not None
+    return answer

@@ -1,10 +1,9 @@
 """Requests of a principal, and the answer to a request that is not authenticated."""
 
-import asyncio
-
 import httpx
 
 from tests.application import Client
+from tests.waiting import eventually
 
 COIN = '{ cryptocurrency(symbol: "AAA") { name } }'
 VIEWER = "{ viewer { username } }"
@@ -13,9 +12,11 @@ VIEWER_TRADES = "{ viewer { username trades { totalCount } } }"
 
 async def wait_until_listening(client: Client) -> None:
     """Wait until the server listens for changes, and so caches answers."""
-    async with asyncio.timeout(30):
-        while (await ask(client, COIN, None)).headers["x-cache"].startswith("bypass"):  # noqa: ASYNC110 - no event
-            await asyncio.sleep(0.01)
+
+    async def is_cached() -> bool:
+        return not (await ask(client, COIN, None)).headers["x-cache"].startswith("bypass")
+
+    await eventually(is_cached, 30)
 
 
 async def ask(client: Client, query: str, authorization: str | None) -> httpx.Response:
