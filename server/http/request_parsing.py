@@ -10,6 +10,7 @@ from starlette.types import Receive
 
 from graph.identity.callers import ANONYMOUS, Caller
 from graph.identity.scopes import Scope
+from graph.persisted import SHA256
 from graph.request import GraphQLRequest
 from server.http.browsers import PREFLIGHT_REQUIRED, is_preflighted
 from server.http.errors import HTTPError
@@ -28,7 +29,6 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARAMETERS = {"query", "variables", "operationName", "extensions", "documentId"}
 # With none of these in its URL, a GET has no operation.
 OPERATION_PARAMETERS = {"query", "extensions", "documentId"}
-SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 DOCUMENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}", re.ASCII)
 
 

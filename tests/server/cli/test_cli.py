@@ -36,11 +36,13 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ignored} | {"COLUMNS": "200"}
 
 
-def candlegraph(folder: Path, *arguments: str, answer: str | None = None) -> subprocess.CompletedProcess[str]:
+def candlegraph(
+    folder: Path, *arguments: str, answer: str | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment() | settings,
         input=answer,
         capture_output=True,
         text=True,
@@ -70,30 +72,14 @@ def test_the_schema_is_printed(folder: Path) -> None:
 
 
 def test_invalid_settings_are_reported(folder: Path) -> None:
-    done = subprocess.run(
-        [*COMMAND, "db", "current"],
-        cwd=folder,
-        env=environment() | {"DATABASE_URL": "mysql://h/d"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = candlegraph(folder, "db", "current", DATABASE_URL="mysql://h/d")
     assert done.returncode == 1
     assert "DATABASE_URL: Candlegraph supports PostgreSQL only" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_an_unreachable_database_is_reported_on_one_line(folder: Path) -> None:
-    done = subprocess.run(
-        [*COMMAND, "db", "stats"],
-        cwd=folder,
-        env=environment() | {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = candlegraph(folder, "db", "stats", DATABASE_URL="postgresql://u@127.0.0.1:1/d")
     assert done.returncode == 1
     assert done.stderr.strip() == "Error: The database cannot be reached."
 
